@@ -1,0 +1,121 @@
+//! Polls one future on the calling thread until it is ready.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_task::waker_ref;
+
+use crate::park::Parker;
+use crate::{Executor, context};
+
+/// Polls `future` on this thread until it is ready, and sleeps between the polls until its waker is called.
+///
+/// Works anywhere: on a plain thread, inside another `block_on`, and inside a task. There the executor knows that its
+/// thread is busy, and the other tasks go on: this one may even wait for them.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(polyexec_core::block_on(async { 6 * 7 }), 42);
+/// ```
+///
+/// # Panics
+///
+/// If `future` does.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let Some(executor) = context::resident() else {
+        return park_on(future);
+    };
+    let mut output = None;
+    executor.wait(pin!(async { output = Some(future.await) }));
+    output.expect("`wait` returns when the future is ready")
+}
+
+/// As [`block_on`], but no executor is told: the thread just sleeps between the polls.
+///
+/// This is for those who write an executor; in a task it holds up the tasks that only this thread would run. Each call
+/// sleeps in a place of its own, so that calls may nest, and a future that parks or unparks the thread disturbs nobody.
+///
+/// # Panics
+///
+/// If `future` does.
+pub fn park_on<F: Future>(future: F) -> F::Output {
+    park_with(pin!(future), Parker::park)
+}
+
+/// Polls `future` until it is ready, and calls `sleep` between the polls, with the parker that the waker unparks.
+pub(crate) fn park_with<F: Future + ?Sized>(mut future: Pin<&mut F>, sleep: impl Fn(&Parker)) -> F::Output {
+    let parker = Arc::new(Parker::new());
+    let waker = waker_ref(&parker);
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => sleep(&parker),
+        }
+    }
+}
+
+/// Polls `future` on this thread every `interval`, whether or not anybody calls its waker, until it is ready.
+///
+/// For futures whose wakers nobody calls. It costs a poll an interval, and notices readiness up to an interval late;
+/// where wakers work, [`block_on`] is better in both.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use std::task::Poll;
+///
+/// // Nobody wakes this future when its time has come.
+/// let due = Instant::now() + Duration::from_millis(1);
+/// let late = polyexec_core::block_on_polling(
+///     std::future::poll_fn(|_| match Instant::now().checked_duration_since(due) {
+///         Some(late) => Poll::Ready(late),
+///         None => Poll::Pending,
+///     }),
+///     Duration::from_micros(10),
+/// );
+/// # let _ = late;
+/// ```
+///
+/// # Panics
+///
+/// If `future` does.
+pub fn block_on_polling<F: Future>(future: F, interval: Duration) -> F::Output {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::sleep(interval),
+        }
+    }
+}
+
+/// Runs `work`, which may block, without holding up the tasks of the executor whose task calls this.
+///
+/// The pool puts another thread in this one's place meanwhile. On an executor of one thread the other tasks wait all
+/// the same, and outside of any executor this just runs `work`.
+///
+/// # Examples
+///
+/// ```
+/// let bytes = polyexec_core::block_in_place(|| std::fs::read("Cargo.toml")).unwrap_or_default();
+/// # let _ = bytes;
+/// ```
+///
+/// # Panics
+///
+/// If `work` does.
+pub fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
+    let Some(executor) = context::resident() else {
+        return work();
+    };
+    let mut work = Some(work);
+    let mut output = None;
+    executor.block_in_place(&mut || output = work.take().map(|work| work()));
+    output.expect("`block_in_place` runs its work")
+}

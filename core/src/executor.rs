@@ -1,0 +1,143 @@
+//! The one trait.
+
+use alloc::sync::Arc;
+use core::panic::Location;
+use core::pin::{Pin, pin};
+
+use crate::error::{Rejected, SpawnError};
+use crate::{JoinHandle, Task, task};
+
+/// Runs tasks: what a program is written against, and what every executor implements.
+///
+/// A type that implements this is a *handle*: cheap to clone, and fit to be used from any thread. What owns the threads
+/// or the queue is another type, whose drop shuts the executor down; handles that are left then refuse new tasks.
+///
+/// The trait is object-safe: `Arc<dyn Executor>` is an executor too, with every method, at no further cost.
+///
+/// # Using an executor
+///
+/// ```
+/// use polyexec_core::{Executor, JoinError};
+///
+/// async fn sum_of_squares(executor: &(impl Executor + Clone)) -> Result<u64, JoinError> {
+///     let tasks: Vec<_> = (1..=3).map(|n: u64| executor.spawn(async move { n * n })).collect();
+///     let mut sum = 0;
+///     for task in tasks {
+///         sum += task.await?;
+///     }
+///     Ok(sum)
+/// }
+/// ```
+///
+/// # Writing an executor
+///
+/// Three methods: [`submit`](Executor::submit) and [`schedule`](Executor::schedule) put a [`Task`] in a queue, and
+/// [`drive`](Executor::drive) polls a future here. Whoever takes a task from the queue calls [`Task::run`], and puts it
+/// back if the answer is [`Ran::Again`](crate::Ran::Again). [`LiveTasks`](crate::LiveTasks) ends what is left at
+/// shutdown. Everything else is the same for every executor, and done in the task.
+pub trait Executor: Send + Sync + 'static {
+    /// Takes a new task, to be run soon; never runs it here and now.
+    ///
+    /// # Errors
+    ///
+    /// An executor that can't take the task gives it back: it has shut down, or there is no thread to be had.
+    fn submit(&self, task: Task) -> Result<(), Rejected>;
+
+    /// Takes a task that was woken, to be run soon.
+    ///
+    /// Called from any thread and from any destructor; never fails, never panics, never runs the task here and now. An
+    /// executor that has shut down drops it.
+    fn schedule(&self, task: Task);
+
+    /// Polls `future` on the calling thread, whosever it is, until it is ready, while the executor's tasks make progress.
+    ///
+    /// An executor whose tasks run on threads of its own [enters](crate::context::enter) its context here, and calls
+    /// [`block_on`](crate::block_on).
+    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>);
+
+    /// Polls `future` in the middle of a task, whose thread it blocks until it is ready.
+    ///
+    /// Called by [`block_on`](crate::block_on), and with it by [`JoinHandle::join`], on threads where the executor
+    /// [resides](crate::context::reside). The other tasks should go on meanwhile: `future` may wait for them. As
+    /// provided, it sleeps between the polls by means of [`block_in_place`](Executor::block_in_place).
+    #[cfg(feature = "std")]
+    fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        crate::block_on::park_with(future, |parker| self.block_in_place(&mut || parker.park()));
+    }
+
+    /// Runs `work`, which is about to block the thread of the current task.
+    ///
+    /// Called by [`block_in_place`](crate::block_in_place) on threads where the executor
+    /// [resides](crate::context::reside). An executor that can puts another thread in this one's place meanwhile. As
+    /// provided, it just runs `work`.
+    fn block_in_place(&self, work: &mut dyn FnMut()) {
+        work();
+    }
+
+    /// Spawns `future` as a task of its own, and returns its handle.
+    ///
+    /// The future is not polled before this returns. An executor that can't take it resolves the handle with an error,
+    /// and drops the future; see [`try_spawn`](Executor::try_spawn) to have it back.
+    #[track_caller]
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        Self: Clone + Sized,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        task::spawn(self, future, Location::caller())
+    }
+
+    /// Spawns `future` as a task of its own, or gives it back.
+    ///
+    /// # Errors
+    ///
+    /// The executor's reason for not taking the task, and the future.
+    #[track_caller]
+    fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        Self: Clone + Sized,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        task::try_spawn(self, future, Location::caller())
+    }
+
+    /// Polls `future` on the calling thread until it is ready, and returns its output; the executor's tasks make
+    /// progress meanwhile. Works inside a task too.
+    ///
+    /// # Panics
+    ///
+    /// If `future` does.
+    fn block_on<F: Future>(&self, future: F) -> F::Output
+    where
+        Self: Sized,
+    {
+        let mut output = None;
+        self.drive(pin!(async { output = Some(future.await) }));
+        output.expect("`drive` returns when the future is ready")
+    }
+}
+
+impl<E: Executor + ?Sized> Executor for Arc<E> {
+    fn submit(&self, task: Task) -> Result<(), Rejected> {
+        (**self).submit(task)
+    }
+
+    fn schedule(&self, task: Task) {
+        (**self).schedule(task);
+    }
+
+    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        (**self).drive(future);
+    }
+
+    #[cfg(feature = "std")]
+    fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        (**self).wait(future);
+    }
+
+    fn block_in_place(&self, work: &mut dyn FnMut()) {
+        (**self).block_in_place(work);
+    }
+}

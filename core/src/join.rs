@@ -1,0 +1,206 @@
+//! The handles of a task: one that waits for its result, and any number that can abort it.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use crate::error::JoinError;
+use crate::task::TaskId;
+use crate::task::cell::{Delivers, Joinable, Runnable};
+
+/// Waits for the result of a task.
+///
+/// # What dropping does
+///
+/// Dropping the handle detaches the task: it goes on, and its output is dropped when it comes. To cancel it instead,
+/// see [`abort_on_drop`](JoinHandle::abort_on_drop).
+///
+/// # Examples
+///
+/// ```
+/// # use polyexec_core::{Executor, JoinError};
+/// # async fn example(executor: &(impl Executor + Clone)) -> Result<(), JoinError> {
+/// let handle = executor.spawn(async { 6 * 7 });
+/// assert_eq!(handle.await?, 42);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// Polled again after it was ready, it panics.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut handle` is cancel safe: a result that wasn't delivered stays for the next poll.
+#[must_use = "dropping a handle detaches its task; await it, `join` it, or say `drop`"]
+pub struct JoinHandle<T> {
+    cell: Arc<dyn Joinable<T>>,
+    _delivers: Delivers<T>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(cell: Arc<dyn Joinable<T>>) -> Self {
+        Self { cell, _delivers: Delivers::new() }
+    }
+
+    /// Blocks this thread until the task has come to its end.
+    ///
+    /// Inside a task the executor goes on meanwhile: see [`block_on`](crate::block_on).
+    ///
+    /// # Errors
+    ///
+    /// The task was cancelled, it panicked, or its executor shut down.
+    #[cfg(feature = "std")]
+    pub fn join(self) -> Result<T, JoinError> {
+        crate::block_on(self)
+    }
+
+    /// Asks the executor to drop the future instead of polling it again; returns at once.
+    ///
+    /// In force before the next poll, or at the end of the one that runs now, unless that one is ready: then the output
+    /// is kept. The future is dropped by its executor, never here. The handle resolves as cancelled when that is done.
+    pub fn abort(&self) {
+        let cell: Arc<dyn Runnable> = self.cell.clone();
+        cell.abort();
+    }
+
+    /// A handle that can abort the task, and do nothing else; it keeps the task's memory, but neither its future nor
+    /// its output.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle(self.cell.clone())
+    }
+
+    /// A handle that aborts the task when it is dropped.
+    pub fn abort_on_drop(self) -> AbortOnDrop<T> {
+        AbortOnDrop(Some(self))
+    }
+
+    /// Whether the task has come to its end: the next poll of this handle is ready.
+    pub fn is_finished(&self) -> bool {
+        self.cell.header().is_finished()
+    }
+
+    /// The id of the task.
+    pub fn id(&self) -> TaskId {
+        self.cell.header().id
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.cell.poll_join(cx)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        self.cell.drop_handle();
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("id", &self.id()).field("is_finished", &self.is_finished()).finish()
+    }
+}
+
+/// A panic in a task never leaves its handle half-changed.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+
+/// Aborts a task from anywhere, any number of times. Made by [`JoinHandle::abort_handle`].
+///
+/// # What dropping does
+///
+/// Nothing to the task.
+#[derive(Clone)]
+pub struct AbortHandle(Arc<dyn Runnable>);
+
+impl AbortHandle {
+    /// As [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        self.0.clone().abort();
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        self.0.header().is_finished()
+    }
+
+    /// The id of the task.
+    pub fn id(&self) -> TaskId {
+        self.0.header().id
+    }
+}
+
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle").field("id", &self.id()).field("is_finished", &self.is_finished()).finish()
+    }
+}
+
+/// A [`JoinHandle`] that owns its task. Made by [`JoinHandle::abort_on_drop`].
+///
+/// # What dropping does
+///
+/// Aborts the task, as [`JoinHandle::abort`] does.
+///
+/// # Cancel safety
+///
+/// Awaited by value and dropped before it is ready, it aborts the task: that is what it is for.
+#[must_use = "dropping this aborts its task"]
+pub struct AbortOnDrop<T>(Option<JoinHandle<T>>);
+
+impl<T> AbortOnDrop<T> {
+    const HELD: &str = "only `detach` and `drop` take the handle, and both end this";
+
+    /// The plain handle again, whose drop detaches.
+    pub fn detach(mut self) -> JoinHandle<T> {
+        self.0.take().expect(Self::HELD)
+    }
+}
+
+impl<T> Deref for AbortOnDrop<T> {
+    type Target = JoinHandle<T>;
+
+    fn deref(&self) -> &JoinHandle<T> {
+        self.0.as_ref().expect(Self::HELD)
+    }
+}
+
+impl<T> DerefMut for AbortOnDrop<T> {
+    fn deref_mut(&mut self) -> &mut JoinHandle<T> {
+        self.0.as_mut().expect(Self::HELD)
+    }
+}
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut **self).poll(cx)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.abort();
+        }
+    }
+}
+
+impl<T> fmt::Debug for AbortOnDrop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AbortOnDrop").field(&**self).finish()
+    }
+}

@@ -1,0 +1,52 @@
+//! What every polyexec executor shares: the task, its handle, and the one [`Executor`] trait.
+//!
+//! A program depends on `polyexec`, or on the crate of one executor. This crate is for libraries that want to run on
+//! whatever executor their user chose, and for those who write an executor.
+//!
+//! # Examples
+//!
+//! ```
+//! use polyexec_core::{Executor, JoinError};
+//!
+//! /// Runs on any executor there is.
+//! async fn twice(executor: &(impl Executor + Clone), n: u32) -> Result<u32, JoinError> {
+//!     executor.spawn(async move { 2 * n }).await
+//! }
+//! ```
+//!
+//! # Features
+//!
+//! `std` (default): what needs threads. Without it there are [`Task`], [`JoinHandle`] as a future, and the trait, for
+//! any target with an allocator; panics are not caught there.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+pub use error::{JoinError, Rejected, SpawnError};
+pub use executor::Executor;
+pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
+pub use task::{Ran, Task, TaskId};
+
+#[cfg(feature = "std")]
+pub use self::{
+    block_on::{block_in_place, block_on, block_on_polling, park_on},
+    context::{Handle, spawn, try_spawn},
+    live::LiveTasks,
+    park::Parker,
+    task::Home,
+};
+
+#[cfg(feature = "std")]
+mod block_on;
+#[cfg(feature = "std")]
+pub mod context;
+mod error;
+mod executor;
+mod join;
+#[cfg(feature = "std")]
+mod live;
+#[cfg(feature = "std")]
+mod park;
+pub mod task;
+mod unwind;

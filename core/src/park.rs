@@ -1,0 +1,142 @@
+//! Puts a thread to sleep until somebody calls. Unlike `std::thread::park` it takes nobody else's call for its own, and
+//! nobody else takes its.
+
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use futures_task::ArcWake;
+
+/// Nobody called since the last `park`.
+const EMPTY: u8 = 0;
+/// Its thread sleeps, or is about to. Set and cleared by that thread under the lock.
+const PARKED: u8 = 1;
+/// Somebody called. Set by the caller, cleared by the next `park`.
+const CALLED: u8 = 2;
+
+/// One thread's place to sleep: [`park`](Parker::park) returns once after each [`unpark`](Parker::unpark), or many that
+/// came before it. As an `Arc` it is a waker, too.
+///
+/// The algorithm is the one of `std`'s generic parker: a call costs one atomic swap, and takes the lock only to wake a
+/// thread that sleeps.
+#[derive(Debug, Default)]
+pub struct Parker {
+    state: AtomicU8,
+    lock: Mutex<()>,
+    called: Condvar,
+}
+
+impl Parker {
+    /// A parker that nobody has called.
+    pub const fn new() -> Self {
+        Self { state: AtomicU8::new(EMPTY), lock: Mutex::new(()), called: Condvar::new() }
+    }
+
+    /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
+    /// visible afterwards. Only one thread may park at a time.
+    pub fn park(&self) {
+        self.park_until(None);
+    }
+
+    /// As [`park`](Parker::park), but returns `false` when `deadline` has passed and nobody called.
+    pub fn park_until(&self, deadline: Option<Instant>) -> bool {
+        if self.take_call() {
+            return true;
+        }
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        // Acquire: pairs with the Release in `unpark`, should it have come first.
+        if self.state.compare_exchange(EMPTY, PARKED, AcqRel, Acquire).is_err() {
+            // We hold the lock and are the only one to park, so the state was CALLED.
+            self.state.swap(EMPTY, AcqRel);
+            return true;
+        }
+        loop {
+            lock = match deadline {
+                None => self.called.wait(lock).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        // Whatever came meanwhile counts: EMPTY forgets nothing but our own PARKED.
+                        return self.state.swap(EMPTY, AcqRel) == CALLED;
+                    }
+                    self.called.wait_timeout(lock, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            if self.take_call() {
+                return true;
+            }
+        }
+    }
+
+    /// Makes the current or the next [`park`](Parker::park) return.
+    pub fn unpark(&self) {
+        // Release: pairs with the Acquire in `take_call`; what the caller did is visible to the thread that parked.
+        if self.state.swap(CALLED, AcqRel) == PARKED {
+            // The thread holds the lock from PARKED until it waits: after this it can't miss the notification.
+            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+            self.called.notify_one();
+        }
+    }
+
+    /// Clears CALLED, and says whether it was set.
+    fn take_call(&self) -> bool {
+        // Acquire: pairs with the Release in `unpark`. Relaxed on failure: nothing was said.
+        self.state.compare_exchange(CALLED, EMPTY, Acquire, Relaxed).is_ok()
+    }
+}
+
+impl ArcWake for Parker {
+    fn wake_by_ref(parker: &Arc<Self>) {
+        parker.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn calls_before_the_park_count_once() {
+        let parker = Parker::new();
+        parker.unpark();
+        parker.unpark();
+        assert!(parker.park_until(None));
+        assert!(!parker.park_until(Some(Instant::now())));
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_does_not_lose_a_call() {
+        let parker = Parker::new();
+        parker.unpark();
+        assert!(parker.park_until(Some(Instant::now())));
+    }
+
+    #[test]
+    fn two_threads_hand_the_turn_back_and_forth() {
+        let [here, there] = [(); 2].map(|()| Arc::new(Parker::new()));
+        let other = {
+            let (here, there) = (here.clone(), there.clone());
+            std::thread::spawn(move || {
+                for _ in 0..10_000 {
+                    there.park();
+                    here.unpark();
+                }
+            })
+        };
+        for _ in 0..10_000 {
+            there.unpark();
+            here.park();
+        }
+        other.join().unwrap();
+    }
+
+    #[test]
+    fn a_deadline_ends_the_wait() {
+        let begin = Instant::now();
+        let wait = Duration::from_millis(5);
+        assert!(!Parker::new().park_until(Some(begin + wait)));
+        assert!(begin.elapsed() >= wait);
+    }
+}

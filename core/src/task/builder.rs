@@ -1,0 +1,84 @@
+//! Spawning with a name.
+
+use alloc::boxed::Box;
+use core::panic::Location;
+
+use super::label::Named;
+use super::spawn;
+use crate::error::SpawnError;
+use crate::{Executor, JoinHandle};
+
+/// Spawns a task with properties beyond its future: today, a name.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::{task, block_on};
+///
+/// // No executor runs on this thread, so the task is refused; the error names it.
+/// let handle = task::Builder::new().name("reader").spawn(async { 1 });
+/// let error = block_on(handle).unwrap_err();
+/// assert_eq!(error.name(), Some("reader"));
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until it spawns"]
+pub struct Builder {
+    name: Option<Box<str>>,
+}
+
+impl Builder {
+    /// A task without a name.
+    pub const fn new() -> Self {
+        Self { name: None }
+    }
+
+    /// Names the task, for its errors and for whoever looks at the executor.
+    pub fn name(self, name: impl Into<Box<str>>) -> Self {
+        Self { name: Some(name.into()) }
+    }
+
+    /// Spawns `future` on the executor that runs on this thread, as [`spawn`](crate::spawn) does.
+    #[cfg(feature = "std")]
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_on(&crate::context::here(), future)
+    }
+
+    /// Spawns `future` on `executor`, as [`Executor::spawn`] does.
+    #[track_caller]
+    pub fn spawn_on<E, F>(self, executor: &E, future: F) -> JoinHandle<F::Output>
+    where
+        E: Executor + Clone,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let location = Location::caller();
+        match self.name {
+            None => spawn::spawn(executor, future, location),
+            Some(name) => spawn::spawn(executor, future, Named { location, name }),
+        }
+    }
+
+    /// Spawns `future` on `executor`, as [`Executor::try_spawn`] does.
+    ///
+    /// # Errors
+    ///
+    /// The executor's reason for not taking the task, and the future.
+    #[track_caller]
+    pub fn try_spawn_on<E, F>(self, executor: &E, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        E: Executor + Clone,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let location = Location::caller();
+        match self.name {
+            None => spawn::try_spawn(executor, future, location),
+            Some(name) => spawn::try_spawn(executor, future, Named { location, name }),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Futures that may be polled and dropped on one thread only, in tasks that go anywhere. One of the two files with
+//! `unsafe` code.
+
+use alloc::sync::Arc;
+use core::mem::ManuallyDrop;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use super::cell::Cell;
+use super::id::Home;
+use super::label::Label;
+use crate::Executor;
+
+/// A future that stays on the thread that made this: polled elsewhere it panics, dropped elsewhere it leaks.
+pub(super) struct HomeOnly<F> {
+    home: Home,
+    future: ManuallyDrop<F>,
+}
+
+// SAFETY: `future` is reached in `poll` and in `drop` only, and there only on the thread that made it. Thread numbers
+// are never used twice.
+unsafe impl<F> Send for HomeOnly<F> {}
+
+impl<F> HomeOnly<F> {
+    fn new(future: F) -> Self {
+        Self { home: Home::here(), future: ManuallyDrop::new(future) }
+    }
+}
+
+impl<F: Future> Future for HomeOnly<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        assert!(self.home.is_here(), "a future spawned with `spawn_local` was polled away from its home thread");
+        // SAFETY: `future` is pinned with `self`: it is never moved out, and `drop` drops it in place.
+        let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
+        future.poll(cx)
+    }
+}
+
+impl<F> Drop for HomeOnly<F> {
+    fn drop(&mut self) {
+        if self.home.is_here() {
+            // SAFETY: this is its home thread, and nothing reaches `future` after `drop`.
+            unsafe { ManuallyDrop::drop(&mut self.future) }
+        }
+        // Elsewhere it leaks: dropping it would be unsound, and the executor is at fault already.
+    }
+}
+
+impl<F, E, L> Cell<HomeOnly<F>, E, L>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    E: Executor,
+    L: Label,
+{
+    pub(super) fn new_local(future: F, executor: E, label: L) -> Arc<Self> {
+        // SAFETY: `HomeOnly` may go anywhere. It is polled, and so comes to its output, at home only; the output is
+        // dropped there if it was detached, else by its handle, which is `Send` only if the output is.
+        unsafe { Self::new_unchecked(HomeOnly::new(future), executor, label) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell as Flag;
+    use std::rc::Rc;
+
+    struct SetOnDrop(Rc<Flag<bool>>);
+
+    impl Drop for SetOnDrop {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+
+    #[test]
+    fn dropped_at_home_and_leaked_elsewhere() {
+        let at_home = Rc::new(Flag::new(false));
+        let guard = SetOnDrop(at_home.clone());
+        drop(HomeOnly::new(async move { drop(guard) }));
+        assert!(at_home.get());
+
+        let elsewhere = Rc::new(Flag::new(false));
+        let guard = SetOnDrop(elsewhere.clone());
+        let future = HomeOnly::new(async move { drop(guard) });
+        std::thread::spawn(move || drop(future)).join().unwrap();
+        assert!(!elsewhere.get());
+        // `future` was the other owner; it leaked.
+        assert_eq!(Rc::strong_count(&elsewhere), 2);
+    }
+
+    #[test]
+    fn polled_elsewhere_it_panics() {
+        let future = HomeOnly::new(async {});
+        let polled = std::thread::spawn(move || {
+            let mut future = core::pin::pin!(future);
+            let mut cx = Context::from_waker(core::task::Waker::noop());
+            future.as_mut().poll(&mut cx).is_ready()
+        });
+        assert!(polled.join().is_err());
+    }
+}

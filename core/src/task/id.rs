@@ -1,0 +1,144 @@
+//! Numbers that are never given twice in a process: one a task, one a thread.
+
+use core::fmt;
+use core::num::NonZeroU64;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A number that no other task of this process has, ever.
+///
+/// Ids say nothing of the order in which tasks were spawned.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::TaskId;
+///
+/// fn log(id: TaskId) -> String {
+///     format!("task {id}")
+/// }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId(NonZeroU64);
+
+impl TaskId {
+    pub(crate) fn next() -> Self {
+        Self(NonZeroU64::new(next()).expect("2^64 tasks were spawned"))
+    }
+
+    /// The number itself.
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({})", self.0)
+    }
+}
+
+/// Numbers that a thread takes at a time, so that spawns on many threads rarely touch the shared counter.
+#[cfg(feature = "std")]
+const BLOCK: u64 = 1024;
+
+#[cfg(feature = "std")]
+fn next() -> u64 {
+    use std::cell::Cell;
+
+    /// The first number of the next block. Starts at a block's border, and leaves out zero with the first block.
+    static BLOCKS: AtomicU64 = AtomicU64::new(BLOCK);
+    // Without a destructor, so that it works while the thread's other locals are being destroyed.
+    std::thread_local!(static NEXT: Cell<u64> = const { Cell::new(0) });
+
+    NEXT.with(|next| {
+        let mut id = next.get();
+        if id.is_multiple_of(BLOCK) {
+            // Relaxed: only that each block is handed out once matters.
+            id = BLOCKS.fetch_add(BLOCK, Relaxed);
+        }
+        next.set(id + 1);
+        id
+    })
+}
+
+#[cfg(not(feature = "std"))]
+fn next() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: only that each number is handed out once matters.
+    NEXT.fetch_add(1, Relaxed)
+}
+
+/// Remembers a thread, to be asked later whether it is the one that asks. Costs no more than a look at a thread-local,
+/// and works while the thread's locals are being destroyed.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::Home;
+///
+/// let home = Home::here();
+/// assert!(home.is_here());
+/// std::thread::spawn(move || assert!(!home.is_here())).join().unwrap();
+/// ```
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home(NonZeroU64);
+
+#[cfg(feature = "std")]
+impl Home {
+    /// The calling thread.
+    pub fn here() -> Self {
+        Self(thread_number())
+    }
+
+    /// Whether this is the calling thread.
+    pub fn is_here(self) -> bool {
+        self.0 == thread_number()
+    }
+}
+
+/// This thread's number. Unlike the address of a thread-local, it is never another thread's later on; unlike
+/// `std::thread::current().id()`, it can be had while the thread's locals are being destroyed.
+#[cfg(feature = "std")]
+pub(crate) fn thread_number() -> NonZeroU64 {
+    use std::cell::Cell;
+
+    static THREADS: AtomicU64 = AtomicU64::new(1);
+    std::thread_local!(static NUMBER: Cell<Option<NonZeroU64>> = const { Cell::new(None) });
+
+    NUMBER.with(|number| {
+        number.get().unwrap_or_else(|| {
+            // Relaxed: only that each number is handed out once matters.
+            let new = NonZeroU64::new(THREADS.fetch_add(1, Relaxed)).expect("2^64 threads ran");
+            number.set(Some(new));
+            new
+        })
+    })
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_are_unique_across_threads_and_blocks() {
+        let threads: Vec<_> =
+            (0..4).map(|_| std::thread::spawn(|| (0..3 * BLOCK).map(|_| TaskId::next()).collect::<Vec<_>>())).collect();
+        let ids: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+    }
+
+    #[test]
+    fn a_thread_keeps_its_number() {
+        let here = thread_number();
+        assert_eq!(here, thread_number());
+        assert_ne!(here, std::thread::spawn(thread_number).join().unwrap());
+    }
+}

@@ -1,0 +1,40 @@
+//! Catches panics where there is `std`, and lets them be where there is none.
+
+use alloc::boxed::Box;
+use core::any::Any;
+
+/// What a panic carried: usually a `String` or a `&'static str`.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// Runs user code. A panic comes back as its payload; without `std` nothing is caught.
+///
+/// Asserting unwind safety is sound for us: what the closure leaves half-changed is the user's future, which is
+/// dropped after a panic and never polled again.
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Payload> {
+    #[cfg(feature = "std")]
+    return std::panic::catch_unwind(core::panic::AssertUnwindSafe(run));
+    #[cfg(not(feature = "std"))]
+    return Ok(run());
+}
+
+/// Runs user code for whose panic there is nobody to tell. The panic hook has spoken already.
+pub(crate) fn contain(run: impl FnOnce()) {
+    if let Err(payload) = catch(run) {
+        discard(payload);
+    }
+}
+
+/// Drops a payload, whose own `Drop` may panic, and so may the `Drop` of that panic's payload: that one is leaked.
+pub(crate) fn discard(payload: Payload) {
+    if let Err(second) = catch(move || drop(payload)) {
+        core::mem::forget(second);
+    }
+}
+
+/// The message of a panic, if it has one.
+pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<alloc::string::String>().map(|message| &**message))
+}
