@@ -1,0 +1,29 @@
+//! The futures that every executor runs: [`Counter`], which counts its polls, [`yield_now`], and [`watch`].
+//!
+//! They need an executor's waker and nothing else, so they run on any executor there is; this crate depends on none.
+//!
+//! # Examples
+//!
+//! ```
+//! use polyexec_futures::{count, yield_now};
+//!
+//! async fn sum() -> u64 {
+//!     let ten = count(10).await; // pending nine times, then ready
+//!     yield_now().await; // lets the other tasks go first
+//!     ten + count(23).await
+//! }
+//! # assert_eq!(polyexec_core::block_on(sum()), 33);
+//! ```
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub use counter::{Counter, Inspect, count};
+pub use watch::{Moment, watch};
+pub use yield_now::{YieldNow, yield_now};
+
+mod counter;
+mod watch;
+mod yield_now;

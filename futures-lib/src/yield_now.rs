@@ -1,0 +1,53 @@
+//! Gives up its turn once.
+
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+/// A future that is pending once: the task's executor runs the tasks that wait already, then comes back to it.
+///
+/// It wakes its task itself, so it works in any executor and in any `block_on`.
+///
+/// # Examples
+///
+/// A long computation that leaves room for others:
+///
+/// ```
+/// use polyexec_futures::yield_now;
+///
+/// async fn checksum(blocks: &[Vec<u8>]) -> u64 {
+///     let mut sum = 0;
+///     for block in blocks {
+///         sum += block.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+///         yield_now().await;
+///     }
+///     sum
+/// }
+/// # assert_eq!(polyexec_core::block_on(checksum(&[vec![1, 2], vec![3]])), 6);
+/// ```
+///
+/// # Cancel safety
+///
+/// Cancel safe: dropped while it is pending, it leaves a wake of its task behind, which costs one poll at most.
+pub fn yield_now() -> YieldNow {
+    YieldNow { yielded: false }
+}
+
+/// The future of [`yield_now`]. Once ready, it is ready again each time it is polled.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct YieldNow {
+    yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.yielded {
+            return Poll::Ready(());
+        }
+        self.yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
