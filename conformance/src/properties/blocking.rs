@@ -1,0 +1,270 @@
+//! Blocking inside a task, parking, and two executors at once: properties 60 to 62.
+
+use std::future::{pending, poll_fn};
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use polyexec_core::{Executor, JoinHandle};
+use polyexec_futures::yield_now;
+
+use crate::Subject;
+use crate::probe::{Gate, OnDrop, Tally, carrying};
+
+pub(crate) fn p60_a_nested_block_on_works(subject: &Subject) {
+    let executor = subject.start();
+    let handle = executor.handle();
+    // In a `block_on` of the thread that started the executor, whose tasks it runs or waits for.
+    let inner = handle.clone();
+    let sum = executor.block_on(async {
+        let here = inner.block_on(async { inner.spawn(three(1)).await.unwrap() });
+        let plain = polyexec_core::block_on(async { 100 });
+        here + plain
+    });
+    assert_eq!(sum, 103);
+
+    // In a task, each way there is.
+    let ways: [fn(Arc<dyn Executor>) -> u64; 5] = [
+        |executor| executor.block_on(executor.spawn(three(1))).unwrap(),
+        |executor| polyexec_core::block_on(executor.spawn(three(1))).unwrap(),
+        |executor| executor.spawn(three(1)).join().unwrap(),
+        |_| polyexec_core::spawn(three(1)).join().unwrap(),
+        // Two deep: a task blocks for a task that blocks for a task.
+        |executor| {
+            let middle = executor.clone();
+            executor.spawn(async move { middle.spawn(three(1)).join().unwrap() }).join().unwrap()
+        },
+    ];
+    for way in ways {
+        let inner = handle.clone();
+        let alone = handle.spawn(async move { way(inner) });
+        assert_eq!(executor.block_on(alone).unwrap(), 3);
+    }
+
+    // Many at once, so that more tasks block than the executor has threads.
+    let many: Vec<_> = (0..6)
+        .flat_map(|_| ways)
+        .map(|way| {
+            let inner = handle.clone();
+            handle.spawn(async move { way(inner) })
+        })
+        .collect();
+    let sum = executor.block_on(async {
+        let mut sum = 0;
+        for task in many {
+            sum += task.await.unwrap();
+        }
+        sum
+    });
+    assert_eq!(sum, 3 * 6 * ways.len() as u64);
+}
+
+/// Three times `n`, in three polls.
+async fn three(n: u64) -> u64 {
+    let mut sum = n;
+    for _ in 0..2 {
+        yield_now().await;
+        sum += n;
+    }
+    sum
+}
+
+/// Uses up a call of `unpark` that somebody may have left, and doesn't wait for one.
+fn take_token() {
+    thread::park_timeout(Duration::ZERO);
+}
+
+/// Pending so often; each time it is woken by another thread, parks and unparks its own in every way, and leaves it
+/// with or without a token.
+fn parks(times: usize, wakers: mpsc::Sender<Waker>) -> impl Future<Output = usize> + Send + 'static {
+    let mut polls = 0;
+    poll_fn(move |cx| {
+        polls += 1;
+        if polls > times {
+            return Poll::Ready(polls);
+        }
+        wakers.send(cx.waker().clone()).expect("the other thread lives");
+        // The wake may be here by now: what parks takes must not be what the wake gave.
+        take_token();
+        thread::current().unpark();
+        thread::park();
+        if polls % 2 == 0 {
+            thread::current().unpark();
+        }
+        Poll::Pending
+    })
+}
+
+pub(crate) fn p61_park_and_unpark_of_the_users_are_harmless(subject: &Subject) {
+    const TIMES: usize = 1_000;
+    let executor = subject.start();
+    let (wakers, to_wake) = mpsc::channel::<Waker>();
+    let foreign = thread::spawn(move || to_wake.into_iter().for_each(Waker::wake));
+
+    // In tasks, in what is driven here, and in a nested `block_on`.
+    let tasks: Vec<_> = (0..3).map(|_| executor.handle().spawn(parks(TIMES, wakers.clone()))).collect();
+    let nested = {
+        let (handle, parks) = (executor.handle(), parks(TIMES, wakers.clone()));
+        executor.handle().spawn(async move { handle.block_on(parks) })
+    };
+    assert_eq!(executor.block_on(parks(TIMES, wakers)), TIMES + 1, "polls of what was woken so often");
+    executor.block_on(async {
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), TIMES + 1, "polls of what was woken so often");
+        }
+        assert_eq!(nested.await.unwrap(), TIMES + 1, "polls of what was woken so often");
+    });
+    foreign.join().unwrap();
+
+    // A token from before is there after it. If not, this hangs.
+    let waits = Gate::new();
+    let opens = {
+        let waits = waits.clone();
+        executor.handle().spawn(async move {
+            yield_now().await;
+            waits.open();
+        })
+    };
+    take_token();
+    thread::current().unpark();
+    executor.block_on(async {
+        waits.opened().await;
+        opens.await.unwrap();
+    });
+    thread::park();
+
+    strangers_do_not_wake(subject);
+}
+
+/// Somebody unparks the threads all the time. That is no wake: nothing is polled for it.
+fn strangers_do_not_wake(subject: &Subject) {
+    let executor = subject.start();
+    let (gate, polls) = (Gate::new(), Tally::new());
+    let (threads, to_unpark) = mpsc::channel();
+    let waits = |gate: Gate, polls: Tally, threads: mpsc::Sender<thread::Thread>| async move {
+        let mut opened = Box::pin(async move { gate.opened().await });
+        poll_fn(move |cx| {
+            polls.add();
+            let answer = opened.as_mut().poll(cx);
+            // The second time nobody listens any more.
+            let _ = threads.send(thread::current());
+            answer
+        })
+        .await;
+    };
+    let task = executor.handle().spawn(waits(gate.clone(), polls.clone(), threads.clone()));
+    let stranger = {
+        let gate = gate.clone();
+        thread::spawn(move || {
+            let threads = [to_unpark.recv().unwrap(), to_unpark.recv().unwrap()];
+            for _ in 0..2_000 {
+                threads.iter().for_each(thread::Thread::unpark);
+                thread::yield_now();
+            }
+            gate.open();
+        })
+    };
+    executor.block_on(waits(gate, polls.clone(), threads));
+    executor.block_on(task).unwrap();
+    stranger.join().unwrap();
+    assert_eq!(polls.get(), 4, "two polls of each of the two that wait");
+    take_token();
+}
+
+/// An executor that another thread started and drives until `over` is opened, then shuts down.
+fn elsewhere<T>(subject: &Subject, use_it: impl FnOnce(Arc<dyn Executor>, &Gate) -> T) -> T {
+    let over = Gate::new();
+    let (sender, handle) = mpsc::channel();
+    thread::scope(|scope| {
+        let other = {
+            let over = over.clone();
+            scope.spawn(move || {
+                let executor = subject.start();
+                sender.send(executor.handle()).expect("the other thread waits for it");
+                executor.block_on(over.opened());
+                executor.shut_down();
+            })
+        };
+        let opened = over.clone();
+        let _over = OnDrop::new(move || opened.open());
+        let used = use_it(handle.recv().expect("the other executor has started"), &over);
+        over.open();
+        other.join().unwrap();
+        used
+    })
+}
+
+/// Whose turn it is, of two.
+#[derive(Default)]
+struct Turns {
+    turn: AtomicUsize,
+    waiting: [Mutex<Option<Waker>>; 2],
+}
+
+impl Turns {
+    async fn play(self: Arc<Self>, me: usize, rounds: usize) -> usize {
+        for _ in 0..rounds {
+            poll_fn(|cx| {
+                *self.waiting[me].lock().unwrap() = Some(cx.waker().clone());
+                if self.turn.load(SeqCst) == me { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            self.turn.store(1 - me, SeqCst);
+            let other = self.waiting[1 - me].lock().unwrap().take();
+            other.into_iter().for_each(Waker::wake);
+        }
+        rounds
+    }
+}
+
+pub(crate) fn p62_two_executors_wake_each_other(subject: &Subject) {
+    const ROUNDS: usize = 2_000;
+    let executor = subject.start();
+    let here = executor.handle();
+    elsewhere(subject, |there, _| {
+        let turns = Arc::new(Turns::default());
+        let pair = [here.spawn(turns.clone().play(0, ROUNDS)), there.spawn(turns.play(1, ROUNDS))];
+        executor.block_on(async {
+            for player in pair {
+                assert_eq!(player.await.unwrap(), ROUNDS);
+            }
+        });
+        // Each waits for the other's task, which waits for one here.
+        let (near, far) = (here.clone(), there.clone());
+        let there_and_back = here.spawn(async move {
+            let far = far.clone().spawn(async move { near.spawn(async { 7 }).await.unwrap() });
+            far.await.unwrap()
+        });
+        assert_eq!(executor.block_on(there_and_back).unwrap(), 7);
+    });
+
+    // Both end at the same time, and what they drop wakes the other's tasks.
+    for _ in 0..200 {
+        let executor = subject.start();
+        let here = executor.handle();
+        let dropped = Tally::new();
+        let ends = elsewhere(subject, |there, over| {
+            let ends = [entangled(&here, &there, &dropped), entangled(&there, &here, &dropped)];
+            executor.block_on(yield_now());
+            over.open();
+            executor.shut_down();
+            ends
+        });
+        for end in ends.into_iter().flatten() {
+            let error = end.join().expect_err("a task that rests for ever");
+            assert!(error.is_shutdown() || error.is_cancelled(), "{error}");
+        }
+        assert_eq!(dropped.get(), 4);
+    }
+}
+
+/// A task on `one` whose drop aborts a task on `other`, and that one.
+fn entangled(one: &Arc<dyn Executor>, other: &Arc<dyn Executor>, dropped: &Tally) -> [JoinHandle<()>; 2] {
+    let far = other.spawn(carrying(dropped.on_drop(), pending()));
+    let abort = far.abort_handle();
+    let aborts = OnDrop::new(move || abort.abort());
+    let near = one.spawn(carrying((dropped.on_drop(), aborts), pending()));
+    [near, far]
+}

@@ -1,0 +1,145 @@
+//! Runs one property on one subject: on a thread that a watchdog looks after, or in a process of its own.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::{Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use crate::Subject;
+
+/// How long a property may take before it counts as hung. Generous: a loaded machine is slow, a hang takes for ever.
+/// (The longest, a chain of a million spawns with a fresh thread for each, takes a minute and a half on two cores.)
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Tells a process that it was started for one property, whose name this is.
+const CHILD: &str = "POLYEXEC_CONFORMANCE_CHILD";
+
+/// A property: its name, which begins with its number, and its check, which panics if it doesn't hold.
+#[derive(Clone, Copy)]
+pub struct Property {
+    /// For example `p02_spawn_never_polls_inline`.
+    pub name: &'static str,
+    /// What it can't be checked without.
+    pub needs: Needs,
+    /// Panics if the property doesn't hold.
+    pub check: fn(&Subject),
+}
+
+/// What a property can't be checked without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Any build and any executor will do.
+    Nothing,
+    /// Panics that unwind.
+    Unwinding,
+    /// An executor that runs its tasks on one thread only, so that they may be local to it.
+    LocalTasks,
+}
+
+impl Needs {
+    /// What is missing on `subject` in this build.
+    fn missing(self, subject: &Subject) -> Option<&'static str> {
+        match self {
+            Self::Unwinding if cfg!(panic = "abort") => Some("it needs panics that unwind"),
+            Self::LocalTasks if !subject.is_local() => Some("it needs tasks that stay on one thread"),
+            _ => None,
+        }
+    }
+}
+
+/// What became of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The property holds.
+    Held,
+    /// It was left out, for this reason.
+    LeftOut(String),
+}
+
+/// All properties, in the order of their numbers.
+pub fn properties() -> &'static [Property] {
+    crate::list::ALL
+}
+
+/// Checks the property called `name`, unless `without` leaves it out.
+///
+/// # Panics
+///
+/// If the property doesn't hold, if there is none of that name, or if `without` names one that doesn't exist. Ends the
+/// process if the property hangs, since a thread that hangs can't be ended.
+pub fn check(name: &str, subject: Subject, without: &[(&str, &str)]) -> Outcome {
+    for (left_out, _) in without {
+        assert!(properties().iter().any(|property| property.name == *left_out), "no property is called {left_out}");
+    }
+    let property = properties()
+        .iter()
+        .find(|property| property.name == name)
+        .unwrap_or_else(|| panic!("no property is called {name}"));
+    if let Some((_, reason)) = without.iter().find(|(left_out, _)| *left_out == name) {
+        return Outcome::LeftOut((*reason).to_owned());
+    }
+    if let Some(missing) = property.needs.missing(&subject) {
+        return Outcome::LeftOut(missing.to_owned());
+    }
+    watched(name, move || (property.check)(&subject));
+    Outcome::Held
+}
+
+/// Runs `body` on a thread of its own, and gives up on the whole process if it takes too long.
+fn watched(name: &str, body: impl FnOnce() + Send + 'static) {
+    let (done, result) = mpsc::channel();
+    let thread = thread::Builder::new()
+        .name(name.chars().take(15).collect())
+        .spawn(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(body));
+            let _ = done.send(outcome);
+        })
+        .expect("a thread for the property");
+    match result.recv_timeout(PATIENCE) {
+        Ok(outcome) => {
+            thread.join().expect("its panics are caught");
+            if let Err(payload) = outcome {
+                resume_unwind(payload);
+            }
+        }
+        Err(RecvTimeoutError::Timeout) => {
+            // Not `eprintln`, which the test harness keeps until the test ends: this one won't.
+            let _ = writeln!(std::io::stderr(), "{name}: hung, no end after {PATIENCE:?}");
+            std::process::exit(101);
+        }
+        Err(RecvTimeoutError::Disconnected) => unreachable!("the thread sends before it ends"),
+    }
+}
+
+/// Runs `body` in a process where nothing else runs, for what is counted a process: its threads, its memory, its time.
+///
+/// # Panics
+///
+/// If the process fails.
+pub(crate) fn isolated(subject: &Subject, name: &str, body: impl FnOnce()) {
+    if let Some(output) = in_child(subject, name, body) {
+        assert!(output.status.success(), "{name} failed in its own process\n{}", told(&output));
+    }
+}
+
+/// Runs `body` in a process of its own, and returns how that ended; in that process itself, `None`.
+pub(crate) fn in_child(subject: &Subject, name: &str, body: impl FnOnce()) -> Option<Output> {
+    if std::env::var_os(CHILD).is_some_and(|child| child == name) {
+        body();
+        return None;
+    }
+    let output = subject
+        .relaunch()
+        .env(CHILD, name)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{name}: can't start this program again: {error}"));
+    Some(output)
+}
+
+/// What a process printed.
+pub(crate) fn told(output: &Output) -> String {
+    format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
