@@ -1,0 +1,43 @@
+//! The conformance suite, with threads that are reused and with a fresh one for each task.
+
+use std::io;
+
+use polyexec_conformance::ThreadOptions;
+use polyexec_threaded::{Builder, Threaded};
+
+fn with(builder: Builder, options: ThreadOptions) -> io::Result<Threaded> {
+    let ThreadOptions { name, stack_size, on_start, on_stop } = options;
+    builder
+        .thread_name(name)
+        .stack_size(stack_size)
+        .on_thread_start(move || on_start())
+        .on_thread_stop(move || on_stop())
+        .build()
+}
+
+mod cached {
+    use super::*;
+
+    polyexec_conformance::suite! {
+        start: Threaded::new,
+        start_with: |options| with(Threaded::builder(), options),
+        without: {
+            p75_a_million_live_tasks_complete: "a million live tasks would be a million threads",
+            p77_a_chain_of_100_000_handles_is_dropped: "100,000 live tasks would be as many threads",
+        },
+    }
+}
+
+mod fresh {
+    use super::*;
+
+    polyexec_conformance::suite! {
+        start: || Threaded::builder().fresh_threads().build().unwrap(),
+        start_with: |options| with(Threaded::builder().fresh_threads(), options),
+        without: {
+            p06_one_allocation_a_task: "starting a thread allocates, and each task starts one",
+            p75_a_million_live_tasks_complete: "a million live tasks would be a million threads",
+            p77_a_chain_of_100_000_handles_is_dropped: "100,000 live tasks would be as many threads",
+        },
+    }
+}

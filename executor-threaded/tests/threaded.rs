@@ -1,0 +1,107 @@
+//! What only a thread per task has: threads that are reused, fresh, or not to be had.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use futures_task::{FutureObj, Spawn};
+use polyexec_conformance::probe::Gate;
+use polyexec_core::{Executor, block_on};
+use polyexec_futures::count;
+use polyexec_threaded::Threaded;
+
+fn counting(starts: &Arc<AtomicUsize>) -> impl Fn() + Send + Sync + 'static {
+    let starts = starts.clone();
+    move || {
+        starts.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn threads_are_used_again() {
+    let starts = Arc::new(AtomicUsize::new(0));
+    let threaded = Threaded::builder().on_thread_start(counting(&starts)).build().unwrap();
+    for _ in 0..1_000 {
+        threaded.spawn(count(3)).join().unwrap();
+    }
+    // A thread tells the handle first and is idle then, so now and then a second one is needed.
+    assert!(starts.load(SeqCst) < 100, "{} threads for tasks that came one by one", starts.load(SeqCst));
+}
+
+#[test]
+fn a_fresh_thread_for_each_task() {
+    let starts = Arc::new(AtomicUsize::new(0));
+    let threaded = Threaded::builder().fresh_threads().on_thread_start(counting(&starts)).build().unwrap();
+    let ids: HashSet<_> = (0..50).map(|_| threaded.spawn(async { thread::current().id() }).join().unwrap()).collect();
+    assert_eq!(ids.len(), 50);
+    drop(threaded);
+    assert_eq!(starts.load(SeqCst), 50);
+}
+
+#[test]
+fn idle_threads_leave_after_keep_alive() {
+    let stopped = Gate::new();
+    let stop = stopped.clone();
+    let threaded =
+        Threaded::builder().keep_alive(Duration::from_millis(1)).on_thread_stop(move || stop.open()).build().unwrap();
+    threaded.spawn(async {}).join().unwrap();
+    stopped.wait();
+    assert_eq!(threaded.spawn(async { 1 }).join().unwrap(), 1);
+}
+
+#[test]
+fn one_task_more_than_threads_is_given_back() {
+    let threaded = Threaded::builder().max_threads(2).build().unwrap();
+    let gate = Gate::new();
+    let wait = |gate: Gate| async move { gate.opened().await };
+    let running = [threaded.spawn(wait(gate.clone())), threaded.spawn(wait(gate.clone()))];
+
+    let error = threaded.try_spawn(async { 42 }).unwrap_err();
+    assert!(!error.is_shutdown());
+    assert!(error.to_string().contains("all 2 threads are busy"), "{error}");
+    assert_eq!(block_on(error.into_future()), 42);
+    let error = threaded.spawn(async {}).join().unwrap_err();
+    assert!(error.is_rejected(), "{error}");
+
+    gate.open();
+    for task in running {
+        task.join().unwrap();
+    }
+    // The threads are about to be idle.
+    while threaded.try_spawn(async {}).is_err() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn bad_settings_are_refused() {
+    for builder in [Threaded::builder().max_threads(0), Threaded::builder().thread_name("a\0b")] {
+        assert_eq!(builder.build().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn a_task_that_blocks_holds_up_nobody() {
+    let threaded = Threaded::new();
+    let gate = Gate::new();
+    let blocked = gate.clone();
+    let blocker = threaded.spawn(async move { blocked.wait() });
+    threaded.spawn(count(10)).join().unwrap();
+    gate.open();
+    blocker.join().unwrap();
+}
+
+#[test]
+fn it_is_an_executor_for_the_futures_crates() {
+    let threaded = Threaded::new();
+    let gate = Gate::new();
+    let open = gate.clone();
+    threaded.spawn_obj(FutureObj::new(Box::new(async move { open.open() }))).unwrap();
+    gate.wait();
+    let handle = threaded.handle();
+    drop(threaded);
+    assert!(handle.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap_err().is_shutdown());
+    assert!(handle.spawn(async {}).join().unwrap_err().is_shutdown());
+}
