@@ -1,0 +1,28 @@
+//! A work-stealing pool: as many workers as there are processors, each with a queue of its own, and a worker that has
+//! nothing to do takes from the others.
+//!
+//! The executor for programs with many tasks. A task runs on whatever worker is free; one that must block says so with
+//! [`block_in_place`](polyexec_core::block_in_place), and another thread takes its worker over.
+//!
+//! # Examples
+//!
+//! ```
+//! use polyexec_pool::Pool;
+//!
+//! let pool = Pool::builder().worker_threads(2).build()?;
+//! let squares: Vec<_> = (1..=3).map(|n| pool.spawn(async move { n * n })).collect();
+//! let sum: u32 = squares.into_iter().map(|square| square.join().unwrap()).sum();
+//! assert_eq!(sum, 14);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub use builder::Builder;
+pub use pool::{Pool, PoolHandle};
+
+mod builder;
+mod pool;
+mod shared;
+mod sleep;
+mod worker;

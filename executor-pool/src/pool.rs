@@ -1,0 +1,172 @@
+//! The owner and the handle.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_task::{FutureObj, SpawnError as SpawnObjError};
+use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, Task, block_on, context};
+
+use crate::Builder;
+use crate::shared::Shared;
+use crate::worker;
+
+/// Runs tasks on a fixed number of workers that steal from each other.
+///
+/// # What dropping does
+///
+/// Shuts down: every future is dropped, on this thread or, if it is being polled, when that poll ends; every handle
+/// resolves; every thread is waited for. A poll that doesn't end makes this wait for ever. Dropped in one of its own
+/// tasks, it doesn't wait: the threads end by themselves.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_pool::Pool;
+///
+/// let pool = Pool::new()?;
+/// let answer = pool.block_on(async {
+///     let half = pool.spawn(async { 21 });
+///     2 * half.await.unwrap()
+/// });
+/// assert_eq!(answer, 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Pool(PoolHandle);
+
+/// Spawns tasks on a [`Pool`], from anywhere.
+///
+/// # What dropping does
+///
+/// Nothing to the executor. A handle that outlives it refuses tasks.
+#[derive(Clone)]
+pub struct PoolHandle(Arc<Shared>);
+
+impl Pool {
+    /// A pool with as many workers as there are processors.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// Configures a pool.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Owns what `shared` is from now on.
+    pub(crate) fn own(shared: Arc<Shared>) -> Self {
+        Self(PoolHandle(shared))
+    }
+
+    /// A handle, for other threads and for code that takes any executor.
+    pub fn handle(&self) -> PoolHandle {
+        self.0.clone()
+    }
+
+    /// How many workers there are, and so how many tasks can be polled at the same time.
+    pub fn worker_threads(&self) -> usize {
+        self.0.0.stealers.len()
+    }
+
+    /// Spawns `future` as a task. See [`Executor::spawn`].
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.spawn(future)
+    }
+
+    /// Spawns `future` as a task, or gives it back. See [`Executor::try_spawn`].
+    ///
+    /// # Errors
+    ///
+    /// None while the pool lives.
+    #[track_caller]
+    pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.try_spawn(future)
+    }
+
+    /// Polls `future` on this thread until it is ready. See [`Executor::block_on`].
+    ///
+    /// # Panics
+    ///
+    /// If `future` does.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.0.0.shut_down();
+    }
+}
+
+impl PoolHandle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+}
+
+impl Executor for PoolHandle {
+    fn submit(&self, task: Task) -> Result<(), Rejected> {
+        let task = self.0.live.admit(task, ())?;
+        worker::schedule(&self.0, task);
+        Ok(())
+    }
+
+    fn schedule(&self, task: Task) {
+        worker::schedule(&self.0, task);
+    }
+
+    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        let _context = context::enter(Handle::new(self.clone()));
+        block_on(future);
+    }
+
+    /// Another thread becomes this one's worker, so that its tasks go on. This thread has none from then on: it
+    /// finishes its task, and is a spare.
+    fn block_in_place(&self, work: &mut dyn FnMut()) {
+        if let Some(worker) = worker::take(&self.0) {
+            // Without a thread to be had the pool is slower meanwhile, but not stuck: others steal what waits here.
+            if let Err(refused) = self.0.crew.give(worker) {
+                worker::give(refused.job);
+            }
+        }
+        work();
+    }
+}
+
+impl futures_task::Spawn for PoolHandle {
+    fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnObjError> {
+        context::spawn_obj(self, future)
+    }
+}
+
+impl futures_task::Spawn for Pool {
+    fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnObjError> {
+        context::spawn_obj(&self.0, future)
+    }
+}
+
+impl fmt::Debug for PoolHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolHandle")
+            .field("worker_threads", &self.0.stealers.len())
+            .field("crew", &self.0.crew)
+            .field("live", &self.0.live)
+            .finish()
+    }
+}

@@ -1,0 +1,204 @@
+//! What only a pool has: workers that steal, and spare threads for those that block.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use futures_task::{FutureObj, Spawn};
+use polyexec_conformance::probe::{Gate, OnDrop};
+use polyexec_core::{Executor, block_in_place, block_on};
+use polyexec_futures::yield_now;
+use polyexec_pool::Pool;
+
+fn pool(workers: usize) -> Pool {
+    Pool::builder().worker_threads(workers).build().unwrap()
+}
+
+#[test]
+fn every_worker_runs_tasks_at_the_same_time() {
+    let pool = pool(4);
+    // Each task blocks its worker until four have come: fewer workers than that would hang here.
+    let barrier = Arc::new(Barrier::new(4));
+    let threads: HashSet<_> = (0..4)
+        .map(|_| {
+            let barrier = barrier.clone();
+            pool.spawn(async move {
+                barrier.wait();
+                thread::current().id()
+            })
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|task| task.join().unwrap())
+        .collect();
+    assert_eq!(threads.len(), 4);
+}
+
+#[test]
+fn ten_thousand_panics_later_every_worker_still_runs() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let pool = pool(4);
+    let tasks: Vec<_> = (0..10_000).map(|n| pool.spawn(async move { panic!("{n}") })).collect();
+    for (n, task) in tasks.into_iter().enumerate() {
+        let payload = task.join().unwrap_err().into_panic();
+        assert_eq!(*payload.downcast::<String>().unwrap(), n.to_string());
+    }
+    let _ = std::panic::take_hook();
+
+    let barrier = Arc::new(Barrier::new(4));
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let barrier = barrier.clone();
+            pool.spawn(async move { barrier.wait() })
+        })
+        .collect();
+    for task in tasks {
+        task.join().unwrap();
+    }
+}
+
+#[test]
+fn a_worker_takes_what_waits_behind_a_long_poll() {
+    let pool = pool(2);
+    let gate = Gate::new();
+    let (spawner, opener) = (pool.handle(), gate.clone());
+    // The second task is in the queue of the very worker that the first one then blocks.
+    pool.spawn(async move {
+        let task = spawner.spawn(async move { opener.open() });
+        gate.wait();
+        task.await
+    })
+    .join()
+    .unwrap()
+    .unwrap();
+}
+
+#[test]
+fn tasks_that_join_others_on_every_worker_get_spare_threads() {
+    for workers in [1, 2] {
+        let pool = pool(workers);
+        let handle = pool.handle();
+        let tasks: Vec<_> = (0..20)
+            .map(|n| {
+                let handle = handle.clone();
+                pool.spawn(async move {
+                    let inner = handle.clone();
+                    handle.spawn(async move { inner.spawn(async move { n }).join().unwrap() }).join().unwrap()
+                })
+            })
+            .collect();
+        assert_eq!(tasks.into_iter().map(|task| task.join().unwrap()).sum::<i32>(), 190);
+    }
+}
+
+#[test]
+fn a_task_that_blocks_in_place_gives_its_worker_away() {
+    let pool = pool(1);
+    let gate = Gate::new();
+    let blocked = gate.clone();
+    let blocker = pool.spawn(async move { block_in_place(|| blocked.wait()) });
+    // The only worker opens the gate for the task that blocked it.
+    pool.spawn(async move { gate.open() }).join().unwrap();
+    blocker.join().unwrap();
+}
+
+#[test]
+fn a_task_goes_on_after_it_blocked() {
+    let pool = pool(1);
+    let handle = pool.handle();
+    let sum = pool.spawn(async move {
+        let before = block_in_place(|| 1);
+        yield_now().await;
+        let after = handle.spawn(async { 2 }).await.unwrap();
+        before + after + block_on(handle.spawn(async { 3 })).unwrap()
+    });
+    assert_eq!(sum.join().unwrap(), 6);
+}
+
+#[test]
+fn spare_threads_retire() {
+    let stops = Arc::new(AtomicUsize::new(0));
+    let gone = Gate::new();
+    let (counted, open) = (stops.clone(), gone.clone());
+    let pool = Pool::builder()
+        .worker_threads(1)
+        .keep_alive(Duration::from_millis(1))
+        .on_thread_stop(move || {
+            counted.fetch_add(1, SeqCst);
+            open.open();
+        })
+        .build()
+        .unwrap();
+    pool.spawn(async { block_in_place(|| {}) }).join().unwrap();
+    // The thread that blocked has no worker now. The one that has stays.
+    gone.wait();
+    assert_eq!(stops.load(SeqCst), 1);
+    assert_eq!(pool.spawn(async { 1 }).join().unwrap(), 1);
+}
+
+#[test]
+fn without_spare_threads_a_task_that_blocks_keeps_its_worker() {
+    let threads = Arc::new(Mutex::new(HashSet::new()));
+    let seen = threads.clone();
+    let pool = Pool::builder().worker_threads(2).spare_threads(0).build().unwrap();
+    let tasks: Vec<_> = (0..100)
+        .map(|n| {
+            let seen = seen.clone();
+            pool.spawn(async move {
+                block_in_place(|| seen.lock().unwrap().insert(thread::current().id()));
+                n
+            })
+        })
+        .collect();
+    assert_eq!(tasks.into_iter().map(|task| task.join().unwrap()).sum::<i32>(), 4_950);
+    assert!(threads.lock().unwrap().len() <= 2);
+}
+
+#[test]
+fn nothing_of_a_pool_is_left_when_its_owner_and_handles_are_gone() {
+    let held = Arc::new(());
+    let rest = Arc::downgrade(&held);
+    let pool = Pool::builder().worker_threads(1).on_thread_start(move || drop(held.clone())).build().unwrap();
+    let (spawner, gate, end) = (pool.handle(), Gate::new(), Gate::new());
+    let (begun, ended) = (gate.clone(), end.clone());
+    // Tasks in the worker's own queue, and in the injector, while the worker is busy until the shutdown.
+    drop(pool.spawn(async move {
+        (0..100).for_each(|_| drop(spawner.spawn(async {})));
+        begun.open();
+        ended.wait();
+    }));
+    gate.wait();
+    (0..100).for_each(|_| drop(pool.spawn(async {})));
+    let open = OnDrop::new(move || end.open());
+    let dropped = pool.spawn(async move { drop(open) });
+    drop(pool);
+    assert!(dropped.join().unwrap_err().is_shutdown());
+    assert!(rest.upgrade().is_none(), "something holds on to the pool");
+}
+
+#[test]
+fn bad_settings_are_refused() {
+    for builder in [Pool::builder().worker_threads(0), Pool::builder().thread_name("a\0b")] {
+        assert_eq!(builder.build().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    }
+}
+
+#[test]
+fn by_default_there_is_a_worker_for_each_processor() {
+    assert_eq!(Pool::new().unwrap().worker_threads(), num_cpus::get());
+}
+
+#[test]
+fn it_is_an_executor_for_the_futures_crates() {
+    let pool = pool(1);
+    let gate = Gate::new();
+    let open = gate.clone();
+    pool.spawn_obj(FutureObj::new(Box::new(async move { open.open() }))).unwrap();
+    gate.wait();
+    let handle = pool.handle();
+    drop(pool);
+    assert!(handle.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap_err().is_shutdown());
+    assert!(handle.block_on(handle.spawn(async {})).unwrap_err().is_shutdown());
+}
