@@ -1,0 +1,30 @@
+//! A single-threaded queue: tasks run one after another, on the thread that made the executor, while that thread
+//! drives it.
+//!
+//! For futures that aren't `Send`, for programs that want no threads, and for tests that want to know what runs when:
+//! tasks are polled in the order in which they became ready. Other threads may spawn `Send` futures on it and wake
+//! them.
+//!
+//! # Examples
+//!
+//! ```
+//! use polyexec_local::Local;
+//! use std::{cell::Cell, rc::Rc};
+//!
+//! let local = Local::new();
+//! let count = Rc::new(Cell::new(0));
+//! let task = local.spawn_local({
+//!     let count = count.clone();
+//!     async move { count.set(count.get() + 1) }
+//! });
+//! local.block_on(task).unwrap();
+//! assert_eq!(count.get(), 1);
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub use handle::LocalHandle;
+pub use local::Local;
+
+mod handle;
+mod local;

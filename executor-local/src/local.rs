@@ -1,0 +1,124 @@
+//! The owner, which stays on its thread.
+
+use std::marker::PhantomData;
+
+use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
+use polyexec_core::{Executor, JoinHandle, SpawnError, context};
+
+use crate::LocalHandle;
+
+/// Runs tasks on this thread, while it is driven by [`block_on`](Local::block_on) or
+/// [`run_until_stalled`](Local::run_until_stalled).
+///
+/// # What dropping does
+///
+/// Shuts down: every future is dropped, here and now, and every handle resolves. Dropped in one of its own tasks, that
+/// task ends when its poll does.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_local::Local;
+///
+/// let local = Local::new();
+/// let handle = local.handle();
+/// let from_afar = std::thread::spawn(move || handle.spawn(async { 6 * 7 }));
+/// # use polyexec_core::Executor;
+/// assert_eq!(local.block_on(from_afar.join().unwrap()).unwrap(), 42);
+/// ```
+#[derive(Debug)]
+pub struct Local {
+    handle: LocalHandle,
+    /// It belongs to its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Local {
+    /// An executor for this thread.
+    pub fn new() -> Self {
+        Self { handle: LocalHandle::new(), not_send: PhantomData }
+    }
+
+    /// A handle, for other threads and for code that takes any executor.
+    pub fn handle(&self) -> LocalHandle {
+        self.handle.clone()
+    }
+
+    /// Spawns a `Send` future. See [`Executor::spawn`].
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// Spawns a `Send` future, or gives it back. See [`Executor::try_spawn`].
+    ///
+    /// # Errors
+    ///
+    /// None while the executor lives.
+    #[track_caller]
+    pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.try_spawn(future)
+    }
+
+    /// Spawns `future`, which need not be `Send`: it is polled and dropped on this thread only, even if the last of its
+    /// wakers dies elsewhere.
+    #[track_caller]
+    pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.handle.spawn_local(future)
+    }
+
+    /// Polls `future` and runs the tasks, in turns, until `future` is ready; sleeps while there is nothing to do.
+    ///
+    /// Tasks that aren't finished by then stay where they are, and go on with the next call.
+    ///
+    /// # Panics
+    ///
+    /// If `future` does.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.block_on(future)
+    }
+
+    /// Runs the tasks until none of them is ready, and returns instead of sleeping.
+    ///
+    /// A task that wakes itself for ever keeps this from returning.
+    pub fn run_until_stalled(&self) {
+        self.handle.run_until_stalled();
+    }
+}
+
+impl Default for Local {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.handle.shut_down();
+    }
+}
+
+impl futures_task::Spawn for Local {
+    fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnObjError> {
+        context::spawn_obj(&self.handle, future)
+    }
+}
+
+impl futures_task::LocalSpawn for Local {
+    fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnObjError> {
+        drop(self.spawn_local(future));
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! The conformance suite, on a queue that the test's thread drives.
+
+use polyexec_local::Local;
+
+polyexec_conformance::suite! {
+    start_local: Local::new,
+    without: {
+        p07_failure_to_get_a_thread_leaves_the_executor_usable: "it has no threads of its own",
+        p69_names_stack_sizes_and_hooks: "it has no threads of its own",
+    },
+}

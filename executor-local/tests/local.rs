@@ -1,0 +1,220 @@
+//! What only a single-threaded queue has: futures that aren't `Send`, an order, and a home.
+
+use std::cell::{Cell, RefCell};
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::Poll;
+use std::thread;
+
+use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn};
+use polyexec_conformance::probe::{OnDrop, WakerSlot};
+use polyexec_core::{Executor, block_on};
+use polyexec_futures::yield_now;
+use polyexec_local::Local;
+
+type Trace = Rc<RefCell<Vec<&'static str>>>;
+
+#[test]
+fn tasks_run_in_the_order_in_which_they_became_ready() {
+    let local = Local::new();
+    let trace = Trace::default();
+    for (first, second) in [("a1", "a2"), ("b1", "b2")] {
+        let trace = trace.clone();
+        drop(local.spawn_local(async move {
+            trace.borrow_mut().push(first);
+            yield_now().await;
+            trace.borrow_mut().push(second);
+        }));
+    }
+    local.run_until_stalled();
+    assert_eq!(*trace.borrow(), ["a1", "b1", "a2", "b2"]);
+}
+
+#[test]
+fn run_until_stalled_returns_with_tasks_that_wait() {
+    let local = Local::new();
+    let polls = Rc::new(Cell::new(0));
+    let counted = polls.clone();
+    let waiting = local.spawn_local(async move {
+        counted.set(counted.get() + 1);
+        pending::<()>().await;
+    });
+    local.run_until_stalled();
+    local.run_until_stalled();
+    assert_eq!(polls.get(), 1);
+    assert!(!waiting.is_finished());
+    waiting.abort();
+    local.run_until_stalled();
+    assert!(block_on(waiting).unwrap_err().is_cancelled());
+}
+
+#[test]
+fn an_output_need_not_be_send() {
+    let local = Local::new();
+    let shared = local.block_on(local.spawn_local(async { Rc::new(7) })).unwrap();
+    assert_eq!(*shared, 7);
+}
+
+#[test]
+fn a_task_spawns_local_tasks_through_the_handle() {
+    let local = Local::new();
+    let handle = local.handle();
+    let sum = local.spawn_local(async move {
+        let part = Rc::new(20);
+        let other = part.clone();
+        *part + handle.spawn_local(async move { *other + 2 }).await.unwrap()
+    });
+    assert_eq!(local.block_on(sum).unwrap(), 42);
+}
+
+#[test]
+fn p52_local_futures_are_dropped_on_their_home_thread() {
+    let home = thread::current().id();
+    let dropped_on = || {
+        let place = Rc::new(Cell::new(None));
+        let noted = place.clone();
+        // Not `Send`, like the future that owns it.
+        struct Note(Rc<Cell<Option<thread::ThreadId>>>);
+        impl Drop for Note {
+            fn drop(&mut self) {
+                self.0.set(Some(thread::current().id()));
+            }
+        }
+        (place, Note(noted))
+    };
+
+    // The last waker, and the last handle of any kind, die on another thread: the executor still has the task.
+    let local = Local::new();
+    let (place, note) = dropped_on();
+    let slot = WakerSlot::new();
+    let task = local.spawn_local({
+        let slot = slot.clone();
+        std::future::poll_fn(move |cx| {
+            let _owned = &note;
+            slot.put(cx.waker().clone());
+            Poll::<()>::Pending
+        })
+    });
+    local.run_until_stalled();
+    let aborter = task.abort_handle();
+    drop(task);
+    let waker = slot.take().expect("it was polled");
+    thread::spawn(move || {
+        waker.wake_by_ref();
+        aborter.abort();
+        drop(waker);
+    })
+    .join()
+    .unwrap();
+    assert_eq!(place.get(), None, "dropped by the aborter");
+    local.run_until_stalled();
+    assert_eq!(place.get(), Some(home));
+
+    // The executor goes first, and a waker on another thread is the last that remembers the task.
+    let (place, note) = dropped_on();
+    let slot = WakerSlot::new();
+    drop(local.spawn_local({
+        let slot = slot.clone();
+        std::future::poll_fn(move |cx| {
+            let _owned = &note;
+            slot.put(cx.waker().clone());
+            Poll::<()>::Pending
+        })
+    }));
+    local.run_until_stalled();
+    let waker = slot.take().expect("it was polled");
+    drop(local);
+    assert_eq!(place.get(), Some(home));
+    thread::spawn(move || waker.wake()).join().unwrap();
+}
+
+#[test]
+fn p55_the_owner_may_be_dropped_in_its_own_task() {
+    let local = Rc::new(RefCell::new(Some(Local::new())));
+    let handle = local.borrow().as_ref().unwrap().handle();
+    let other = handle.spawn(pending::<()>());
+    let owner = local.clone();
+    let own = handle.spawn_local(async move {
+        drop(owner.take());
+        pending::<()>().await;
+    });
+    assert!(handle.block_on(own).unwrap_err().is_shutdown());
+    assert!(block_on(other).unwrap_err().is_shutdown());
+    assert!(handle.try_spawn(async {}).unwrap_err().is_shutdown());
+}
+
+#[test]
+fn spawn_local_away_from_home_panics_and_says_why() {
+    let local = Local::new();
+    let handle = local.handle();
+    assert!(handle.is_home());
+    let message = thread::spawn(move || {
+        assert!(!handle.is_home());
+        let asked = catch_unwind(AssertUnwindSafe(|| drop(handle.spawn_local(async {}))));
+        *asked.unwrap_err().downcast::<&str>().unwrap()
+    })
+    .join()
+    .unwrap();
+    assert!(message.contains("another thread"), "{message}");
+}
+
+#[test]
+fn other_threads_spawn_and_wait_while_the_home_thread_drives() {
+    let local = Local::new();
+    let handle = local.handle();
+    let home = thread::current().id();
+    let afar = thread::spawn(move || handle.block_on(handle.spawn(async { thread::current().id() })).unwrap());
+    let handle = local.handle();
+    let done = local.block_on(async move {
+        // Ends when the other thread has its answer, and drops its handle.
+        while !afar.is_finished() {
+            yield_now().await;
+        }
+        drop(handle);
+        afar.join().unwrap()
+    });
+    assert_eq!(done, home);
+}
+
+#[test]
+fn a_task_that_waits_for_another_lets_it_run() {
+    let local = Local::new();
+    let handle = local.handle();
+    let outer = local.spawn(async move { handle.spawn(async { 20 }).join().unwrap() + 22 });
+    assert_eq!(local.block_on(outer).unwrap(), 42);
+}
+
+#[test]
+fn it_is_an_executor_for_the_futures_crates() {
+    let local = Local::new();
+    let count = Rc::new(Cell::new(0));
+    let add = count.clone();
+    local.spawn_local_obj(LocalFutureObj::new(Box::new(async move { add.set(add.get() + 1) }))).unwrap();
+    local.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap();
+    local.handle().spawn_obj(FutureObj::new(Box::new(async {}))).unwrap();
+    local.run_until_stalled();
+    assert_eq!(count.get(), 1);
+
+    let handle = local.handle();
+    drop(local);
+    assert!(handle.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap_err().is_shutdown());
+}
+
+#[test]
+fn a_dropped_future_may_spawn_in_vain() {
+    let local = Local::new();
+    let handle = local.handle();
+    let (sender, refusals) = std::sync::mpsc::channel();
+    let spawns = OnDrop::new(move || {
+        let refused = handle.try_spawn(async {}).is_err_and(|error| error.is_shutdown());
+        sender.send(refused).unwrap();
+    });
+    drop(local.spawn_local(async move {
+        let _spawns = spawns;
+        pending::<()>().await;
+    }));
+    local.run_until_stalled();
+    drop(local);
+    assert_eq!(refusals.try_recv(), Ok(true));
+}
