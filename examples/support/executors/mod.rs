@@ -1,0 +1,72 @@
+//! The executors that are compiled in, each in a module gated by its feature; and the choice among them by name.
+
+#![allow(dead_code, reason = "each example uses its part of this")]
+
+use std::any::Any;
+use std::io;
+
+use polyexec::Handle;
+
+use super::cli::Failure;
+
+#[cfg(feature = "local")]
+mod local;
+#[cfg(feature = "pool")]
+mod pool;
+#[cfg(feature = "threaded")]
+mod threaded;
+
+/// In the order of the facade's precedence: the first one is the default.
+pub(crate) const COMPILED_IN: &[Choice] = &[
+    #[cfg(feature = "pool")]
+    pool::CHOICE,
+    #[cfg(feature = "threaded")]
+    threaded::CHOICE,
+    #[cfg(feature = "local")]
+    local::CHOICE,
+];
+
+/// An executor that could be started.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    /// What `--executor` calls it.
+    pub(crate) name: &'static str,
+    start: fn() -> io::Result<Running>,
+}
+
+impl Choice {
+    pub(crate) fn start(&self) -> Result<Running, Failure> {
+        (self.start)().map_err(|error| Failure::failed(format_args!("can't start the executor {}: {error}", self.name)))
+    }
+}
+
+/// An executor that runs. Dropping it shuts it down.
+pub(crate) struct Running {
+    pub(crate) handle: Handle,
+    threads: Box<dyn Fn() -> usize>,
+    _owner: Box<dyn Any>,
+}
+
+impl Running {
+    /// Threads that have run tasks so far.
+    pub(crate) fn threads(&self) -> usize {
+        (self.threads)()
+    }
+}
+
+/// The executor called `name`, or the default one.
+pub(crate) fn choose(name: Option<&str>) -> Result<&'static Choice, Failure> {
+    let default = default()?;
+    let Some(name) = name else { return Ok(default) };
+    COMPILED_IN.iter().find(|choice| choice.name == name).ok_or_else(|| {
+        let names: Vec<_> = COMPILED_IN.iter().map(|choice| choice.name).collect();
+        Failure::usage(format_args!("there is no executor {name:?}; compiled in: {}", names.join(", ")))
+    })
+}
+
+/// The first of those that are compiled in.
+pub(crate) fn default() -> Result<&'static Choice, Failure> {
+    COMPILED_IN.first().ok_or_else(|| {
+        Failure::usage("no executor is compiled in; build with `--features pool`, `threaded` or `local`")
+    })
+}

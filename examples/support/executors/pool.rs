@@ -1,0 +1,14 @@
+//! A work-stealing pool, a worker a core.
+
+use polyexec::{Handle, Pool};
+
+use super::{Choice, Running};
+
+pub(super) const CHOICE: Choice = Choice {
+    name: "pool",
+    start: || {
+        let pool = Pool::new()?;
+        let workers = pool.worker_threads();
+        Ok(Running { handle: Handle::new(pool.handle()), threads: Box::new(move || workers), _owner: Box::new(pool) })
+    },
+};

@@ -1,0 +1,88 @@
+//! One trait, many executors.
+//!
+//! A program is written once, against one [`Executor`] trait, and runs on a work-stealing pool, on a thread per task, on
+//! a single-threaded queue, or on an executor that someone else wrote. Which one is a matter of a Cargo feature, or of
+//! one line.
+//!
+//! # A first program
+//!
+//! ```
+//! # #[cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
+//! fn main() {
+//!     let words = ["one", "trait", "many", "executors"];
+//!     let tasks = words.map(|word| polyexec::spawn(async move { word.len() }));
+//!     let lengths = tasks.map(|task| task.join().unwrap());
+//!     assert_eq!(lengths, [3, 5, 4, 9]);
+//! }
+//! # #[cfg(not(any(feature = "pool", feature = "threaded", feature = "local")))]
+//! # fn main() {}
+//! ```
+//!
+//! No executor was set up: outside of one, [`spawn`] uses the process's default executor, and starts it if need be.
+//! Inside a task it spawns on that task's executor, whichever it is.
+//!
+//! # Choosing an executor
+//!
+//! | Feature | Owner | Runs its tasks | For |
+//! |---|---|---|---|
+//! | `pool` (default) | `Pool` | on as many threads as there are cores, which steal work from each other | many tasks that compute and wait |
+//! | `threaded` | `Threaded` | on a thread each, reused or fresh | tasks that block: files, devices, long computations |
+//! | `local` | `Local` | on one thread, one after another | futures that aren't `Send`; a program in an exact order |
+//!
+//! Features only add: with several, each executor is there under its name, and [`spawn`] uses the first of pool,
+//! threaded, local. To swap the executor of a program that uses `spawn` and `block_on` alone:
+//!
+//! ```toml
+//! polyexec = { version = "0.1", default-features = false, features = ["threaded"] }
+//! ```
+//!
+//! A program that owns its executor swaps one line, since owners have the same methods:
+//!
+//! ```
+//! # #[cfg(all(feature = "pool", feature = "threaded"))]
+//! # fn main() -> std::io::Result<()> {
+//! let executor = polyexec::Pool::new()?; // or polyexec::Threaded::new()
+//! let answer = executor.spawn(async { 6 * 7 });
+//! assert_eq!(executor.block_on(answer).unwrap(), 42);
+//! // Dropping the owner drops its tasks and joins its threads.
+//! # Ok(())
+//! # }
+//! # #[cfg(not(all(feature = "pool", feature = "threaded")))]
+//! # fn main() {}
+//! ```
+//!
+//! A library takes `&(impl Executor + Clone)`, or a [`Handle`], and depends on [`core`] alone.
+//!
+//! # Without a feature
+//!
+//! There is no default executor: [`spawn`] works inside the tasks of an executor that comes from elsewhere, and outside
+//! of one its handle resolves as rejected.
+
+#![forbid(unsafe_code)]
+
+pub use polyexec_core as core;
+
+pub use polyexec_core::{
+    AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, TaskId, block_in_place,
+    block_on_polling, task,
+};
+
+#[cfg(feature = "local")]
+pub use polyexec_local::{self as local, Local};
+#[cfg(feature = "pool")]
+pub use polyexec_pool::{self as pool, Pool};
+#[cfg(feature = "threaded")]
+pub use polyexec_threaded::{self as threaded, Threaded};
+
+#[cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
+pub use default_executor::{DefaultExecutor, DefaultHandle, block_on, spawn, try_spawn};
+#[cfg(not(any(feature = "pool", feature = "threaded", feature = "local")))]
+pub use polyexec_core::{block_on, spawn, try_spawn};
+
+#[cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
+mod default_executor;
+
+/// The programs in the README, as tests.
+#[cfg(all(doctest, feature = "pool", feature = "threaded", feature = "local"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,24 @@
+//! The facade without any executor: nothing is there to run tasks, and it says so.
+
+#![cfg(not(any(feature = "pool", feature = "threaded", feature = "local")))]
+
+use polyexec::{block_on, spawn, try_spawn};
+use polyexec_futures::count;
+
+#[test]
+fn block_on_polls_here() {
+    assert_eq!(block_on(count(10)), 10);
+}
+
+#[test]
+fn spawn_resolves_as_rejected() {
+    let error = block_on(spawn(count(1))).unwrap_err();
+    assert!(error.is_rejected(), "{error}");
+    assert!(error.location().file().ends_with("no_executor.rs"), "{error}");
+}
+
+#[test]
+fn try_spawn_gives_the_future_back() {
+    let refused = try_spawn(count(2)).unwrap_err();
+    assert_eq!(block_on(refused.into_future()), 2);
+}
