@@ -3,12 +3,11 @@
 //!     cargo run --release --example custom_executor
 //!     cargo test --example custom_executor
 
-use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Wake};
-use std::{collections::VecDeque, pin::Pin};
 
-use polyexec::core::{Executor, Handle, Home, LiveTasks, Parker, Ran, Rejected, Task, block_on, context};
+use polyexec::core::{Driver, Executor, Handle, Home, LiveTasks, Ran, Rejected, Task, block_on, context};
 
 /// The handle: anybody may have one, and spawn with it.
 #[derive(Clone)]
@@ -18,9 +17,21 @@ struct Shared {
     home: Home,
     /// The tasks that are ready; `None` once the executor has shut down.
     ready: Mutex<Option<VecDeque<Task>>>,
-    /// Where the home thread sleeps when there are none.
-    parker: Parker,
+    /// All tasks, so that the shutdown finds those that rest, too.
     live: LiveTasks,
+    driver: Driver,
+}
+
+impl Queue {
+    /// Runs the task that is ready first, if there is one.
+    fn run_one(&self) -> bool {
+        let ready = self.0.ready.lock().unwrap().as_mut().and_then(VecDeque::pop_front);
+        let Some(task) = ready else { return false };
+        if let Ran::Again(task) = self.0.live.run(task) {
+            self.schedule(task);
+        }
+        true
+    }
 }
 
 impl Executor for Queue {
@@ -32,37 +43,22 @@ impl Executor for Queue {
     fn schedule(&self, task: Task) {
         if let Some(ready) = &mut *self.0.ready.lock().unwrap() {
             ready.push_back(task);
-            self.0.parker.unpark();
         }
+        self.0.driver.notify();
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        if self.0.home.is_here() { self.wait(future) } else { block_on(future) }
-    }
-
-    /// Runs tasks until `future` is ready; within a task that blocks, too, since there is no other thread to do so.
-    fn wait(&self, mut future: Pin<&mut dyn Future<Output = ()>>) {
-        let _context = context::reside(Handle::new(self.clone()));
-        let woken = Arc::new(Woken(AtomicBool::new(true), self.clone()));
-        let waker = woken.clone().into();
-        while !(woken.0.swap(false, AcqRel) && future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()) {
-            let task = self.0.ready.lock().unwrap().as_mut().and_then(VecDeque::pop_front);
-            match task.map(|task| self.0.live.run(task)) {
-                Some(Ran::Again(task)) => self.schedule(task),
-                Some(Ran::Finished | Ran::Waiting) => {}
-                None => self.0.parker.park(),
-            }
+        if self.0.home.is_here() {
+            let _context = context::reside(Handle::new(self.clone()));
+            self.wait(future);
+        } else {
+            block_on(future);
         }
     }
-}
 
-/// The waker of a future that is driven.
-struct Woken(AtomicBool, Queue);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Release);
-        self.1.0.parker.unpark();
+    /// Within a task that blocks, the others run: there is no other thread to do so.
+    fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        self.0.driver.drive(future, || self.run_one());
     }
 }
 
@@ -71,8 +67,8 @@ struct Owner(Queue);
 
 impl Owner {
     fn new() -> Self {
-        let (ready, parker, live) = (Mutex::new(Some(VecDeque::new())), Parker::new(), LiveTasks::new());
-        Self(Queue(Arc::new(Shared { home: Home::here(), ready, parker, live })))
+        let (ready, live, driver) = (Mutex::new(Some(VecDeque::new())), LiveTasks::new(), Driver::new());
+        Self(Queue(Arc::new(Shared { home: Home::here(), ready, live, driver })))
     }
 
     fn handle(&self) -> Queue {

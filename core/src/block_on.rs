@@ -1,5 +1,6 @@
 //! Polls one future on the calling thread until it is ready.
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use futures_task::waker_ref;
 
 use crate::park::Parker;
-use crate::{Executor, context};
+use crate::{Executor, Handle, context};
 
 /// Polls `future` on this thread until it is ready, and sleeps between the polls until its waker is called.
 ///
@@ -25,11 +26,17 @@ use crate::{Executor, context};
 ///
 /// If `future` does.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let Some(executor) = context::resident() else {
+    let (Some(executor), Some(current)) = (context::resident(), Handle::current()) else {
         return park_on(future);
     };
+    let mut future = pin!(future);
     let mut output = None;
-    executor.wait(pin!(async { output = Some(future.await) }));
+    // The executor may run its tasks in `wait`, in its own context; `future` stays in the one where it is.
+    let _tasks = context::enter(executor.clone());
+    executor.wait(pin!(poll_fn(|cx| {
+        let _future = context::enter(current.clone());
+        future.as_mut().poll(cx).map(|ready| output = Some(ready))
+    })));
     output.expect("`wait` returns when the future is ready")
 }
 

@@ -39,7 +39,7 @@ impl Handle {
     /// The executor whose task, or whose `block_on`, runs on this thread now. `None` outside of them, and while the
     /// thread's locals are being destroyed.
     pub fn current() -> Option<Self> {
-        read(|context| context.current.clone())
+        with(|frames| frames.last().map(|frame| frame.executor.clone())).flatten()
     }
 }
 
@@ -126,71 +126,103 @@ where
 ///
 /// For those who write an executor: its `drive` calls this on threads that aren't its own.
 pub fn enter(executor: Handle) -> Entered {
-    Entered::swap(|before| Context { current: Some(executor), resident: before.resident.clone() })
+    Entered::push(Frame { executor, resides: false })
 }
 
 /// As [`enter`], for a thread that runs the executor's tasks: [`block_on`](crate::block_on), and with it
 /// [`JoinHandle::join`], come to the executor's [`wait`](Executor::wait) here, so that it knows when a task blocks.
 pub fn reside(executor: Handle) -> Entered {
-    Entered::swap(|_| Context { current: Some(executor.clone()), resident: Some(executor) })
+    Entered::push(Frame { executor, resides: true })
+}
+
+/// Runs `work` as if the executor that [resides](reside) on this thread didn't.
+///
+/// For an executor that runs its tasks on its caller's thread and is about to block that: the caller may be a task of
+/// another executor, which is to know. [`block_on`](crate::block_on) and [`block_in_place`](crate::block_in_place) in
+/// `work` tell it.
+///
+/// # Panics
+///
+/// If `work` does.
+pub fn outside<T>(work: impl FnOnce() -> T) -> T {
+    let _outside = Outside::begin();
+    work()
 }
 
 /// Undoes [`enter`] or [`reside`] when it is dropped. Guards are dropped in the reverse order of their making.
 #[must_use = "dropping this leaves the executor's context"]
 #[derive(Debug)]
 pub struct Entered {
-    before: Context,
     /// It belongs to its thread.
     not_send: PhantomData<*const ()>,
 }
 
 impl Entered {
-    fn swap(next: impl FnOnce(&Context) -> Context) -> Self {
-        let before = CONTEXT
-            .try_with(|context| {
-                let mut context = context.borrow_mut();
-                let next = next(&context);
-                std::mem::replace(&mut *context, next)
-            })
-            .unwrap_or_default();
-        Self { before, not_send: PhantomData }
+    fn push(frame: Frame) -> Self {
+        // While the thread's locals are being destroyed the frame is dropped here, and nothing is found.
+        with(|frames| frames.push(frame));
+        Self { not_send: PhantomData }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let before = std::mem::take(&mut self.before);
         // The last handle of an executor may be dropped here, with code of its own: after the borrow, not under it.
-        let left = CONTEXT.try_with(|context| context.replace(before));
+        let left = with(Vec::pop);
         drop(left);
     }
 }
 
-/// What a thread knows of executors. Empty while its locals are being destroyed.
-#[derive(Debug, Default)]
-struct Context {
-    /// Whose task, or whose `block_on`, runs here now.
-    current: Option<Handle>,
-    /// Whose tasks this thread runs.
-    resident: Option<Handle>,
+/// While it lives, this thread's contexts from the last resident one on are put aside.
+struct Outside {
+    inside: Vec<Frame>,
+}
+
+impl Outside {
+    fn begin() -> Self {
+        let inside = with(|frames| {
+            let first = frames.iter().rposition(|frame| frame.resides);
+            first.map(|first| frames.split_off(first))
+        });
+        Self { inside: inside.flatten().unwrap_or_default() }
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        with(|frames| frames.append(&mut self.inside));
+    }
+}
+
+/// An executor that this thread is in.
+struct Frame {
+    executor: Handle,
+    /// Whether the thread runs the executor's tasks, rather than drive a future of somebody's.
+    resides: bool,
 }
 
 thread_local! {
-    static CONTEXT: RefCell<Context> = const { RefCell::new(Context { current: None, resident: None }) };
+    /// What this thread is in, the innermost last.
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `None` while the thread's locals are being destroyed.
+fn with<T>(act: impl FnOnce(&mut Vec<Frame>) -> T) -> Option<T> {
+    FRAMES.try_with(|frames| act(&mut frames.borrow_mut())).ok()
 }
 
 /// The executor whose tasks this thread runs.
 pub(crate) fn resident() -> Option<Handle> {
-    read(|context| context.resident.clone())
+    let resident = |frames: &mut Vec<Frame>| {
+        let frame = frames.iter().rfind(|frame| frame.resides)?;
+        Some(frame.executor.clone())
+    };
+    with(resident).flatten()
 }
 
 /// The executor that runs on this thread, or one that refuses everything.
 pub(crate) fn here() -> Handle {
     Handle::current().unwrap_or_else(|| Handle::new(Nowhere))
-}
-
-fn read(get: impl FnOnce(&Context) -> Option<Handle>) -> Option<Handle> {
-    CONTEXT.try_with(|context| get(&context.borrow())).ok().flatten()
 }
 
 /// The executor of a thread that has none.
@@ -223,6 +255,8 @@ mod tests {
             assert!(Handle::current().is_some() && resident().is_some());
         }
         assert!(Handle::current().is_some());
+        outside(|| assert!(Handle::current().is_none() && resident().is_none()));
+        assert!(Handle::current().is_some() && resident().is_some());
         drop(outer);
         assert!(Handle::current().is_none() && resident().is_none());
     }

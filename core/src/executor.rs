@@ -58,8 +58,8 @@ pub trait Executor: Send + Sync + 'static {
     /// Polls `future` in the middle of a task, whose thread it blocks until it is ready.
     ///
     /// Called by [`block_on`](crate::block_on), and with it by [`JoinHandle::join`], on threads where the executor
-    /// [resides](crate::context::reside). The other tasks should go on meanwhile: `future` may wait for them. As
-    /// provided, it sleeps between the polls by means of [`block_in_place`](Executor::block_in_place).
+    /// [resides](crate::context::reside), in its context. The other tasks should go on meanwhile: `future` may wait for
+    /// them. As provided, it sleeps between the polls by means of [`block_in_place`](Executor::block_in_place).
     #[cfg(feature = "std")]
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         crate::block_on::park_with(future, |parker| self.block_in_place(&mut || parker.park()));
@@ -69,9 +69,10 @@ pub trait Executor: Send + Sync + 'static {
     ///
     /// Called by [`block_in_place`](crate::block_in_place) on threads where the executor
     /// [resides](crate::context::reside). An executor that can puts another thread in this one's place meanwhile. As
-    /// provided, it just runs `work`.
+    /// provided, it runs `work`, and tells the executor in one of whose tasks this one is driven, if that is so.
+    #[cfg(feature = "std")]
     fn block_in_place(&self, work: &mut dyn FnMut()) {
-        work();
+        crate::context::outside(|| crate::block_in_place(work));
     }
 
     /// Spawns `future` as a task of its own, and returns its handle.
@@ -137,6 +138,7 @@ impl<E: Executor + ?Sized> Executor for Arc<E> {
         (**self).wait(future);
     }
 
+    #[cfg(feature = "std")]
     fn block_in_place(&self, work: &mut dyn FnMut()) {
         (**self).block_in_place(work);
     }

@@ -32,6 +32,7 @@ pub use task::{Ran, Task, TaskId};
 pub use self::{
     block_on::{block_in_place, block_on, block_on_polling, park_on},
     context::{Handle, spawn, try_spawn},
+    driver::Driver,
     live::LiveTasks,
     park::Parker,
     task::Home,
@@ -41,6 +42,8 @@ pub use self::{
 mod block_on;
 #[cfg(feature = "std")]
 pub mod context;
+#[cfg(feature = "std")]
+mod driver;
 mod error;
 mod executor;
 mod join;

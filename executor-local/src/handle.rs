@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use std::task::Context;
 
-use futures_task::{ArcWake, FutureObj, SpawnError as SpawnObjError, waker_ref};
+use futures_task::{FutureObj, SpawnError as SpawnObjError};
 use parking_lot::Mutex;
-use polyexec_core::{Executor, Handle, Home, JoinHandle, LiveTasks, Parker, Ran, Rejected, Task, block_on, context};
+use polyexec_core::{
+    Driver, Executor, Handle, Home, JoinHandle, LiveTasks, Ran, Rejected, Task, block_on, context, park_on,
+};
 
 /// Spawns tasks on a [`Local`](crate::Local), from any thread.
 ///
@@ -25,8 +24,7 @@ struct Shared {
     /// The tasks that are ready, in order.
     queue: Mutex<Queue>,
     live: LiveTasks,
-    /// Where the home thread sleeps when there is nothing to do.
-    parker: Parker,
+    driver: Driver,
 }
 
 #[derive(Default)]
@@ -42,7 +40,7 @@ impl LocalHandle {
             home: Home::here(),
             queue: Mutex::default(),
             live: LiveTasks::new(),
-            parker: Parker::new(),
+            driver: Driver::new(),
         }))
     }
 
@@ -95,25 +93,6 @@ impl LocalHandle {
         };
         drop(left);
     }
-
-    /// Polls `future` and runs tasks, in turns, until `future` is ready. For the home thread only.
-    fn drive_at_home(&self, mut future: Pin<&mut dyn Future<Output = ()>>) {
-        let _context = context::reside(Handle::new(self.clone()));
-        let driver = Arc::new(Driver { woken: AtomicBool::new(true), handle: self.clone() });
-        let waker = waker_ref(&driver);
-        let mut cx = Context::from_waker(&waker);
-        loop {
-            // Acquire: pairs with the Release in the waker; the poll sees what came before the wake.
-            let woken = driver.woken.load(Acquire) && driver.woken.swap(false, AcqRel);
-            if woken && future.as_mut().poll(&mut cx).is_ready() {
-                return;
-            }
-            // What comes after this look unparks us, and so does a wake of `future`.
-            if !self.run_one() && !driver.woken.load(Acquire) {
-                self.0.parker.park();
-            }
-        }
-    }
 }
 
 impl Executor for LocalHandle {
@@ -133,16 +112,14 @@ impl Executor for LocalHandle {
         }
         queue.ready.push_back(task);
         drop(queue);
-        // At home, whoever called this looks at the queue before it sleeps.
-        if !self.0.home.is_here() {
-            self.0.parker.unpark();
-        }
+        self.0.driver.notify();
     }
 
     /// On the home thread this runs the tasks. Elsewhere they make progress only if the home thread is driven, too.
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         if self.0.home.is_here() {
-            self.drive_at_home(future);
+            let _context = context::reside(Handle::new(self.clone()));
+            self.wait(future);
         } else {
             let _context = context::enter(Handle::new(self.clone()));
             block_on(future);
@@ -151,22 +128,11 @@ impl Executor for LocalHandle {
 
     /// There is no other thread to run the other tasks, so this one does, inside the task that waits.
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        self.drive_at_home(future);
-    }
-}
-
-/// Wakes the future that is driven. Each call of `drive` has its own; they share the place to sleep, where only the
-/// innermost call can be.
-struct Driver {
-    woken: AtomicBool,
-    handle: LocalHandle,
-}
-
-impl ArcWake for Driver {
-    fn wake_by_ref(driver: &Arc<Self>) {
-        // Release: pairs with the Acquire in `drive_at_home`.
-        driver.woken.store(true, Release);
-        driver.handle.0.parker.unpark();
+        if self.0.home.is_here() {
+            self.0.driver.drive(future, || self.run_one());
+        } else {
+            park_on(future);
+        }
     }
 }
 

@@ -178,6 +178,19 @@ fn other_threads_spawn_and_wait_while_the_home_thread_drives() {
 }
 
 #[test]
+fn another_thread_that_waits_runs_no_tasks() {
+    let local = Local::new();
+    let handle = local.handle();
+    let polls = Rc::new(Cell::new(0));
+    let counted = polls.clone();
+    drop(local.spawn_local(async move { counted.set(counted.get() + 1) }));
+    thread::spawn(move || handle.wait(std::pin::pin!(yield_now()))).join().unwrap();
+    assert_eq!(polls.get(), 0);
+    local.run_until_stalled();
+    assert_eq!(polls.get(), 1);
+}
+
+#[test]
 fn a_task_that_waits_for_another_lets_it_run() {
     let local = Local::new();
     let handle = local.handle();

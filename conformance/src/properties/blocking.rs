@@ -59,6 +59,42 @@ pub(crate) fn p60_a_nested_block_on_works(subject: &Subject) {
         sum
     });
     assert_eq!(sum, 3 * 6 * ways.len() as u64);
+
+    in_each_others_tasks(subject);
+}
+
+/// A task of one executor blocks in another one, for a task there that blocks in the first, and so on. At the bottom
+/// another thread ends it.
+fn in_each_others_tasks(subject: &Subject) {
+    const DEPTH: usize = 6;
+
+    let (executor, other) = (subject.start(), subject.start());
+    for depth in 0..DEPTH {
+        let (here, there, gate) = (executor.handle(), other.handle(), Gate::new());
+        let opens = gate.clone();
+        let foreign = thread::spawn(move || opens.open());
+        let task = executor.handle().spawn(async move { descend([there, here], depth, gate) });
+        assert_eq!(executor.block_on(task).unwrap(), depth + 1);
+        foreign.join().unwrap();
+    }
+    // What is waited for is a task of the outer executor, which must go on.
+    let (here, there) = (executor.handle(), other.handle());
+    let task = executor.handle().spawn(async move { there.block_on(here.spawn(three(1))).unwrap() });
+    assert_eq!(executor.block_on(task).unwrap(), 3);
+}
+
+fn descend([one, other]: [Arc<dyn Executor>; 2], depth: usize, gate: Gate) -> usize {
+    let inner = one.clone();
+    let task = one.spawn(async move {
+        match depth.checked_sub(1) {
+            Some(depth) => 1 + descend([other, inner], depth, gate),
+            None => {
+                gate.opened().await;
+                1
+            }
+        }
+    });
+    one.block_on(task).unwrap()
 }
 
 /// Three times `n`, in three polls.

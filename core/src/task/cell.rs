@@ -230,7 +230,11 @@ where
                 discard(second);
                 first
             }
-            (Err(payload), _) => Failure::Panicked(payload),
+            (Err(payload), reason) => {
+                // It may have an error of somebody's in it, whose drop may panic in its turn.
+                contain(|| drop(reason));
+                Failure::Panicked(payload)
+            }
         };
         // SAFETY: the stage is still the caller's; what it held is dropped.
         drop(unsafe { self.replace_stage(Stage::Finished(Err(failure))) });

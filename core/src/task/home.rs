@@ -2,18 +2,22 @@
 //! `unsafe` code.
 
 use alloc::sync::Arc;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, needs_drop};
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use std::process::abort;
 
 use super::cell::Cell;
 use super::id::Home;
 use super::label::Label;
 use crate::Executor;
 
-/// A future that stays on the thread that made this: polled elsewhere it panics, dropped elsewhere it leaks.
+/// A future that stays on the thread that made this: polled elsewhere it panics, dropped elsewhere it leaks, or ends the
+/// process.
 pub(super) struct HomeOnly<F> {
     home: Home,
+    /// Set by the first poll: the future's memory may not be used again before it was dropped.
+    is_pinned: bool,
     future: ManuallyDrop<F>,
 }
 
@@ -23,7 +27,7 @@ unsafe impl<F> Send for HomeOnly<F> {}
 
 impl<F> HomeOnly<F> {
     fn new(future: F) -> Self {
-        Self { home: Home::here(), future: ManuallyDrop::new(future) }
+        Self { home: Home::here(), is_pinned: false, future: ManuallyDrop::new(future) }
     }
 }
 
@@ -32,8 +36,13 @@ impl<F: Future> Future for HomeOnly<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         assert!(self.home.is_here(), "a future spawned with `spawn_local` was polled away from its home thread");
-        // SAFETY: `future` is pinned with `self`: it is never moved out, and `drop` drops it in place.
-        let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
+        // SAFETY: `future` is pinned with `self`: it is never moved out, and `drop` drops it in place, or never returns.
+        let future = unsafe {
+            self.map_unchecked_mut(|this| {
+                this.is_pinned = true;
+                &mut *this.future
+            })
+        };
         future.poll(cx)
     }
 }
@@ -43,8 +52,13 @@ impl<F> Drop for HomeOnly<F> {
         if self.home.is_here() {
             // SAFETY: this is its home thread, and nothing reaches `future` after `drop`.
             unsafe { ManuallyDrop::drop(&mut self.future) }
+        } else if self.is_pinned && needs_drop::<F>() {
+            // The executor is at fault. The future can't be dropped here, nor its memory be given back before it was
+            // dropped, as `Pin` promises; and the cell that it is in goes on to live and to die.
+            eprintln!("fatal: an executor dropped a task made by `Task::new_local` away from its home thread");
+            abort();
         }
-        // Elsewhere it leaks: dropping it would be unsound, and the executor is at fault already.
+        // Never polled it isn't pinned, and leaks.
     }
 }
 
@@ -77,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_at_home_and_leaked_elsewhere() {
+    fn unpolled_it_is_dropped_at_home_and_leaked_elsewhere() {
         let at_home = Rc::new(Flag::new(false));
         let guard = SetOnDrop(at_home.clone());
         drop(HomeOnly::new(async move { drop(guard) }));
@@ -101,5 +115,31 @@ mod tests {
             future.as_mut().poll(&mut cx).is_ready()
         });
         assert!(polled.join().is_err());
+    }
+
+    /// The drop ends the process, so it happens in another one.
+    #[test]
+    fn polled_and_then_dropped_elsewhere_it_ends_the_process() {
+        const CHILD: &str = "POLYEXEC_DROPS_A_LOCAL_FUTURE_ELSEWHERE";
+        const NAME: &str = "task::home::tests::polled_and_then_dropped_elsewhere_it_ends_the_process";
+        if std::env::var_os(CHILD).is_some() {
+            let guard = SetOnDrop(Rc::default());
+            let mut future = Box::pin(HomeOnly::new(async move {
+                core::future::pending::<()>().await;
+                drop(guard);
+            }));
+            let mut cx = Context::from_waker(core::task::Waker::noop());
+            assert!(future.as_mut().poll(&mut cx).is_pending());
+            std::thread::spawn(move || drop(future)).join().unwrap();
+            return;
+        }
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([NAME, "--exact", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert!(!child.status.success());
+        let said = String::from_utf8_lossy(&child.stderr);
+        assert!(said.contains("away from its home thread"), "{said}");
     }
 }

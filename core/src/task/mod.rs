@@ -69,8 +69,11 @@ impl Task {
     ///
     /// # Panics
     ///
-    /// Run on another thread, the task finishes with a panic in its handle, and the future leaks. Dropped on another
-    /// thread, the future leaks, since dropping it there would be unsound.
+    /// Run on another thread before it was ever run at home, the task finishes with a panic in its handle, and the
+    /// future leaks; dropped on another thread, the future leaks, too: dropping it there would be unsound.
+    ///
+    /// A future that was polled is pinned, and may not even leak: an executor that runs or drops its task on another
+    /// thread then ends the process.
     #[cfg(feature = "std")]
     #[track_caller]
     pub fn new_local<F, E>(future: F, executor: E) -> (Self, JoinHandle<F::Output>)

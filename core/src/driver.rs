@@ -1,0 +1,238 @@
+//! Drives a future and an executor's tasks, in turns, on the caller's thread: what executors without threads of their own
+//! have in common. Knows nothing of their queues.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_task::{ArcWake, waker_ref};
+
+use crate::{block_on, context};
+
+/// Drives a future while its executor's tasks run, for an executor that runs them on its caller's thread.
+///
+/// Calls of [`drive`](Driver::drive) nest: a task may block, and the others run inside it then. The caller may also be
+/// a task of another executor, which goes on while this one has nothing to do. Clones are the same driver.
+///
+/// # What dropping does
+///
+/// Nothing.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::Driver;
+/// use std::sync::{Arc, Mutex};
+///
+/// let jobs = Arc::new(Mutex::new(vec!["third", "second", "first"]));
+/// let run_one = || jobs.lock().unwrap().pop().map(|job| println!("{job}")).is_some();
+///
+/// let driver = Driver::new();
+/// let mut turns = 0;
+/// let future = std::pin::pin!(std::future::poll_fn(|cx| {
+///     turns += 1;
+///     cx.waker().wake_by_ref();
+///     if turns == 3 { std::task::Poll::Ready(turns) } else { std::task::Poll::Pending }
+/// }));
+/// assert_eq!(driver.drive(future, run_one), 3);
+/// assert_eq!(jobs.lock().unwrap().len(), 1);
+/// ```
+#[derive(Clone, Default)]
+pub struct Driver(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// How often there was a notification.
+    notifications: AtomicU64,
+    /// Whether there may be wakers in `sleepers`. Set and cleared under the lock.
+    asleep: AtomicBool,
+    /// One for each call that sleeps. All of them are on the driver's thread, one inside another.
+    sleepers: Mutex<Vec<Waker>>,
+}
+
+impl Driver {
+    /// A driver of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says that a task is ready. To be called after it was put where `run_one` finds it.
+    pub fn notify(&self) {
+        // SeqCst, here and in `sleep`: either it sees the notification, or we see that it sleeps.
+        self.0.notifications.fetch_add(1, SeqCst);
+        if self.0.asleep.load(SeqCst) {
+            let woken = {
+                let mut sleepers = self.lock();
+                self.0.asleep.store(false, SeqCst);
+                std::mem::take(&mut *sleepers)
+            };
+            woken.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Polls `future` when it was woken, and calls `run_one`, in turns, until `future` is ready.
+    ///
+    /// `run_one` runs a task that is ready, or says that there is none; then this sleeps until there is one or `future`
+    /// was woken. The executor should [reside](context::reside) on this thread: it is put aside while this sleeps.
+    ///
+    /// # Panics
+    ///
+    /// If `future` or `run_one` does.
+    pub fn drive<F: Future + ?Sized>(&self, mut future: Pin<&mut F>, mut run_one: impl FnMut() -> bool) -> F::Output {
+        let driven = Arc::new(Driven { woken: AtomicBool::new(true), driver: self.clone() });
+        let waker = waker_ref(&driven);
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            // First: what is notified from now on keeps us awake.
+            let notifications = self.0.notifications.load(SeqCst);
+            // Acquire: pairs with the Release in the waker; the poll sees what came before the wake. Relaxed before that:
+            // a wake that isn't seen yet is notified of later.
+            if driven.woken.load(Relaxed)
+                && driven.woken.swap(false, AcqRel)
+                && let Poll::Ready(output) = future.as_mut().poll(&mut cx)
+            {
+                return output;
+            }
+            if !run_one() {
+                self.sleep(notifications);
+            }
+        }
+    }
+
+    /// Returns when there were more notifications than so many.
+    fn sleep(&self, notifications: u64) {
+        context::outside(|| {
+            block_on(poll_fn(|cx| {
+                self.register(cx.waker());
+                if self.0.notifications.load(SeqCst) == notifications {
+                    return Poll::Pending;
+                }
+                self.forget(cx.waker());
+                Poll::Ready(())
+            }));
+        });
+    }
+
+    fn register(&self, waker: &Waker) {
+        let newest = waker.clone();
+        let mut sleepers = self.lock();
+        self.0.asleep.store(true, SeqCst);
+        if !sleepers.iter().any(|sleeper| sleeper.will_wake(&newest)) {
+            sleepers.push(newest);
+        }
+    }
+
+    /// Nothing, if a notification took the waker meanwhile.
+    fn forget(&self, waker: &Waker) {
+        let forgotten = {
+            let mut sleepers = self.lock();
+            let place = sleepers.iter().position(|sleeper| sleeper.will_wake(waker));
+            place.map(|place| sleepers.swap_remove(place))
+        };
+        drop(forgotten);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("sleepers", &self.lock().len()).finish()
+    }
+}
+
+/// Wakes a future that is driven. Each call of `drive` has its own.
+struct Driven {
+    woken: AtomicBool,
+    driver: Driver,
+}
+
+impl ArcWake for Driven {
+    fn wake_by_ref(driven: &Arc<Self>) {
+        // Release: pairs with the Acquire in `drive`. A read-modify-write, as every wake is: of two wakes before a poll,
+        // the poll sees what came before either.
+        if !driven.woken.swap(true, AcqRel) {
+            driven.driver.notify();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// Pending until its waker, which goes to another thread, was called so often.
+    fn woken_from_afar(times: usize) -> impl Future<Output = usize> {
+        let mut polls = 0;
+        poll_fn(move |cx| {
+            polls += 1;
+            if polls > times {
+                return Poll::Ready(polls);
+            }
+            let waker = cx.waker().clone();
+            thread::spawn(move || waker.wake());
+            Poll::Pending
+        })
+    }
+
+    #[test]
+    fn a_wake_from_another_thread_ends_the_sleep() {
+        let driver = Driver::new();
+        let polls = driver.drive(std::pin::pin!(woken_from_afar(200)), || false);
+        assert_eq!(polls, 201);
+        assert_eq!(driver.lock().len(), 0, "a sleeper was left behind");
+    }
+
+    #[test]
+    fn calls_nest_and_each_wakes_for_its_own_future() {
+        let driver = Driver::new();
+        let inner = driver.clone();
+        let mut nested = vec![3, 2, 1];
+        let run_one = || match nested.pop() {
+            Some(times) => inner.drive(std::pin::pin!(woken_from_afar(times)), || false) == times + 1,
+            None => false,
+        };
+        assert_eq!(driver.drive(std::pin::pin!(woken_from_afar(5)), run_one), 6);
+        assert!(nested.is_empty());
+    }
+
+    #[test]
+    fn a_notification_makes_it_look_for_tasks_again() {
+        let driver = Driver::new();
+        let (queue, notifier) = (Arc::new(Mutex::new(Vec::new())), driver.clone());
+        let pushes = queue.clone();
+        let foreign = thread::spawn(move || {
+            for n in 0..1_000 {
+                pushes.lock().unwrap().push(n);
+                notifier.notify();
+            }
+        });
+        let (mut sum, waker) = (0, Mutex::new(None::<Waker>));
+        let run_one = || {
+            let Some(n) = queue.lock().unwrap().pop() else { return false };
+            sum += n;
+            if sum == 499_500 {
+                waker.lock().unwrap().take().unwrap().wake();
+            }
+            true
+        };
+        let mut polls = 0;
+        driver.drive(
+            std::pin::pin!(poll_fn(|cx| {
+                polls += 1;
+                *waker.lock().unwrap() = Some(cx.waker().clone());
+                if polls == 2 { Poll::Ready(()) } else { Poll::Pending }
+            })),
+            run_one,
+        );
+        assert_eq!((sum, polls), (499_500, 2));
+        foreign.join().unwrap();
+    }
+}
