@@ -20,8 +20,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, ThreadId};
 use std::{fmt, io};
 
@@ -41,7 +44,14 @@ mod settings;
 /// Nothing to the threads: see [`close`](Crew::close) and [`join`](Crew::join).
 pub struct Crew<J>(Arc<Shared<J>>);
 
+thread_local! {
+    /// The number of the crew that this thread is of. Without a destructor, so that it is there to the thread's end.
+    static MEMBER_OF: Cell<u64> = const { Cell::new(0) };
+}
+
 struct Shared<J> {
+    /// No other crew's, ever.
+    number: u64,
     settings: Settings,
     body: Box<dyn Fn(Jobs<J>) + Send + Sync>,
     queue: Mutex<Queue<J>>,
@@ -51,9 +61,8 @@ struct Shared<J> {
 }
 
 struct Queue<J> {
-    /// Jobs that no thread has taken, each with its ticket.
-    jobs: VecDeque<(u64, J)>,
-    next_ticket: u64,
+    /// Jobs for threads that are idle, or for the next one to be.
+    jobs: VecDeque<J>,
     /// Threads that wait for a job.
     idle: usize,
     /// Threads that have not decided to leave.
@@ -84,8 +93,12 @@ impl<J: Send + 'static> Crew<J> {
     /// A crew without threads. Each thread calls `body` once, and ends when that returns, which it should do when there
     /// are no more `Jobs`.
     pub fn new(settings: Settings, body: impl Fn(Jobs<J>) + Send + Sync + 'static) -> Self {
-        let queue = Queue { jobs: VecDeque::new(), next_ticket: 0, idle: 0, threads: 0, closed: false };
+        /// Zero is no crew's.
+        static CREWS: AtomicU64 = AtomicU64::new(1);
+        let queue = Queue { jobs: VecDeque::new(), idle: 0, threads: 0, closed: false };
         Self(Arc::new(Shared {
+            // Relaxed: only that each number is given once matters.
+            number: CREWS.fetch_add(1, Relaxed),
             settings,
             body: Box::new(body),
             queue: Mutex::new(queue),
@@ -105,7 +118,7 @@ impl<J: Send + 'static> Crew<J> {
             return Err(Refused { job, cause: None });
         }
         if queue.idle > queue.jobs.len() {
-            queue.push(job);
+            queue.jobs.push_back(job);
             drop(queue);
             self.0.changed.notify_one();
             return Ok(());
@@ -116,10 +129,24 @@ impl<J: Send + 'static> Crew<J> {
             return Err(Refused { job, cause: Some(busy) });
         }
         queue.threads += 1;
-        let ticket = queue.push(job);
         drop(queue);
-        self.start_thread()
-            .or_else(|cause| self.0.queue.lock().take_back(ticket).map_or(Ok(()), |job| Err(Refused { job, cause })))
+        self.start_thread(job).inspect_err(|_| self.0.queue.lock().threads -= 1)
+    }
+
+    /// Leaves `job` to the thread that has none first, and starts none for it.
+    ///
+    /// # Errors
+    ///
+    /// The crew is closed. The job comes back.
+    pub fn defer(&self, job: J) -> Result<(), Refused<J>> {
+        let mut queue = self.0.queue.lock();
+        if queue.closed {
+            return Err(Refused { job, cause: None });
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.0.changed.notify_one();
+        Ok(())
     }
 
     /// Takes no more jobs. Threads leave when they have finished theirs; they are not waited for.
@@ -128,14 +155,15 @@ impl<J: Send + 'static> Crew<J> {
         self.0.changed.notify_all();
     }
 
-    /// Waits until every thread of a [closed](Crew::close) crew has ended. One of the threads itself waits for none.
+    /// Waits until every thread of a [closed](Crew::close) crew has ended. One of the threads itself waits for none, to
+    /// its very end.
     pub fn join(&self) {
         let (joinable, left) = {
             let mut members = self.0.members.lock();
             members.joined = true;
             (std::mem::take(&mut members.joinable), members.left.take())
         };
-        if joinable.contains_key(&thread::current().id()) {
+        if MEMBER_OF.get() == self.0.number {
             return;
         }
         for thread in joinable.into_values().chain(left) {
@@ -144,23 +172,37 @@ impl<J: Send + 'static> Crew<J> {
         }
     }
 
-    /// `None` as the error says that the crew is closed.
-    fn start_thread(&self) -> Result<(), Option<io::Error>> {
+    /// Starts a thread whose first job is `job`.
+    fn start_thread(&self, job: J) -> Result<(), Refused<J>> {
         let mut members = self.0.members.lock();
         if members.joined {
-            return Err(None);
+            return Err(Refused { job, cause: None });
         }
-        let crew = Self(self.0.clone());
-        let thread = self.0.settings.thread(members.started).spawn(move || crew.be_a_member()).map_err(Some)?;
-        members.started += 1;
-        members.joinable.insert(thread.thread().id(), thread);
-        Ok(())
+        // Where the job is left if there is no thread to take it.
+        let job = Arc::new(Mutex::new(Some(job)));
+        let thread = {
+            let (crew, job) = (Self(self.0.clone()), job.clone());
+            self.0.settings.thread(members.started).spawn(move || crew.be_a_member(job))
+        };
+        match thread {
+            Ok(thread) => {
+                members.started += 1;
+                members.joinable.insert(thread.thread().id(), thread);
+                Ok(())
+            }
+            Err(cause) => {
+                let job = job.lock().take().expect("no thread took it");
+                Err(Refused { job, cause: Some(cause) })
+            }
+        }
     }
 
     /// What each thread does.
-    fn be_a_member(self) {
+    fn be_a_member(self, first: Arc<Mutex<Option<J>>>) {
+        MEMBER_OF.set(self.0.number);
+        let first = first.lock().take();
         self.0.settings.started();
-        (self.0.body)(Jobs { crew: Self(self.0.clone()), taken: false });
+        (self.0.body)(Jobs { crew: Self(self.0.clone()), first });
         self.0.settings.stopped();
         let before = {
             let mut members = self.0.members.lock();
@@ -173,32 +215,11 @@ impl<J: Send + 'static> Crew<J> {
     }
 }
 
-impl<J> Queue<J> {
-    fn push(&mut self, job: J) -> u64 {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.jobs.push_back((ticket, job));
-        ticket
-    }
-
-    /// After no thread could be started for a job. `None` if another thread has taken it meanwhile.
-    fn take_back(&mut self, ticket: u64) -> Option<J> {
-        self.threads -= 1;
-        let place = self.jobs.iter().position(|(taken, _)| *taken == ticket)?;
-        self.jobs.remove(place).map(|(_, job)| job)
-    }
-
-    fn leave(&mut self) -> Option<J> {
-        self.threads -= 1;
-        None
-    }
-}
-
 /// The jobs that come to one thread; ends when the thread should leave.
 pub struct Jobs<J> {
     crew: Crew<J>,
-    /// Whether this thread has had a job.
-    taken: bool,
+    /// What the thread was started for.
+    first: Option<J>,
 }
 
 impl<J> Iterator for Jobs<J> {
@@ -206,33 +227,23 @@ impl<J> Iterator for Jobs<J> {
 
     /// Waits for a job.
     fn next(&mut self) -> Option<J> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
         let Shared { settings, queue, changed, .. } = &*self.crew.0;
         let mut queue = queue.lock();
-        let keep_alive = match settings.keep_alive {
-            None if self.taken => return queue.leave(),
-            None => None,
-            Some(keep_alive) => Some(keep_alive),
-        };
+        let mut timed_out = false;
         loop {
-            if let Some((_, job)) = queue.jobs.pop_front() {
-                self.taken = true;
+            if let Some(job) = queue.jobs.pop_front() {
                 return Some(job);
             }
-            if queue.closed {
-                return queue.leave();
-            }
-            queue.idle += 1;
-            let timed_out = match keep_alive {
-                Some(keep_alive) => changed.wait_for(&mut queue, keep_alive).timed_out(),
-                None => {
-                    changed.wait(&mut queue);
-                    false
-                }
+            let Some(keep_alive) = settings.keep_alive.filter(|_| !queue.closed && !timed_out) else {
+                queue.threads -= 1;
+                return None;
             };
+            queue.idle += 1;
+            timed_out = changed.wait_for(&mut queue, keep_alive).timed_out();
             queue.idle -= 1;
-            if timed_out && queue.jobs.is_empty() {
-                return queue.leave();
-            }
         }
     }
 }

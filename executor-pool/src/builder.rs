@@ -49,7 +49,7 @@ impl Builder {
     }
 
     /// The most threads, beyond the workers, that stand in for those whose tasks block. By default 512. With all of
-    /// them in use, a task that blocks keeps its worker.
+    /// them in use, the worker of a task that blocks waits for a thread to be free, the blocked one at the latest.
     pub fn spare_threads(mut self, threads: usize) -> Self {
         self.spare_threads = threads;
         self

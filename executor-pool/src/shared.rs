@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crossbeam_deque::{Injector, Steal, Stealer};
-use polyexec_core::{LiveTasks, Task};
+use polyexec_core::{LiveTasks, Task, block_in_place};
 use polyexec_crew::Crew;
 
 use crate::sleep::Sleep;
@@ -53,7 +53,8 @@ impl Shared {
         self.closed.store(true, SeqCst);
         self.sleep.wake_all();
         self.crew.close();
-        self.crew.join();
+        // This may be a task of another executor, and tasks that are still polled here may wait for it.
+        block_in_place(|| self.crew.join());
         self.drop_injected();
     }
 

@@ -73,7 +73,12 @@ impl Worker {
     }
 
     fn injected_batch(&self) -> Option<Task> {
-        persist(|| self.shared.injector.steal_batch_and_pop(&self.queue))
+        let task = persist(|| self.shared.injector.steal_batch_and_pop(&self.queue))?;
+        if !self.queue.is_empty() {
+            // Whoever was notified of the tasks that came along may have looked while they were in neither queue.
+            self.shared.sleep.notify();
+        }
+        Some(task)
     }
 
     /// Takes half of another worker's tasks, and the injector's once more, since that is where they come from.

@@ -118,6 +118,51 @@ fn a_task_goes_on_after_it_blocked() {
 }
 
 #[test]
+fn a_worker_that_found_no_thread_goes_to_the_first_that_is_free() {
+    for _ in 0..100 {
+        let pool = Pool::builder().worker_threads(1).spare_threads(1).build().unwrap();
+        let (first_blocks, second_blocks, gate) = (Gate::new(), Gate::new(), Gate::new());
+        let (blocks, opened) = (first_blocks.clone(), gate.clone());
+        let first = pool.spawn(async move {
+            block_in_place(|| {
+                blocks.open();
+                opened.wait();
+            });
+        });
+        first_blocks.wait();
+        // On the one spare thread. The worker has nowhere to go until the first task is over.
+        let (handle, blocks) = (pool.handle(), second_blocks.clone());
+        let second = pool.spawn(async move {
+            blocks.open();
+            handle.spawn(async { 1 }).join().unwrap()
+        });
+        second_blocks.wait();
+        gate.open();
+        assert_eq!(second.join().unwrap(), 1);
+        first.join().unwrap();
+    }
+}
+
+#[test]
+fn an_owner_may_be_dropped_in_a_task_of_another_pool() {
+    let outer = pool(1);
+    let handle = outer.handle();
+    let task = outer.spawn(async move {
+        let inner = pool(1);
+        let blocks = Gate::new();
+        let open = blocks.clone();
+        drop(inner.spawn(async move {
+            open.open();
+            // The drop waits for this poll, and this poll for a task of the pool that the drop holds up.
+            handle.spawn(async {}).join().unwrap();
+        }));
+        blocks.wait();
+        drop(inner);
+    });
+    task.join().unwrap();
+}
+
+#[test]
 fn spare_threads_retire() {
     let stops = Arc::new(AtomicUsize::new(0));
     let gone = Gate::new();
@@ -139,7 +184,7 @@ fn spare_threads_retire() {
 }
 
 #[test]
-fn without_spare_threads_a_task_that_blocks_keeps_its_worker() {
+fn without_spare_threads_a_task_that_blocks_starts_none() {
     let threads = Arc::new(Mutex::new(HashSet::new()));
     let seen = threads.clone();
     let pool = Pool::builder().worker_threads(2).spare_threads(0).build().unwrap();

@@ -57,7 +57,7 @@ impl Builder {
     }
 
     /// The most threads at a time, and so the most tasks; one more is refused. By default there is no limit but the
-    /// system's.
+    /// system's. A thread is free a moment after its task's handle has resolved.
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.0.max_threads = threads;
         self

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
-use polyexec_core::{Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, SpawnError, Task, block_on, context};
+use polyexec_core::{
+    Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, SpawnError, Task, block_in_place, block_on, context,
+};
 use polyexec_crew::{Crew, Jobs, Settings};
 
 use crate::Builder;
@@ -125,7 +127,8 @@ impl Drop for Threaded {
             }
         });
         crew.close();
-        crew.join();
+        // This may be a task of another executor, and tasks that are still polled here may wait for it.
+        block_in_place(|| crew.join());
     }
 }
 
@@ -179,15 +182,26 @@ fn host(executor: ThreadedHandle, tasks: Jobs<Task>) {
     let live = &executor.0.live;
     let _context = context::reside(Handle::new(executor.clone()));
     let mailbox = Arc::new(Mailbox::default());
+    let mut shut_down = false;
     for mut task in tasks {
+        if shut_down {
+            // Nobody would bring it here when it is woken. Dropping it ends it.
+            continue;
+        }
         // Before the first poll, since only then there are wakers. An abort that comes earlier is found by that poll.
         live.set_about(&task, Some(mailbox.clone()));
-        while let Some(next) = match live.run(task) {
-            Ran::Finished => None,
-            Ran::Again(task) => Some(task),
-            Ran::Waiting => mailbox.take(),
-        } {
-            task = next;
+        loop {
+            task = match live.run(task) {
+                Ran::Finished => break,
+                Ran::Again(task) => task,
+                Ran::Waiting => match mailbox.take() {
+                    Some(task) => task,
+                    None => {
+                        shut_down = true;
+                        break;
+                    }
+                },
+            };
         }
     }
 }

@@ -1,15 +1,18 @@
 //! What only a thread per task has: threads that are reused, fresh, or not to be had.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use futures_task::{FutureObj, Spawn};
-use polyexec_conformance::probe::Gate;
+use polyexec_conformance::probe::{Gate, OnDrop};
 use polyexec_core::{Executor, block_on};
-use polyexec_futures::count;
+use polyexec_futures::{count, yield_now};
 use polyexec_threaded::Threaded;
 
 fn counting(starts: &Arc<AtomicUsize>) -> impl Fn() + Send + Sync + 'static {
@@ -91,6 +94,79 @@ fn a_task_that_blocks_holds_up_nobody() {
     threaded.spawn(count(10)).join().unwrap();
     gate.open();
     blocker.join().unwrap();
+}
+
+#[test]
+fn the_owner_may_end_with_the_last_of_its_own_threads() {
+    struct Left {
+        _owner: Threaded,
+        _ended: OnDrop,
+    }
+    thread_local!(static LEFT: RefCell<Option<Left>> = const { RefCell::new(None) });
+
+    for builder in [Threaded::builder().keep_alive(Duration::ZERO), Threaded::builder().fresh_threads()] {
+        let threaded = builder.build().unwrap();
+        let ended = Gate::new();
+        let end = ended.clone();
+        let handle = threaded.handle();
+        drop(handle.spawn(async move {
+            let ended = OnDrop::new(move || end.open());
+            LEFT.set(Some(Left { _owner: threaded, _ended: ended }));
+        }));
+        ended.wait();
+    }
+}
+
+#[test]
+fn wakes_during_the_shutdown_find_each_task_where_it_was_left() {
+    for round in 0..200 {
+        let wakers = Arc::new(Mutex::new(Vec::<Waker>::new()));
+        let threaded = Threaded::new();
+        let over = Gate::new();
+        let wakes = {
+            let (wakers, over) = (wakers.clone(), over.clone());
+            thread::spawn(move || {
+                while !over.is_open() {
+                    let wakers = wakers.lock().unwrap().clone();
+                    wakers.into_iter().for_each(Waker::wake);
+                }
+            })
+        };
+        for _ in 0..40 {
+            let wakers = wakers.clone();
+            drop(threaded.spawn(poll_fn(move |cx| {
+                let mut wakers = wakers.lock().unwrap();
+                if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    wakers.push(cx.waker().clone());
+                }
+                Poll::<()>::Pending
+            })));
+        }
+        drop(threaded);
+        over.open();
+        assert!(wakes.join().is_ok(), "a waker panicked in round {round}");
+    }
+}
+
+#[test]
+fn spawns_against_the_shutdown_leave_nothing_behind() {
+    for builder in [Threaded::builder(), Threaded::builder().fresh_threads()] {
+        for round in 0..100 {
+            let canary = Arc::new(());
+            let held = canary.clone();
+            let threaded = builder.clone().on_thread_start(move || _ = &held).build().unwrap();
+            let spawners = [(); 3].map(|()| {
+                let handle = threaded.handle();
+                thread::spawn(move || (0..30).for_each(|_| drop(handle.spawn(yield_now()))))
+            });
+            for _ in 0..1_000 * round {
+                std::hint::spin_loop();
+            }
+            drop(threaded);
+            spawners.into_iter().for_each(|spawner| spawner.join().unwrap());
+            assert_eq!(Arc::strong_count(&canary), 1, "the executor lives on after round {round}");
+        }
+    }
 }
 
 #[test]
