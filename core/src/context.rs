@@ -144,9 +144,61 @@ pub fn reside(executor: Handle) -> Entered {
 /// # Panics
 ///
 /// If `work` does.
-pub fn outside<T>(work: impl FnOnce() -> T) -> T {
-    let _outside = Outside::begin();
-    work()
+pub fn outside<T>(work: impl FnOnce(&mut Outside) -> T) -> T {
+    let inside = with(|frames| {
+        let first = frames.iter().rposition(|frame| frame.resides);
+        first.map(|first| frames.split_off(first))
+    });
+    work(&mut Outside { inside: inside.flatten().unwrap_or_default() })
+}
+
+/// This thread's contexts from the last resident one on, put aside by [`outside`].
+#[derive(Debug)]
+pub struct Outside {
+    inside: Vec<Frame>,
+}
+
+impl Outside {
+    /// Runs `work`, which is a task's, where that task is: back inside.
+    ///
+    /// # Panics
+    ///
+    /// If `work` does.
+    pub fn inside<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let _inside = Inside::begin(self);
+        work()
+    }
+
+    fn put_back(&mut self) {
+        with(|frames| frames.append(&mut self.inside));
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        self.put_back();
+    }
+}
+
+/// Puts the contexts aside again when it is dropped.
+struct Inside<'a> {
+    outside: &'a mut Outside,
+    /// How many contexts there are outside.
+    below: usize,
+}
+
+impl<'a> Inside<'a> {
+    fn begin(outside: &'a mut Outside) -> Self {
+        let below = with(|frames| frames.len()).unwrap_or_default();
+        outside.put_back();
+        Self { outside, below }
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.outside.inside = with(|frames| frames.split_off(self.below)).unwrap_or_default();
+    }
 }
 
 /// Undoes [`enter`] or [`reside`] when it is dropped. Guards are dropped in the reverse order of their making.
@@ -173,28 +225,8 @@ impl Drop for Entered {
     }
 }
 
-/// While it lives, this thread's contexts from the last resident one on are put aside.
-struct Outside {
-    inside: Vec<Frame>,
-}
-
-impl Outside {
-    fn begin() -> Self {
-        let inside = with(|frames| {
-            let first = frames.iter().rposition(|frame| frame.resides);
-            first.map(|first| frames.split_off(first))
-        });
-        Self { inside: inside.flatten().unwrap_or_default() }
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        with(|frames| frames.append(&mut self.inside));
-    }
-}
-
 /// An executor that this thread is in.
+#[derive(Debug)]
 struct Frame {
     executor: Handle,
     /// Whether the thread runs the executor's tasks, rather than drive a future of somebody's.
@@ -255,7 +287,11 @@ mod tests {
             assert!(Handle::current().is_some() && resident().is_some());
         }
         assert!(Handle::current().is_some());
-        outside(|| assert!(Handle::current().is_none() && resident().is_none()));
+        outside(|outside| {
+            assert!(Handle::current().is_none() && resident().is_none());
+            outside.inside(|| assert!(Handle::current().is_some() && resident().is_some()));
+            assert!(Handle::current().is_none() && resident().is_none());
+        });
         assert!(Handle::current().is_some() && resident().is_some());
         drop(outer);
         assert!(Handle::current().is_none() && resident().is_none());

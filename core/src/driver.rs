@@ -50,8 +50,15 @@ struct Shared {
     notifications: AtomicU64,
     /// Whether there may be wakers in `sleepers`. Set and cleared under the lock.
     asleep: AtomicBool,
-    /// One for each call that sleeps. All of them are on the driver's thread, one inside another.
-    sleepers: Mutex<Vec<Waker>>,
+    sleepers: Mutex<Sleepers>,
+}
+
+/// The calls that sleep. All of them are on the driver's thread, one inside another.
+#[derive(Default)]
+struct Sleepers {
+    wakers: Vec<(u64, Waker)>,
+    /// Each has a number.
+    so_far: u64,
 }
 
 impl Driver {
@@ -68,9 +75,9 @@ impl Driver {
             let woken = {
                 let mut sleepers = self.lock();
                 self.0.asleep.store(false, SeqCst);
-                std::mem::take(&mut *sleepers)
+                std::mem::take(&mut sleepers.wakers)
             };
-            woken.into_iter().for_each(Waker::wake);
+            woken.into_iter().for_each(|(_, waker)| waker.wake());
         }
     }
 
@@ -105,45 +112,63 @@ impl Driver {
 
     /// Returns when there were more notifications than so many.
     fn sleep(&self, notifications: u64) {
-        context::outside(|| {
+        let sleeper = Sleeper::new(self);
+        context::outside(|_| {
             block_on(poll_fn(|cx| {
-                self.register(cx.waker());
-                if self.0.notifications.load(SeqCst) == notifications {
-                    return Poll::Pending;
-                }
-                self.forget(cx.waker());
-                Poll::Ready(())
+                sleeper.lie_down(cx.waker());
+                if self.0.notifications.load(SeqCst) == notifications { Poll::Pending } else { Poll::Ready(()) }
             }));
         });
     }
 
-    fn register(&self, waker: &Waker) {
-        let newest = waker.clone();
-        let mut sleepers = self.lock();
-        self.0.asleep.store(true, SeqCst);
-        if !sleepers.iter().any(|sleeper| sleeper.will_wake(&newest)) {
-            sleepers.push(newest);
-        }
-    }
-
-    /// Nothing, if a notification took the waker meanwhile.
-    fn forget(&self, waker: &Waker) {
-        let forgotten = {
-            let mut sleepers = self.lock();
-            let place = sleepers.iter().position(|sleeper| sleeper.will_wake(waker));
-            place.map(|place| sleepers.swap_remove(place))
-        };
-        drop(forgotten);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
+    fn lock(&self) -> MutexGuard<'_, Sleepers> {
         self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that sleeps. Dropped, it leaves no waker behind.
+struct Sleeper<'a> {
+    driver: &'a Driver,
+    number: u64,
+}
+
+impl<'a> Sleeper<'a> {
+    fn new(driver: &'a Driver) -> Self {
+        let mut sleepers = driver.lock();
+        sleepers.so_far += 1;
+        Self { driver, number: sleepers.so_far }
+    }
+
+    /// Has the next notification call `waker`.
+    fn lie_down(&self, waker: &Waker) {
+        let newest = waker.clone();
+        let before = self.take();
+        {
+            let mut sleepers = self.driver.lock();
+            sleepers.wakers.push((self.number, newest));
+            self.driver.0.asleep.store(true, SeqCst);
+        }
+        drop(before);
+    }
+
+    /// The waker, if no notification has taken it.
+    fn take(&self) -> Option<(u64, Waker)> {
+        let wakers = &mut self.driver.lock().wakers;
+        let place = wakers.iter().position(|(number, _)| *number == self.number);
+        place.map(|place| wakers.swap_remove(place))
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        let left = self.take();
+        drop(left);
     }
 }
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("sleepers", &self.lock().len()).finish()
+        f.debug_struct("Driver").field("sleepers", &self.lock().wakers.len()).finish()
     }
 }
 
@@ -187,7 +212,7 @@ mod tests {
         let driver = Driver::new();
         let polls = driver.drive(std::pin::pin!(woken_from_afar(200)), || false);
         assert_eq!(polls, 201);
-        assert_eq!(driver.lock().len(), 0, "a sleeper was left behind");
+        assert_eq!(driver.lock().wakers.len(), 0, "a sleeper was left behind");
     }
 
     #[test]

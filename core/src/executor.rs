@@ -72,7 +72,7 @@ pub trait Executor: Send + Sync + 'static {
     /// provided, it runs `work`, and tells the executor in one of whose tasks this one is driven, if that is so.
     #[cfg(feature = "std")]
     fn block_in_place(&self, work: &mut dyn FnMut()) {
-        crate::context::outside(|| crate::block_in_place(work));
+        crate::context::outside(|outside| crate::block_in_place(|| outside.inside(work)));
     }
 
     /// Spawns `future` as a task of its own, and returns its handle.

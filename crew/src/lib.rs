@@ -28,7 +28,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, ThreadId};
 use std::{fmt, io};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use settings::Settings;
 
@@ -115,38 +115,51 @@ impl<J: Send + 'static> Crew<J> {
     pub fn give(&self, job: J) -> Result<(), Refused<J>> {
         let mut queue = self.0.queue.lock();
         if queue.closed {
-            return Err(Refused { job, cause: None });
-        }
-        if queue.idle > queue.jobs.len() {
-            queue.jobs.push_back(job);
+            Err(Refused { job, cause: None })
+        } else if queue.idle > queue.jobs.len() {
+            self.put(queue, job);
+            Ok(())
+        } else if queue.threads < self.0.settings.max_threads {
+            queue.threads += 1;
             drop(queue);
-            self.0.changed.notify_one();
-            return Ok(());
+            self.start_thread(job)
+        } else {
+            let busy = format!("all {} threads are busy", queue.threads);
+            Err(Refused { job, cause: Some(io::Error::new(io::ErrorKind::WouldBlock, busy)) })
         }
-        let most = self.0.settings.max_threads;
-        if queue.threads >= most {
-            let busy = io::Error::new(io::ErrorKind::WouldBlock, format!("all {most} threads are busy"));
-            return Err(Refused { job, cause: Some(busy) });
-        }
-        queue.threads += 1;
-        drop(queue);
-        self.start_thread(job).inspect_err(|_| self.0.queue.lock().threads -= 1)
     }
 
-    /// Leaves `job` to the thread that has none first, and starts none for it.
+    /// Gives `job` to a thread that has none, or to a new one, or if there is neither, to the first that is free.
     ///
     /// # Errors
     ///
     /// The crew is closed. The job comes back.
-    pub fn defer(&self, job: J) -> Result<(), Refused<J>> {
+    pub fn queue(&self, job: J) -> Result<(), Refused<J>> {
         let mut queue = self.0.queue.lock();
         if queue.closed {
             return Err(Refused { job, cause: None });
         }
+        if queue.idle > queue.jobs.len() || queue.threads >= self.0.settings.max_threads {
+            self.put(queue, job);
+            return Ok(());
+        }
+        queue.threads += 1;
+        drop(queue);
+        self.start_thread(job).or_else(|refused| {
+            let queue = self.0.queue.lock();
+            if queue.closed {
+                return Err(Refused { job: refused.job, cause: None });
+            }
+            self.put(queue, refused.job);
+            Ok(())
+        })
+    }
+
+    /// Puts a job in the common queue.
+    fn put(&self, mut queue: MutexGuard<'_, Queue<J>>, job: J) {
         queue.jobs.push_back(job);
         drop(queue);
         self.0.changed.notify_one();
-        Ok(())
     }
 
     /// Takes no more jobs. Threads leave when they have finished theirs; they are not waited for.
@@ -172,8 +185,12 @@ impl<J: Send + 'static> Crew<J> {
         }
     }
 
-    /// Starts a thread whose first job is `job`.
+    /// Starts a thread whose first job is `job`, and which is counted already.
     fn start_thread(&self, job: J) -> Result<(), Refused<J>> {
+        self.try_start_thread(job).inspect_err(|_| self.0.queue.lock().threads -= 1)
+    }
+
+    fn try_start_thread(&self, job: J) -> Result<(), Refused<J>> {
         let mut members = self.0.members.lock();
         if members.joined {
             return Err(Refused { job, cause: None });

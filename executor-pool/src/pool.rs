@@ -140,13 +140,9 @@ impl Executor for PoolHandle {
     /// finishes its task, and is a spare.
     fn block_in_place(&self, work: &mut dyn FnMut()) {
         if let Some(worker) = worker::take(&self.0) {
-            let handed_over = self.0.crew.give(worker).or_else(|refused| match refused.cause {
-                // Without a thread to be had the pool is slower, until one is free: this one, at the latest.
-                Some(_) => self.0.crew.defer(refused.job),
-                None => Err(refused),
-            });
-            // The pool has shut down.
-            if let Err(refused) = handed_over {
+            // Without a thread to be had the pool is slower, until one is free: this one, at the latest.
+            if let Err(refused) = self.0.crew.queue(worker) {
+                // It has shut down.
                 worker::give(refused.job);
             }
         }

@@ -26,11 +26,13 @@ pub(crate) fn p60_a_nested_block_on_works(subject: &Subject) {
     assert_eq!(sum, 103);
 
     // In a task, each way there is.
-    let ways: [fn(Arc<dyn Executor>) -> u64; 5] = [
+    let ways: [fn(Arc<dyn Executor>) -> u64; 7] = [
         |executor| executor.block_on(executor.spawn(three(1))).unwrap(),
         |executor| polyexec_core::block_on(executor.spawn(three(1))).unwrap(),
         |executor| executor.spawn(three(1)).join().unwrap(),
         |_| polyexec_core::spawn(three(1)).join().unwrap(),
+        |executor| polyexec_core::block_in_place(|| executor.spawn(three(1)).join()).unwrap(),
+        |_| polyexec_core::block_in_place(|| polyexec_core::spawn(three(1)).join()).unwrap(),
         // Two deep: a task blocks for a task that blocks for a task.
         |executor| {
             let middle = executor.clone();

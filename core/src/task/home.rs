@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::mem::{ManuallyDrop, needs_drop};
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use std::io::{Write, stderr};
 use std::process::abort;
 
 use super::cell::Cell;
@@ -55,7 +56,9 @@ impl<F> Drop for HomeOnly<F> {
         } else if self.is_pinned && needs_drop::<F>() {
             // The executor is at fault. The future can't be dropped here, nor its memory be given back before it was
             // dropped, as `Pin` promises; and the cell that it is in goes on to live and to die.
-            eprintln!("fatal: an executor dropped a task made by `Task::new_local` away from its home thread");
+            // Said or not: nothing here may unwind.
+            let _ =
+                writeln!(stderr(), "fatal: an executor dropped a task of `Task::new_local` away from its home thread");
             abort();
         }
         // Never polled it isn't pinned, and leaks.
