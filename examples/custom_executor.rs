@@ -52,6 +52,7 @@ impl Executor for Queue {
             let _context = context::reside(Handle::new(self.clone()));
             self.wait(future);
         } else {
+            let _context = context::enter(Handle::new(self.clone()));
             block_on(future);
         }
     }

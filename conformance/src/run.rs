@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::Subject;
 
 /// How long a property may take before it counts as hung. Generous: a loaded machine is slow, a hang takes for ever.
-/// (The longest, a chain of a million spawns with a fresh thread for each, takes a minute and a half on two cores.)
-pub const PATIENCE: Duration = Duration::from_secs(300);
+/// (The longest, a chain of a million spawns with a fresh thread for each, takes one to two minutes on two cores.)
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Tells a process that it was started for one property, whose name this is.
 const CHILD: &str = "POLYEXEC_CONFORMANCE_CHILD";

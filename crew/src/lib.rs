@@ -70,6 +70,34 @@ struct Queue<J> {
     closed: bool,
 }
 
+/// What whoever has a job owes.
+#[must_use]
+enum OnJob {
+    /// Put it in the queue: a thread waits for it.
+    Queue,
+    /// Start a thread for it, which is counted already.
+    StartThread,
+    /// Nothing: there are as many threads as may be, and all have a job.
+    Busy,
+    /// Nothing: no more jobs are taken.
+    Closed,
+}
+
+impl<J> Queue<J> {
+    fn welcome(&mut self, settings: &Settings) -> OnJob {
+        if self.closed {
+            OnJob::Closed
+        } else if self.idle > self.jobs.len() {
+            OnJob::Queue
+        } else if self.threads < settings.max_threads {
+            self.threads += 1;
+            OnJob::StartThread
+        } else {
+            OnJob::Busy
+        }
+    }
+}
+
 #[derive(Default)]
 struct Members {
     joinable: HashMap<ThreadId, thread::JoinHandle<()>>,
@@ -114,18 +142,20 @@ impl<J: Send + 'static> Crew<J> {
     /// The crew is closed, it has as many threads as it may, or the system has no thread for it. The job comes back.
     pub fn give(&self, job: J) -> Result<(), Refused<J>> {
         let mut queue = self.0.queue.lock();
-        if queue.closed {
-            Err(Refused { job, cause: None })
-        } else if queue.idle > queue.jobs.len() {
-            self.put(queue, job);
-            Ok(())
-        } else if queue.threads < self.0.settings.max_threads {
-            queue.threads += 1;
-            drop(queue);
-            self.start_thread(job)
-        } else {
-            let busy = format!("all {} threads are busy", queue.threads);
-            Err(Refused { job, cause: Some(io::Error::new(io::ErrorKind::WouldBlock, busy)) })
+        match queue.welcome(&self.0.settings) {
+            OnJob::Queue => {
+                self.put(queue, job);
+                Ok(())
+            }
+            OnJob::StartThread => {
+                drop(queue);
+                self.start_thread(job)
+            }
+            OnJob::Busy => {
+                let busy = format!("all {} threads are busy", queue.threads);
+                Err(Refused { job, cause: Some(io::Error::new(io::ErrorKind::WouldBlock, busy)) })
+            }
+            OnJob::Closed => Err(Refused { job, cause: None }),
         }
     }
 
@@ -136,23 +166,20 @@ impl<J: Send + 'static> Crew<J> {
     /// The crew is closed. The job comes back.
     pub fn queue(&self, job: J) -> Result<(), Refused<J>> {
         let mut queue = self.0.queue.lock();
+        let job = match queue.welcome(&self.0.settings) {
+            OnJob::StartThread => {
+                drop(queue);
+                let Err(refused) = self.start_thread(job) else { return Ok(()) };
+                queue = self.0.queue.lock();
+                refused.job
+            }
+            OnJob::Queue | OnJob::Busy | OnJob::Closed => job,
+        };
         if queue.closed {
             return Err(Refused { job, cause: None });
         }
-        if queue.idle > queue.jobs.len() || queue.threads >= self.0.settings.max_threads {
-            self.put(queue, job);
-            return Ok(());
-        }
-        queue.threads += 1;
-        drop(queue);
-        self.start_thread(job).or_else(|refused| {
-            let queue = self.0.queue.lock();
-            if queue.closed {
-                return Err(Refused { job: refused.job, cause: None });
-            }
-            self.put(queue, refused.job);
-            Ok(())
-        })
+        self.put(queue, job);
+        Ok(())
     }
 
     /// Puts a job in the common queue.

@@ -84,18 +84,22 @@ fn p52_local_futures_are_dropped_on_their_home_thread() {
         (place, Note(noted))
     };
 
+    // A task that rests with that note, and where its waker is.
+    let resting = |local: &Local, note| {
+        let slot = WakerSlot::new();
+        let put = slot.clone();
+        let task = local.spawn_local(std::future::poll_fn(move |cx| {
+            let _owned = &note;
+            put.put(cx.waker().clone());
+            Poll::<()>::Pending
+        }));
+        (task, slot)
+    };
+
     // The last waker, and the last handle of any kind, die on another thread: the executor still has the task.
     let local = Local::new();
     let (place, note) = dropped_on();
-    let slot = WakerSlot::new();
-    let task = local.spawn_local({
-        let slot = slot.clone();
-        std::future::poll_fn(move |cx| {
-            let _owned = &note;
-            slot.put(cx.waker().clone());
-            Poll::<()>::Pending
-        })
-    });
+    let (task, slot) = resting(&local, note);
     local.run_until_stalled();
     let aborter = task.abort_handle();
     drop(task);
@@ -113,15 +117,8 @@ fn p52_local_futures_are_dropped_on_their_home_thread() {
 
     // The executor goes first, and a waker on another thread is the last that remembers the task.
     let (place, note) = dropped_on();
-    let slot = WakerSlot::new();
-    drop(local.spawn_local({
-        let slot = slot.clone();
-        std::future::poll_fn(move |cx| {
-            let _owned = &note;
-            slot.put(cx.waker().clone());
-            Poll::<()>::Pending
-        })
-    }));
+    let (task, slot) = resting(&local, note);
+    drop(task);
     local.run_until_stalled();
     let waker = slot.take().expect("it was polled");
     drop(local);

@@ -166,6 +166,11 @@ pub(crate) fn p03_spawn_works_from_everywhere(subject: &Subject) {
     on_foreign_thread(&executor, move |_| spawn());
     executor.block_on(gate.opened());
 
+    // The free function, in what such a thread drives.
+    let inside =
+        on_foreign_thread(&executor, |handle| handle.block_on(async { polyexec_core::spawn(async { 7 }).await }));
+    assert_eq!(inside.expect("a task of the executor that drives its spawner"), 7);
+
     // The drop of a future.
     let gate = Gate::new();
     drop(executor.handle().spawn(carrying(OnDrop::new(spawn_opens(&gate)), yield_now())));
