@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::thread;
 
 use polyexec::{Executor, Local, Pool, block_in_place};
 
@@ -29,4 +30,22 @@ fn so_does_what_blocks_in_place_in_there() {
         })
     });
     assert_eq!(answer, 2);
+}
+
+#[test]
+fn while_one_waits_in_the_other_each_is_in_its_own_context() {
+    let (pool, local) = (Pool::builder().worker_threads(1).build().unwrap(), Local::new());
+    let (handle, home) = (local.handle(), thread::current().id());
+    let where_spawned = || async { polyexec::spawn(async { thread::current().id() }).await.unwrap() };
+    let task = local.spawn_local(async move {
+        // Runs in here, while this task waits in the pool's `block_on`.
+        let in_local = handle.spawn(where_spawned());
+        let in_pool = pool.block_on(async {
+            let in_local = in_local.await.unwrap();
+            assert_eq!(in_local, home);
+            where_spawned().await
+        });
+        assert_ne!(in_pool, home);
+    });
+    local.block_on(task).unwrap();
 }
