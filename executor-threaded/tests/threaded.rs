@@ -119,8 +119,19 @@ fn the_owner_may_end_with_the_last_of_its_own_threads() {
 
 #[test]
 fn wakes_during_the_shutdown_find_each_task_where_it_was_left() {
-    for round in 0..200 {
-        let wakers = Arc::new(Mutex::new(Vec::<Waker>::new()));
+    /// Rests for ever, and leaves its waker.
+    fn resting(wakers: Arc<Mutex<Vec<Waker>>>) -> impl Future<Output = ()> + Send {
+        poll_fn(move |cx| {
+            let mut wakers = wakers.lock().unwrap();
+            if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                wakers.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+    }
+
+    for round in 0..100 {
+        let wakers = Arc::new(Mutex::new(Vec::new()));
         let threaded = Threaded::new();
         let over = Gate::new();
         let wakes = {
@@ -132,17 +143,16 @@ fn wakes_during_the_shutdown_find_each_task_where_it_was_left() {
                 }
             })
         };
-        for _ in 0..40 {
-            let wakers = wakers.clone();
-            drop(threaded.spawn(poll_fn(move |cx| {
-                let mut wakers = wakers.lock().unwrap();
-                if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                    wakers.push(cx.waker().clone());
-                }
-                Poll::<()>::Pending
-            })));
+        // Tasks that were admitted before the shutdown come to threads whose task it has ended.
+        let spawners = [(); 3].map(|()| {
+            let (handle, wakers) = (threaded.handle(), wakers.clone());
+            thread::spawn(move || (0..30).for_each(|_| drop(handle.spawn(resting(wakers.clone())))))
+        });
+        for _ in 0..1_000 * round {
+            std::hint::spin_loop();
         }
         drop(threaded);
+        spawners.into_iter().for_each(|spawner| spawner.join().unwrap());
         over.open();
         assert!(wakes.join().is_ok(), "a waker panicked in round {round}");
     }
