@@ -17,7 +17,7 @@ struct Shared {
     home: Home,
     /// The tasks that are ready; `None` once the executor has shut down.
     ready: Mutex<Option<VecDeque<Task>>>,
-    /// All tasks, so that the shutdown finds those that rest, too.
+    /// The tasks that rest, so that the shutdown finds them, too.
     live: LiveTasks,
     driver: Driver,
 }
@@ -32,19 +32,25 @@ impl Queue {
         }
         true
     }
+
+    /// Gives the task back if the executor has shut down.
+    fn push(&self, task: Task) -> Result<(), Task> {
+        match &mut *self.0.ready.lock().unwrap() {
+            Some(ready) => ready.push_back(task),
+            None => return Err(task),
+        }
+        self.0.driver.notify();
+        Ok(())
+    }
 }
 
 impl Executor for Queue {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        self.schedule(self.0.live.admit(task, ())?);
-        Ok(())
+        self.push(task).map_err(Rejected::shut_down)
     }
 
     fn schedule(&self, task: Task) {
-        if let Some(ready) = &mut *self.0.ready.lock().unwrap() {
-            ready.push_back(task);
-        }
-        self.0.driver.notify();
+        drop(self.push(task));
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
@@ -80,8 +86,9 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.0.0.live.close();
-        // What waits there has ended, and only its memory is left: no code of anybody's runs under the lock.
-        *self.0.0.ready.lock().unwrap() = None;
+        // Dropping a task ends it; not under the lock, since its future may do anything.
+        let left = self.0.0.ready.lock().unwrap().take();
+        drop(left);
     }
 }
 

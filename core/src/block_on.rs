@@ -49,7 +49,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 ///
 /// If `future` does.
 pub fn park_on<F: Future>(future: F) -> F::Output {
-    park_with(pin!(future), Parker::park)
+    park_with(pin!(future), Parker::park_soon)
 }
 
 /// Polls `future` until it is ready, and calls `sleep` between the polls, with the parker that the waker unparks.

@@ -48,7 +48,7 @@ pub struct Driver(Arc<Shared>);
 struct Shared {
     /// How often there was a notification.
     notifications: AtomicU64,
-    /// Whether there may be wakers in `sleepers`. Set and cleared under the lock.
+    /// Whether there may be wakers in `sleepers`, now or soon. Set and cleared under the lock.
     asleep: AtomicBool,
     sleepers: Mutex<Sleepers>,
 }
@@ -78,6 +78,15 @@ impl Driver {
                 std::mem::take(&mut sleepers.wakers)
             };
             woken.into_iter().for_each(|(_, waker)| waker.wake());
+        }
+    }
+
+    /// As [`notify`](Driver::notify), for the thread that drives: it will look for tasks before it sleeps, so unless it
+    /// does already, this costs nothing.
+    pub fn notify_here(&self) {
+        // Relaxed: set by this thread.
+        if self.0.asleep.load(Relaxed) {
+            self.notify();
         }
     }
 
@@ -136,6 +145,8 @@ impl<'a> Sleeper<'a> {
     fn new(driver: &'a Driver) -> Self {
         let mut sleepers = driver.lock();
         sleepers.so_far += 1;
+        // Before there is a waker: until it is polled, other code may run here, and notify.
+        driver.0.asleep.store(true, SeqCst);
         Self { driver, number: sleepers.so_far }
     }
 

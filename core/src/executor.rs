@@ -86,7 +86,7 @@ pub trait Executor: Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::spawn(self, future, Location::caller())
+        task::spawn(self.clone(), future, Location::caller())
     }
 
     /// Spawns `future` as a task of its own, or gives it back.
@@ -101,7 +101,7 @@ pub trait Executor: Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        task::try_spawn(self, future, Location::caller())
+        task::try_spawn(self.clone(), future, Location::caller())
     }
 
     /// Polls `future` on the calling thread until it is ready, and returns its output; the executor's tasks make

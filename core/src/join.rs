@@ -1,6 +1,5 @@
 //! The handles of a task: one that waits for its result, and any number that can abort it.
 
-use alloc::sync::Arc;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::panic::{RefUnwindSafe, UnwindSafe};
@@ -9,7 +8,7 @@ use core::task::{Context, Poll};
 
 use crate::error::JoinError;
 use crate::task::TaskId;
-use crate::task::cell::{Delivers, Joinable, Runnable};
+use crate::task::cell::{Joiner, TaskRef};
 
 /// Waits for the result of a task.
 ///
@@ -37,14 +36,11 @@ use crate::task::cell::{Delivers, Joinable, Runnable};
 ///
 /// Awaiting `&mut handle` is cancel safe: a result that wasn't delivered stays for the next poll.
 #[must_use = "dropping a handle detaches its task; await it, `join` it, or say `drop`"]
-pub struct JoinHandle<T> {
-    cell: Arc<dyn Joinable<T>>,
-    _delivers: Delivers<T>,
-}
+pub struct JoinHandle<T>(Joiner<T>);
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(cell: Arc<dyn Joinable<T>>) -> Self {
-        Self { cell, _delivers: Delivers::new() }
+    pub(crate) fn new(joiner: Joiner<T>) -> Self {
+        Self(joiner)
     }
 
     /// Blocks this thread until the task has come to its end.
@@ -64,14 +60,13 @@ impl<T> JoinHandle<T> {
     /// In force before the next poll, or at the end of the one that runs now, unless that one is ready: then the output
     /// is kept. The future is dropped by its executor, never here. The handle resolves as cancelled when that is done.
     pub fn abort(&self) {
-        let cell: Arc<dyn Runnable> = self.cell.clone();
-        cell.abort();
+        self.0.abort();
     }
 
     /// A handle that can abort the task, and do nothing else; it keeps the task's memory, but neither its future nor
     /// its output.
     pub fn abort_handle(&self) -> AbortHandle {
-        AbortHandle(self.cell.clone())
+        AbortHandle(TaskRef::clone(&self.0))
     }
 
     /// A handle that aborts the task when it is dropped.
@@ -81,26 +76,20 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has come to its end: the next poll of this handle is ready.
     pub fn is_finished(&self) -> bool {
-        self.cell.header().is_finished()
+        self.0.header().is_finished()
     }
 
     /// The id of the task.
     pub fn id(&self) -> TaskId {
-        self.cell.header().id
+        self.0.header().id
     }
 }
 
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.cell.poll_join(cx)
-    }
-}
-
-impl<T> Drop for JoinHandle<T> {
-    fn drop(&mut self) {
-        self.cell.drop_handle();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx.waker())
     }
 }
 
@@ -120,12 +109,12 @@ impl<T> RefUnwindSafe for JoinHandle<T> {}
 ///
 /// Nothing to the task.
 #[derive(Clone)]
-pub struct AbortHandle(Arc<dyn Runnable>);
+pub struct AbortHandle(TaskRef);
 
 impl AbortHandle {
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
-        self.0.clone().abort();
+        self.0.abort();
     }
 
     /// As [`JoinHandle::is_finished`].

@@ -35,7 +35,7 @@ pub use self::{
     driver::Driver,
     live::LiveTasks,
     park::Parker,
-    task::Home,
+    task::{AtHome, Home},
 };
 
 #[cfg(feature = "std")]

@@ -1,119 +1,99 @@
 //! The table of an executor's live tasks: what lets a shutdown find the ones that rest, whom no queue knows.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Failure;
-use crate::task::cell::Runnable;
+use crate::task::cell::{MAX_WORD, Table, TaskRef};
 use crate::task::id::thread_number;
-use crate::{Ran, Rejected, Task};
+use crate::{Ran, Task};
 
 /// Parts of a table, each with a lock of its own; a thread adds its tasks to the same part each time, so that threads
-/// which spawn rarely meet. A power of two.
+/// which run tasks rarely meet. A power of two.
 const SHARDS: usize = 16;
 
-/// Every task that an executor has taken and that isn't over, wherever it is: queued, running, or resting with nothing
-/// but a waker somewhere to remember it.
+/// The most tasks in a part: the places of all parts are told apart by one word of a task.
+const MAX_SLOTS: usize = MAX_WORD as usize / SHARDS;
+
+/// Slots that a part grows by: so little that a table is hardly larger than its tasks need, and none of it ever moves.
+const CHUNK: usize = 256;
+
+/// The tasks of an executor that rest, with nothing but a waker somewhere to remember them.
 ///
-/// An executor [`admit`](LiveTasks::admit)s each task that it is given, [`run`](LiveTasks::run)s it through the table,
-/// and [`close`](LiveTasks::close)s the table when it shuts down. `X` is what the executor wants to know of each task.
-/// A table uses its tasks' [word](Task::word).
+/// An executor [`run`](LiveTasks::run)s each of its tasks through the table, which enters a task when it comes to rest
+/// for the first time, and forgets it when it is over. So a task that never waits costs the table nothing; and the
+/// executor's queues know all others. When the executor shuts down, it [`close`](LiveTasks::close)s the table, and then
+/// drops what is in its queues; new tasks are refused once the table [is closed](LiveTasks::is_closed). `X` is what the
+/// executor wants to know of each task that rests.
 ///
 /// # What dropping does
 ///
-/// Nothing to the tasks. Dropped without `close`, tasks that rest stay as they are.
+/// Drops the table's references: tasks that only it remembers are dropped here. See [`close`](LiveTasks::close).
 ///
 /// # Examples
 ///
 /// A whole executor on one queue is in `examples/custom_executor.rs`.
 pub struct LiveTasks<X = ()> {
     shards: [Shard<X>; SHARDS],
+    /// Set once, by `close`. Each part knows by itself, too, under its lock.
+    closed: AtomicBool,
 }
 
 /// On a cache line of its own (two, since processors fetch them in pairs).
 #[repr(align(128))]
 struct Shard<X>(Mutex<Slots<X>>);
 
-/// Slots that are used again: the vacant ones are a list through the slots themselves.
+/// Slots that are used again.
 struct Slots<X> {
-    slots: Vec<Slot<X>>,
-    first_vacant: Option<usize>,
+    chunks: Vec<Vec<Slot<X>>>,
+    vacant: Vec<u32>,
     closed: bool,
 }
 
-enum Slot<X> {
-    Taken(Arc<dyn Runnable>, X),
-    Vacant { next: Option<usize> },
+type Slot<X> = Option<(TaskRef, X)>;
+
+impl LiveTasks {
+    /// Runs a task; if it comes to rest, the table knows it from then on, until it is over.
+    ///
+    /// Once the table is closed, this ends the task instead.
+    pub fn run(&self, task: Task) -> Ran {
+        self.run_with(task, || ())
+    }
 }
 
 impl<X> LiveTasks<X> {
     /// An empty table.
     pub fn new() -> Self {
-        let slots = || Slots { slots: Vec::new(), first_vacant: None, closed: false };
-        Self { shards: std::array::from_fn(|_| Shard(Mutex::new(slots()))) }
+        let slots = || Slots { chunks: Vec::new(), vacant: Vec::new(), closed: false };
+        Self { shards: std::array::from_fn(|_| Shard(Mutex::new(slots()))), closed: AtomicBool::new(false) }
     }
 
-    /// Adds a task, before anybody runs it.
-    ///
-    /// # Errors
-    ///
-    /// The table was closed: the executor has shut down.
-    pub fn admit(&self, task: Task, about: X) -> Result<Task, Rejected> {
-        let shard = thread_number().get() as usize % SHARDS;
-        let mut slots = self.shards[shard].lock();
-        if slots.closed {
-            drop(slots);
-            return Err(Rejected::shut_down(task));
+    /// As [`run`](LiveTasks::run); what `about` says is noted when the task first comes to rest.
+    pub fn run_with(&self, task: Task, about: impl Fn() -> X) -> Ran {
+        if self.is_closed() {
+            drop(task);
+            return Ran::Finished;
         }
-        let slot = slots.insert(task.share(), about);
-        drop(slots);
-        task.set_word(slot * SHARDS + shard);
-        Ok(task)
+        task.run_in(&Entering { table: self, about })
     }
 
-    /// Runs an admitted task, and forgets it if that was the end of it.
-    pub fn run(&self, task: Task) -> Ran {
-        let word = task.word();
-        let ran = task.run();
-        if matches!(ran, Ran::Finished) {
-            self.remove(word);
-        }
-        ran
-    }
-
-    /// Forgets an admitted task that the executor then rejects.
-    pub fn retract(&self, task: &Task) {
-        self.remove(task.word());
-    }
-
-    /// What was said about an admitted task. `None` once a shutdown has ended the task.
+    /// What was said about a task that has rested. `None` once a shutdown has ended the task.
     pub fn about(&self, task: &Task) -> Option<X>
     where
         X: Clone,
     {
-        let (shard, slot) = self.place(task.word());
-        match shard.lock().slots.get(slot) {
-            Some(Slot::Taken(_, about)) => Some(about.clone()),
-            Some(Slot::Vacant { .. }) | None => None,
-        }
+        let (shard, slot) = self.place(task.word())?;
+        shard.lock().get(slot)?.as_ref().map(|(_, about)| about.clone())
     }
 
-    /// Says something else about an admitted task; nothing once a shutdown has ended the task.
-    pub fn set_about(&self, task: &Task, about: X) {
-        let (shard, slot) = self.place(task.word());
-        let mut slots = shard.lock();
-        let old = match slots.slots.get_mut(slot) {
-            Some(Slot::Taken(_, old)) => std::mem::replace(old, about),
-            Some(Slot::Vacant { .. }) | None => about,
-        };
-        drop(slots);
-        drop(old);
-    }
-
-    /// Admits no more, and ends every task that there is: its future is dropped here and now, or when its poll ends if
-    /// it is running, and its handle resolves as shut down.
+    /// Ends every task that rests, and sees to it that none comes to rest any more: its future is dropped here and now,
+    /// or when its poll ends if it is running, and its handle resolves as shut down.
     ///
-    /// Futures are dropped on this thread one by one, outside of any lock: they may spawn (in vain), wake, and close.
+    /// Futures are dropped on this thread one by one, outside of any lock: they may spawn (in vain), wake, and close. To
+    /// wake or to abort others is to schedule them, so the executor should still queue tasks: to drop them on the spot
+    /// would nest the drops of a long chain.
     pub fn close(&self) {
         self.close_with(drop);
     }
@@ -121,33 +101,42 @@ impl<X> LiveTasks<X> {
     /// As [`close`](LiveTasks::close), and calls `ended` with what was said about each task, when that one has ended or
     /// was told to.
     pub fn close_with(&self, mut ended: impl FnMut(X)) {
-        // All of them first, so that what the futures spawn when they are dropped is refused.
+        // Release: pairs with the Acquire in `is_closed`; whoever sees it sees what the executor did before.
+        self.closed.store(true, Release);
         for shard in &self.shards {
             shard.lock().closed = true;
         }
         for shard in &self.shards {
             for slot in 0.. {
-                let task = match shard.lock().slots.get(slot) {
-                    Some(Slot::Taken(task, _)) => task.clone(),
-                    Some(Slot::Vacant { .. }) => continue,
+                let task = match shard.lock().get(slot) {
+                    Some(Some((task, _))) => task.clone(),
+                    Some(None) => continue,
                     None => break,
                 };
-                task.shut_down(Failure::ShutDown);
-                // Only now: whatever is said about a task before it ended, `ended` hears.
-                let removed = shard.lock().remove(slot);
-                if let Some(Slot::Taken(_, about)) = removed {
+                task.shut_down();
+                // Only now: until it has ended, a wake finds what was said about it.
+                let entry = shard.lock().get(slot).and_then(Option::take);
+                if let Some((_task, about)) = entry {
                     ended(about);
                 }
             }
             // All are vacant, and no more come.
-            shard.lock().slots = Vec::new();
+            let mut slots = shard.lock();
+            slots.chunks = Vec::new();
+            slots.vacant = Vec::new();
         }
     }
 
-    /// Tasks that are admitted and not over. Others come and go meanwhile, so it is a hint.
+    /// Whether the table was closed: tasks are no longer polled, and new ones should be refused.
+    pub fn is_closed(&self) -> bool {
+        // Acquire: pairs with the Release in `close_with`.
+        self.closed.load(Acquire)
+    }
+
+    /// Tasks that have rested and aren't over. Others come and go meanwhile, so it is a hint.
     pub fn len(&self) -> usize {
-        let taken = |slot: &&Slot<X>| matches!(slot, Slot::Taken(..));
-        self.shards.iter().map(|shard| shard.lock().slots.iter().filter(taken).count()).sum()
+        let taken = |shard: &Shard<X>| shard.lock().chunks.iter().flatten().flatten().count();
+        self.shards.iter().map(taken).sum()
     }
 
     /// Whether there is none; a hint, as [`len`](LiveTasks::len).
@@ -155,15 +144,49 @@ impl<X> LiveTasks<X> {
         self.len() == 0
     }
 
-    fn remove(&self, word: usize) {
-        let (shard, slot) = self.place(word);
-        // The last reference to a task may go with it, so it is dropped after the lock.
-        let removed = shard.lock().remove(slot);
-        drop(removed);
+    /// The part and the slot that a task's word means. Zero means none.
+    fn place(&self, word: u32) -> Option<(&Shard<X>, usize)> {
+        let place = word.checked_sub(1)? as usize;
+        Some((&self.shards[place % SHARDS], place / SHARDS))
+    }
+}
+
+/// A table, and what it is to note of the task that is run.
+struct Entering<'a, X, A> {
+    table: &'a LiveTasks<X>,
+    about: A,
+}
+
+impl<X, A: Fn() -> X> Table for Entering<'_, X, A> {
+    fn admit(&self, task: &TaskRef) -> Result<(), Failure> {
+        let first = thread_number().get() as usize % SHARDS;
+        let about = (self.about)();
+        for shard in (first..SHARDS).chain(0..first) {
+            let mut slots = self.table.shards[shard].lock();
+            if slots.closed {
+                return Err(Failure::ShutDown);
+            }
+            if let Some(slot) = slots.vacant_slot() {
+                let entry = slots.get(slot).expect("a vacant slot is there");
+                // The place first, then the entry: both are under the lock, and a shutdown finds a task by its entry.
+                *entry = Some((task.admit((slot * SHARDS + shard + 1) as u32), about));
+                return Ok(());
+            }
+        }
+        Err(Failure::Unable(format!("more than {} tasks wait already", MAX_SLOTS * SHARDS).into()))
     }
 
-    fn place(&self, word: usize) -> (&Shard<X>, usize) {
-        (&self.shards[word % SHARDS], word / SHARDS)
+    fn remove(&self, word: u32) {
+        let Some((shard, slot)) = self.table.place(word) else { return };
+        let mut slots = shard.lock();
+        // A shutdown may have been here first.
+        let removed = slots.get(slot).and_then(Option::take);
+        if removed.is_some() {
+            slots.vacant.push(slot as u32);
+        }
+        drop(slots);
+        // `about` is the executor's.
+        drop(removed);
     }
 }
 
@@ -174,33 +197,25 @@ impl<X> Shard<X> {
 }
 
 impl<X> Slots<X> {
-    fn insert(&mut self, task: Arc<dyn Runnable>, about: X) -> usize {
-        let taken = Slot::Taken(task, about);
-        match self.first_vacant {
-            Some(vacant) => {
-                match std::mem::replace(&mut self.slots[vacant], taken) {
-                    Slot::Vacant { next } => self.first_vacant = next,
-                    Slot::Taken(..) => unreachable!("the list of vacant slots leads to vacant slots only"),
-                }
-                vacant
-            }
-            None => {
-                self.slots.push(taken);
-                self.slots.len() - 1
-            }
-        }
+    fn get(&mut self, slot: usize) -> Option<&mut Slot<X>> {
+        self.chunks.get_mut(slot / CHUNK)?.get_mut(slot % CHUNK)
     }
 
-    /// `None` if a shutdown, or the poll that ended during one, was here first.
-    fn remove(&mut self, slot: usize) -> Option<Slot<X>> {
-        let place = self.slots.get_mut(slot)?;
-        if let Slot::Vacant { .. } = place {
-            debug_assert!(self.closed, "a task ends once");
-            return None;
+    /// A slot that nobody uses; `None` if there are as many as may be.
+    fn vacant_slot(&mut self) -> Option<usize> {
+        if let Some(vacant) = self.vacant.pop() {
+            return Some(vacant as usize);
         }
-        let removed = std::mem::replace(place, Slot::Vacant { next: self.first_vacant });
-        self.first_vacant = Some(slot);
-        Some(removed)
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            if self.chunks.len() * CHUNK >= MAX_SLOTS {
+                return None;
+            }
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let chunk = self.chunks.last_mut().expect("just seen or pushed");
+        chunk.push(None);
+        let in_chunk = chunk.len() - 1;
+        Some((self.chunks.len() - 1) * CHUNK + in_chunk)
     }
 }
 

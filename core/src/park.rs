@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use futures_task::ArcWake;
@@ -14,6 +14,20 @@ const EMPTY: u8 = 0;
 const PARKED: u8 = 1;
 /// Somebody called. Set by the caller, cleared by the next `park`.
 const CALLED: u8 = 2;
+
+/// Looks for a call between pauses, while `park_soon` stays awake: a microsecond or two, the time that another
+/// processor takes for a short task and its answer.
+const SPINS: u32 = 12;
+/// Pauses between two looks.
+const PAUSES: u32 = 6;
+/// Looks after that, with the processor offered to other threads in between: they may be the ones to call.
+const YIELDS: u32 = 8;
+
+/// Whether another thread can call while this one stays awake. Looked up once.
+fn has_processors() -> bool {
+    static MORE_THAN_ONE: OnceLock<bool> = OnceLock::new();
+    *MORE_THAN_ONE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1))
+}
 
 /// One thread's place to sleep: [`park`](Parker::park) returns once after each [`unpark`](Parker::unpark), or many that
 /// came before it. As an `Arc` it is a waker, too.
@@ -69,6 +83,31 @@ impl Parker {
         }
     }
 
+    /// As [`park`](Parker::park), but stays awake for a few microseconds, in which most calls of a busy program come:
+    /// then neither side needs the system. Where there is one processor only, it sleeps at once.
+    pub fn park_soon(&self) {
+        if !self.spin() {
+            self.park();
+        }
+    }
+
+    /// Looks for a call for a while. Whether there was one.
+    fn spin(&self) -> bool {
+        if !has_processors() {
+            return false;
+        }
+        for turn in 0..SPINS + YIELDS {
+            if self.take_call() {
+                return true;
+            }
+            match turn < SPINS {
+                true => (0..PAUSES).for_each(|_| std::hint::spin_loop()),
+                false => std::thread::yield_now(),
+            }
+        }
+        false
+    }
+
     /// Makes the current or the next [`park`](Parker::park) return.
     pub fn unpark(&self) {
         // Release: pairs with the Acquire in `take_call`; what the caller did is visible to the thread that parked.
@@ -81,8 +120,9 @@ impl Parker {
 
     /// Clears CALLED, and says whether it was set.
     fn take_call(&self) -> bool {
+        // A look first, so that whoever spins leaves the cache line where it is.
         // Acquire: pairs with the Release in `unpark`. Relaxed on failure: nothing was said.
-        self.state.compare_exchange(CALLED, EMPTY, Acquire, Relaxed).is_ok()
+        self.state.load(Relaxed) == CALLED && self.state.compare_exchange(CALLED, EMPTY, Acquire, Relaxed).is_ok()
     }
 }
 

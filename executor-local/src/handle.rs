@@ -1,14 +1,21 @@
 //! The queue, and the handle through which tasks come to it from anywhere. Runs tasks on the home thread only.
+//!
+//! The home thread has a queue to itself, and needs neither lock nor notification there: it looks for itself before it
+//! sleeps. What other threads bring comes to the inbox, which the home thread empties before it takes its next task; so
+//! tasks run in the order in which they became ready.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
 use parking_lot::Mutex;
 use polyexec_core::{
-    Driver, Executor, Handle, Home, JoinHandle, LiveTasks, Ran, Rejected, Task, block_on, context, park_on,
+    AtHome, Driver, Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, Task, block_on, context, park_on,
 };
 
 /// Spawns tasks on a [`Local`](crate::Local), from any thread.
@@ -20,25 +27,45 @@ use polyexec_core::{
 pub struct LocalHandle(Arc<Shared>);
 
 struct Shared {
-    home: Home,
-    /// The tasks that are ready, in order.
-    queue: Mutex<Queue>,
+    /// The tasks that are ready, in order. Borrowed only to move a task.
+    ready: AtHome<RefCell<Queue>>,
+    /// Tasks that became ready on other threads.
+    inbox: Mutex<Queue>,
+    /// Whether there may be tasks in the inbox. Set and cleared under its lock.
+    has_mail: AtomicBool,
     live: LiveTasks,
     driver: Driver,
 }
 
 #[derive(Default)]
 struct Queue {
-    ready: VecDeque<Task>,
+    tasks: VecDeque<Task>,
     closed: bool,
+}
+
+impl Queue {
+    /// Gives the task back if the executor has shut down.
+    fn push(&mut self, task: Task) -> Result<(), Task> {
+        if self.closed {
+            return Err(task);
+        }
+        self.tasks.push_back(task);
+        Ok(())
+    }
+
+    fn close(&mut self) -> VecDeque<Task> {
+        self.closed = true;
+        std::mem::take(&mut self.tasks)
+    }
 }
 
 impl LocalHandle {
     /// An executor whose home is this thread.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Shared {
-            home: Home::here(),
-            queue: Mutex::default(),
+            ready: AtHome::new(RefCell::default()),
+            inbox: Mutex::default(),
+            has_mail: AtomicBool::new(false),
             live: LiveTasks::new(),
             driver: Driver::new(),
         }))
@@ -55,7 +82,7 @@ impl LocalHandle {
         F: Future + 'static,
         F::Output: 'static,
     {
-        assert!(self.0.home.is_here(), "`spawn_local` was called on another thread than the `Local`'s own");
+        assert!(self.is_home(), "`spawn_local` was called on another thread than the `Local`'s own");
         let (task, handle) = Task::new_local(future, self.clone());
         // Refused, the task is dropped here, at home, and its handle resolves as shut down.
         drop(self.submit(task));
@@ -64,13 +91,45 @@ impl LocalHandle {
 
     /// Whether this is the thread that runs the tasks.
     pub fn is_home(&self) -> bool {
-        self.0.home.is_here()
+        self.0.ready.get().is_some()
+    }
+
+    /// Puts a task behind those that are ready, or gives it back if the executor has shut down.
+    fn push(&self, task: Task) -> Result<(), Task> {
+        let Shared { ready, inbox, has_mail, driver, .. } = &*self.0;
+        match ready.get() {
+            Some(ready) => {
+                ready.borrow_mut().push(task)?;
+                driver.notify_here();
+            }
+            None => {
+                let mut inbox = inbox.lock();
+                inbox.push(task)?;
+                // Release: pairs with the Acquire in `pop`, though it is the lock that orders the task.
+                has_mail.store(true, Release);
+                drop(inbox);
+                driver.notify();
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the task that is ready first. For the home thread only.
+    fn pop(&self) -> Option<Task> {
+        let Shared { ready, inbox, has_mail, .. } = &*self.0;
+        let mut ready = ready.get()?.borrow_mut();
+        if has_mail.load(Acquire) {
+            let mut inbox = inbox.lock();
+            // Relaxed: the lock orders it.
+            has_mail.store(false, Relaxed);
+            ready.tasks.append(&mut inbox.tasks);
+        }
+        ready.tasks.pop_front()
     }
 
     /// Runs the task that is ready first, if there is one. For the home thread only.
     pub(crate) fn run_one(&self) -> bool {
-        let ready = self.0.queue.lock().ready.pop_front();
-        let Some(task) = ready else { return false };
+        let Some(task) = self.pop() else { return false };
         if let Ran::Again(task) = self.0.live.run(task) {
             self.schedule(task);
         }
@@ -86,38 +145,29 @@ impl LocalHandle {
     /// Ends every task. For the home thread only.
     pub(crate) fn shut_down(&self) {
         self.0.live.close();
-        let left = {
-            let mut queue = self.0.queue.lock();
-            queue.closed = true;
-            std::mem::take(&mut queue.ready)
-        };
-        drop(left);
+        // Now those that never rested.
+        let ready = self.0.ready.get().map(|ready| ready.borrow_mut().close());
+        let mail = self.0.inbox.lock().close();
+        drop((ready, mail));
     }
 }
 
 impl Executor for LocalHandle {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        let task = self.0.live.admit(task, ())?;
-        self.schedule(task);
-        Ok(())
+        if self.0.live.is_closed() {
+            return Err(Rejected::shut_down(task));
+        }
+        self.push(task).map_err(Rejected::shut_down)
     }
 
     fn schedule(&self, task: Task) {
-        let mut queue = self.0.queue.lock();
-        if queue.closed {
-            drop(queue);
-            // It has ended with the executor.
-            drop(task);
-            return;
-        }
-        queue.ready.push_back(task);
-        drop(queue);
-        self.0.driver.notify();
+        // Not taken, it is ended here, if the shutdown hasn't ended it.
+        drop(self.push(task));
     }
 
     /// On the home thread this runs the tasks. Elsewhere they make progress only if the home thread is driven, too.
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        if self.0.home.is_here() {
+        if self.is_home() {
             let _context = context::reside(Handle::new(self.clone()));
             self.wait(future);
         } else {
@@ -128,7 +178,7 @@ impl Executor for LocalHandle {
 
     /// There is no other thread to run the other tasks, so this one does, inside the task that waits.
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        if self.0.home.is_here() {
+        if self.is_home() {
             self.0.driver.drive(future, || self.run_one());
         } else {
             park_on(future);
@@ -144,7 +194,7 @@ impl futures_task::Spawn for LocalHandle {
 
 impl fmt::Debug for LocalHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ready = self.0.queue.lock().ready.len();
+        let ready = self.0.ready.get().map(|ready| ready.borrow().tasks.len());
         f.debug_struct("LocalHandle").field("ready", &ready).field("live", &self.0.live).finish()
     }
 }

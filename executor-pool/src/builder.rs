@@ -9,6 +9,7 @@ use polyexec_crew::{Crew, Settings};
 
 use crate::Pool;
 use crate::shared::Shared;
+use crate::sleep::Sleep;
 use crate::worker::{Worker, work};
 
 /// Threads that may stand in for workers whose tasks block, unless told otherwise: as many as tokio lets block.
@@ -101,7 +102,8 @@ impl Builder {
 
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
         let stealers = queues.iter().map(Queue::stealer).collect();
-        let shared = Arc::new(Shared::new(stealers, Crew::new(self.threads, work)));
+        let sleep = Sleep::new(workers, num_cpus::get());
+        let shared = Arc::new(Shared::new(stealers, sleep, Crew::new(self.threads, work)));
         // Dropped on the way out, it ends the threads that did start.
         let pool = Pool::own(shared.clone());
         for (index, queue) in queues.into_iter().enumerate() {

@@ -22,6 +22,7 @@ pub use builder::Builder;
 pub use pool::{Pool, PoolHandle};
 
 mod builder;
+mod injector;
 mod pool;
 mod shared;
 mod sleep;

@@ -21,21 +21,41 @@
 //! So one wake a burst is enough: the woken worker finds work, is the last searcher, wakes the next, and so on until a
 //! searcher finds nothing.
 
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicUsize, fence};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicU64, fence};
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use polyexec_core::Parker;
 
-#[derive(Debug)]
 pub(crate) struct Sleep {
-    /// Workers that search. Changed by themselves, and by whoever wakes one.
-    searching: AtomicUsize,
-    /// The length of `asleep`, to be read without the lock.
-    sleeping: AtomicUsize,
+    /// How many workers search, and how many are in `asleep`; see `Counts`. Changed with the lock of `asleep` where
+    /// that changes.
+    counts: CachePadded<AtomicU64>,
     /// Workers that sleep or are about to. The one that fell asleep last is woken first: its cache is the warmest.
     asleep: Mutex<Vec<usize>>,
-    parkers: Box<[Parker]>,
+    parkers: Box<[CachePadded<Parker>]>,
+    /// No more than so many search: others would only get in their way.
+    most_searching: u32,
+}
+
+/// Both counts in one word, so that whoever notifies looks at one.
+#[derive(Clone, Copy)]
+struct Counts(u64);
+
+/// One worker that searches.
+const SEARCHING: u64 = 1;
+/// One worker that sleeps.
+const SLEEPING: u64 = 1 << 32;
+
+impl Counts {
+    fn searching(self) -> u32 {
+        self.0 as u32
+    }
+
+    fn sleeping(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 /// Proof that a worker is counted as searching.
@@ -44,73 +64,82 @@ pub(crate) struct Sleep {
 pub(crate) struct Searching(());
 
 impl Sleep {
-    pub(crate) fn new(workers: usize) -> Self {
+    /// For so many workers on so many processors.
+    pub(crate) fn new(workers: usize, processors: usize) -> Self {
         Self {
-            searching: AtomicUsize::new(0),
-            sleeping: AtomicUsize::new(0),
+            counts: CachePadded::default(),
             asleep: Mutex::new(Vec::with_capacity(workers)),
-            parkers: (0..workers).map(|_| Parker::new()).collect(),
+            parkers: (0..workers).map(|_| CachePadded::default()).collect(),
+            most_searching: u32::try_from(workers.min(processors).div_ceil(2)).unwrap_or(u32::MAX),
         }
+    }
+
+    fn counts(&self) -> Counts {
+        Counts(self.counts.load(Relaxed))
     }
 
     /// To be called after a task was put where others can take it.
     pub(crate) fn notify(&self) {
         // Pairs with the fence in `sleep`: see the protocol.
         fence(SeqCst);
-        if self.searching.load(SeqCst) > 0 || self.sleeping.load(SeqCst) == 0 {
-            return;
+        let counts = self.counts();
+        if counts.searching() == 0 && counts.sleeping() > 0 {
+            self.wake_one();
         }
+    }
+
+    /// Makes a sleeper a searcher, if there still is one.
+    #[cold]
+    fn wake_one(&self) {
         let woken = {
             let mut asleep = self.asleep.lock();
-            let woken = asleep.pop();
-            if woken.is_some() {
-                self.sleeping.store(asleep.len(), SeqCst);
-                self.searching.fetch_add(1, SeqCst);
-            }
-            woken
+            asleep.pop().inspect(|_| _ = self.counts.fetch_add(SEARCHING.wrapping_sub(SLEEPING), SeqCst))
         };
         if let Some(worker) = woken {
             self.parkers[worker].unpark();
         }
     }
 
-    /// Counts the calling worker as searching, unless half of them are already: more would only get in their way.
+    /// Counts the calling worker as searching, unless enough are already.
     pub(crate) fn search(&self) -> Option<Searching> {
-        if 2 * self.searching.load(SeqCst) >= self.parkers.len() {
+        if self.counts().searching() >= self.most_searching {
             return None;
         }
-        self.searching.fetch_add(1, SeqCst);
+        self.counts.fetch_add(SEARCHING, SeqCst);
         Some(Searching(()))
     }
 
     /// The searcher has found a task.
     pub(crate) fn found(&self, Searching(()): Searching) {
-        if self.searching.fetch_sub(1, SeqCst) == 1 {
+        if Counts(self.counts.fetch_sub(SEARCHING, SeqCst)).searching() == 1 {
             self.notify();
         }
     }
 
     /// Sleeps until notified, unless `must_stay` after all: then it returns at once. Returns as a searcher.
+    ///
+    /// The last searcher waits awake for a while: work often comes as soon as there is none, and to wake a thread takes
+    /// longer than most tasks.
     pub(crate) fn sleep(
         &self,
         worker: usize,
         searching: Option<Searching>,
         must_stay: impl FnOnce() -> bool,
     ) -> Searching {
-        {
+        let before = {
             let mut asleep = self.asleep.lock();
             asleep.push(worker);
-            self.sleeping.store(asleep.len(), SeqCst);
-        }
-        if let Some(Searching(())) = searching {
-            self.searching.fetch_sub(1, SeqCst);
-        }
+            let searched = if searching.is_some() { SEARCHING } else { 0 };
+            Counts(self.counts.fetch_add(SLEEPING.wrapping_sub(searched), SeqCst))
+        };
+        let was_last = searching.is_some_and(|Searching(())| before.searching() == 1);
         // Pairs with the fence in `notify`: see the protocol.
         fence(SeqCst);
         if must_stay() && self.stay(worker) {
             return Searching(());
         }
-        self.parkers[worker].park();
+        let parker = &self.parkers[worker];
+        if was_last { parker.park_soon() } else { parker.park() }
         Searching(())
     }
 
@@ -121,16 +150,18 @@ impl Sleep {
             return false;
         };
         asleep.remove(place);
-        self.sleeping.store(asleep.len(), SeqCst);
-        self.searching.fetch_add(1, SeqCst);
+        self.counts.fetch_add(SEARCHING.wrapping_sub(SLEEPING), SeqCst);
         true
     }
 
     /// Wakes everybody, for good.
     pub(crate) fn wake_all(&self) {
-        let woken = std::mem::take(&mut *self.asleep.lock());
-        self.sleeping.store(0, SeqCst);
-        self.searching.fetch_add(woken.len(), SeqCst);
+        let woken = {
+            let mut asleep = self.asleep.lock();
+            let all = asleep.len() as u64;
+            self.counts.fetch_add(all.wrapping_mul(SEARCHING.wrapping_sub(SLEEPING)), SeqCst);
+            std::mem::take(&mut *asleep)
+        };
         for worker in woken {
             self.parkers[worker].unpark();
         }
@@ -143,45 +174,45 @@ mod tests {
 
     #[test]
     fn a_notification_before_the_sleep_is_seen_by_looking_again() {
-        let sleep = Sleep::new(2);
+        let sleep = Sleep::new(2, 2);
         let searching = sleep.search();
         assert!(searching.is_some());
         // Nobody sleeps, so this wakes nobody; the worker finds the task when it looks again.
         sleep.notify();
         let searching = sleep.sleep(0, searching, || true);
-        assert_eq!(sleep.searching.load(SeqCst), 1);
+        assert_eq!(sleep.counts().searching(), 1);
         sleep.found(searching);
-        assert_eq!(sleep.searching.load(SeqCst), 0);
-        assert_eq!(sleep.sleeping.load(SeqCst), 0);
+        assert_eq!(sleep.counts().searching(), 0);
+        assert_eq!(sleep.counts().sleeping(), 0);
     }
 
     #[test]
     fn a_notification_during_the_last_look_is_not_lost() {
-        let sleep = Sleep::new(2);
+        let sleep = Sleep::new(2, 2);
         let searching = sleep.sleep(0, None, || {
             sleep.notify();
             // Registered and woken: though this look found nothing, the park returns at once.
             false
         });
-        assert_eq!(sleep.searching.load(SeqCst), 1);
+        assert_eq!(sleep.counts().searching(), 1);
         sleep.found(searching);
     }
 
     #[test]
     fn a_worker_that_stays_though_it_was_woken_uses_the_call_up() {
-        let sleep = Sleep::new(2);
+        let sleep = Sleep::new(2, 2);
         let searching = sleep.sleep(0, None, || {
             sleep.notify();
             true
         });
-        assert_eq!(sleep.searching.load(SeqCst), 1);
+        assert_eq!(sleep.counts().searching(), 1);
         sleep.found(searching);
         assert!(!sleep.parkers[0].park_until(Some(std::time::Instant::now())), "a call was left over");
     }
 
     #[test]
     fn at_most_half_of_the_workers_search() {
-        let sleep = Sleep::new(4);
+        let sleep = Sleep::new(4, 4);
         let first = sleep.search().unwrap();
         let second = sleep.search().unwrap();
         assert!(sleep.search().is_none());

@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crossbeam_deque as deque;
+use crossbeam_deque::{self as deque, Steal};
 use polyexec_core::{Handle, Ran, Task, context};
 use polyexec_crew::Jobs;
 
 use crate::PoolHandle;
-use crate::shared::{Shared, persist};
+use crate::shared::Shared;
 use crate::sleep::Searching;
 
 /// Polls between looks at the shared queue, so that tasks from outside never starve. As in tokio and Go: a prime, so
@@ -18,6 +18,8 @@ const INJECTOR_INTERVAL: u32 = 61;
 
 pub(crate) struct Worker {
     shared: Arc<Shared>,
+    /// What the tasks spawned here refer to the pool with.
+    handle: PoolHandle,
     index: usize,
     /// First in, first out: a task that wakes itself goes behind what waits.
     queue: deque::Worker<Task>,
@@ -35,11 +37,18 @@ thread_local! {
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, index: usize, queue: deque::Worker<Task>) -> Self {
         let random = 2 * index as u32 + 1;
-        Self { shared, index, queue, tick: 0, random }
+        let handle = PoolHandle::new(shared.clone());
+        Self { shared, handle, index, queue, tick: 0, random }
     }
 
     /// The next task; sleeps until there is one. `None` when the pool shuts down.
-    fn next(&mut self) -> Option<Task> {
+    ///
+    /// `again` is the task that was run last, if it woke itself. It needs no notification: this worker will come to it,
+    /// and to whatever waits before it.
+    fn next(&mut self, again: Option<Task>) -> Option<Task> {
+        if let Some(task) = again {
+            self.queue.push(task);
+        }
         let mut searching = None;
         loop {
             if self.shared.is_closed() {
@@ -61,22 +70,19 @@ impl Worker {
     fn find(&mut self, searching: &mut Option<Searching>) -> Option<Task> {
         let outsiders_first = self.tick.is_multiple_of(INJECTOR_INTERVAL);
         outsiders_first
-            .then(|| self.injected())
+            .then(|| self.shared.injector.pop())
             .flatten()
             .or_else(|| self.queue.pop())
-            .or_else(|| self.injected_batch())
+            .or_else(|| self.injected())
             .or_else(|| self.steal(searching))
     }
 
     fn injected(&self) -> Option<Task> {
-        persist(|| self.shared.injector.steal())
-    }
-
-    fn injected_batch(&self) -> Option<Task> {
-        let task = persist(|| self.shared.injector.steal_batch_and_pop(&self.queue))?;
+        let Shared { injector, stealers, sleep, .. } = &*self.shared;
+        let task = injector.take(stealers.len(), &self.queue)?;
         if !self.queue.is_empty() {
             // Whoever was notified of the tasks that came along may have looked while they were in neither queue.
-            self.shared.sleep.notify();
+            sleep.notify();
         }
         Some(task)
     }
@@ -93,7 +99,18 @@ impl Worker {
             .chain(0..first)
             .filter(|victim| *victim != self.index)
             .find_map(|victim| persist(|| stealers[victim].steal_batch_and_pop(&self.queue)))
-            .or_else(|| self.injected_batch())
+            .or_else(|| self.injected())
+    }
+}
+
+/// Tries until the queue has given a task or was seen empty.
+fn persist(mut steal: impl FnMut() -> Steal<Task>) -> Option<Task> {
+    loop {
+        match steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
     }
 }
 
@@ -122,38 +139,39 @@ pub(crate) fn work(workers: Jobs<Worker>) {
         // Once a thread: all its workers are of the same pool.
         resident.get_or_insert_with(|| context::reside(Handle::new(PoolHandle::new(shared.clone()))));
         give(worker);
-        while let Some(Some(task)) = with(&shared, Worker::next) {
+        let mut again = None;
+        while let Some(Some(task)) = with(&shared, |worker| worker.next(again.take())) {
             if let Ran::Again(task) = shared.live.run(task) {
-                requeue(&shared, task);
+                again = Some(task);
             }
+        }
+        if let Some(task) = again {
+            // The worker was taken from this thread. At the shutdown, the task ends.
+            drop(shared.inject(task));
         }
         // At the shutdown it ends here, with the tasks in its queue; else it was taken from this thread before.
         drop(take(&shared));
     }
 }
 
-/// Queues a task that became ready on this thread.
-pub(crate) fn schedule(shared: &Arc<Shared>, task: Task) {
-    if let Some(task) = push(shared, task) {
-        shared.inject(task);
-    } else {
-        shared.sleep.notify();
-    }
-}
-
-/// Queues a task that woke itself. If this thread is still a worker, it needs no notification: the worker itself will
-/// come to the task, and whatever waits before it was notified of.
-fn requeue(shared: &Arc<Shared>, task: Task) {
-    if let Some(task) = push(shared, task) {
-        shared.inject(task);
-    }
-}
-
-/// Puts a task in the queue of this thread's worker; gives it back if the thread isn't one of this pool's.
-fn push(shared: &Arc<Shared>, task: Task) -> Option<Task> {
+/// Queues a task that became ready on this thread, or gives it back if the pool has shut down.
+pub(crate) fn schedule(shared: &Arc<Shared>, task: Task) -> Result<(), Task> {
     let mut task = Some(task);
     with(shared, |worker| task.take().into_iter().for_each(|task| worker.queue.push(task)));
-    task
+    match task {
+        // This thread isn't a worker of the pool.
+        Some(task) => shared.inject(task),
+        None => {
+            shared.sleep.notify();
+            Ok(())
+        }
+    }
+}
+
+/// The handle of this thread's worker, if it is one of this pool: to refer to the pool with it touches no count that
+/// other threads touch all the time.
+pub(crate) fn handle(shared: &Arc<Shared>) -> Option<PoolHandle> {
+    with(shared, |worker| worker.handle.share())
 }
 
 /// Lends this thread's worker, if it is one of this pool.

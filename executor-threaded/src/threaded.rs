@@ -44,8 +44,8 @@ pub struct ThreadedHandle(Arc<Shared>);
 
 struct Shared {
     crew: Crew<Task>,
-    /// Each task with the mailbox of its thread, once it has one.
-    live: LiveTasks<Option<Arc<Mailbox>>>,
+    /// Each task that rests, with the mailbox of its thread.
+    live: LiveTasks<Arc<Mailbox>>,
 }
 
 impl Threaded {
@@ -121,12 +121,9 @@ impl Default for Threaded {
 impl Drop for Threaded {
     fn drop(&mut self) {
         let Shared { crew, live } = &*self.0.0;
-        live.close_with(|mailbox| {
-            if let Some(mailbox) = mailbox {
-                mailbox.close();
-            }
-        });
+        // No more tasks, then none of those that there are: a thread that still has one to begin ends it.
         crew.close();
+        live.close_with(|mailbox| mailbox.close());
         // This may be a task of another executor, and tasks that are still polled here may wait for it.
         block_in_place(|| crew.join());
     }
@@ -134,22 +131,17 @@ impl Drop for Threaded {
 
 impl Executor for ThreadedHandle {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        let Shared { crew, live } = &*self.0;
-        let task = live.admit(task, None)?;
-        crew.give(task).map_err(|refused| {
-            live.retract(&refused.job);
-            match refused.cause {
-                Some(cause) => Rejected::unable(refused.job, cause),
-                None => Rejected::shut_down(refused.job),
-            }
+        self.0.crew.give(task).map_err(|refused| match refused.cause {
+            Some(cause) => Rejected::unable(refused.job, cause),
+            None => Rejected::shut_down(refused.job),
         })
     }
 
     fn schedule(&self, task: Task) {
         match self.0.live.about(&task) {
-            Some(Some(mailbox)) => mailbox.put(task),
+            Some(mailbox) => mailbox.put(task),
             // The executor has shut down, and the task has ended.
-            Some(None) | None => drop(task),
+            None => drop(task),
         }
     }
 
@@ -182,24 +174,15 @@ fn host(executor: ThreadedHandle, tasks: Jobs<Task>) {
     let live = &executor.0.live;
     let _context = context::reside(Handle::new(executor.clone()));
     let mailbox = Arc::new(Mailbox::default());
-    let mut shut_down = false;
     for mut task in tasks {
-        if shut_down {
-            // Nobody would bring it here when it is woken. Dropping it ends it.
-            continue;
-        }
-        // Before the first poll, since only then there are wakers. An abort that comes earlier is found by that poll.
-        live.set_about(&task, Some(mailbox.clone()));
         loop {
-            task = match live.run(task) {
+            task = match live.run_with(task, || mailbox.clone()) {
                 Ran::Finished => break,
                 Ran::Again(task) => task,
                 Ran::Waiting => match mailbox.take() {
                     Some(task) => task,
-                    None => {
-                        shut_down = true;
-                        break;
-                    }
+                    // The executor has shut down: the tasks that are left end when they are run.
+                    None => break,
                 },
             };
         }

@@ -45,7 +45,7 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_on(&crate::context::here(), future)
+        self.spawn_on_own(crate::context::here(), future)
     }
 
     /// Spawns `future` on `executor`, as [`Executor::spawn`] does.
@@ -53,6 +53,17 @@ impl Builder {
     pub fn spawn_on<E, F>(self, executor: &E, future: F) -> JoinHandle<F::Output>
     where
         E: Executor + Clone,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_on_own(executor.clone(), future)
+    }
+
+    /// As [`spawn_on`](Builder::spawn_on); the executor is the task's own.
+    #[track_caller]
+    fn spawn_on_own<E, F>(self, executor: E, future: F) -> JoinHandle<F::Output>
+    where
+        E: Executor,
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
@@ -77,8 +88,8 @@ impl Builder {
     {
         let location = Location::caller();
         match self.name {
-            None => spawn::try_spawn(executor, future, location),
-            Some(name) => spawn::try_spawn(executor, future, Named { location, name }),
+            None => spawn::try_spawn(executor.clone(), future, location),
+            Some(name) => spawn::try_spawn(executor.clone(), future, Named { location, name }),
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Futures that may be polled and dropped on one thread only, in tasks that go anywhere. One of the two files with
-//! `unsafe` code.
+//! What belongs to one thread, in things that go anywhere: futures that may be polled and dropped there only, and values
+//! that may be looked at there only. One of the two files with `unsafe` code.
 
-use alloc::sync::Arc;
+use core::fmt;
 use core::mem::{ManuallyDrop, needs_drop};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{Write, stderr};
 use std::process::abort;
 
-use super::cell::Cell;
+use super::Task;
+use super::cell::Fresh;
 use super::id::Home;
 use super::label::Label;
 use crate::Executor;
@@ -65,17 +66,64 @@ impl<F> Drop for HomeOnly<F> {
     }
 }
 
-impl<F, E, L> Cell<HomeOnly<F>, E, L>
+impl<F, E, L> Fresh<HomeOnly<F>, E, L>
 where
     F: Future + 'static,
     F::Output: 'static,
     E: Executor,
     L: Label,
 {
-    pub(super) fn new_local(future: F, executor: E, label: L) -> Arc<Self> {
+    pub(super) fn new_local(future: F, executor: E, label: L) -> (Task, Self) {
         // SAFETY: `HomeOnly` may go anywhere. It is polled, and so comes to its output, at home only; the output is
         // dropped there if it was detached, else by its handle, which is `Send` only if the output is.
         unsafe { Self::new_unchecked(HomeOnly::new(future), executor, label) }
+    }
+}
+
+/// A value that only the thread that made this may look at.
+///
+/// For what an executor of one thread has to itself, behind a handle that any thread may have: no lock is needed there.
+///
+/// # What dropping does
+///
+/// Drops the value, on whatever thread.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::AtHome;
+/// use std::cell::Cell;
+///
+/// let count = AtHome::new(Cell::new(1));
+/// count.get().unwrap().set(2);
+/// std::thread::scope(|threads| {
+///     threads.spawn(|| assert!(count.get().is_none()));
+/// });
+/// ```
+pub struct AtHome<T> {
+    home: Home,
+    value: T,
+}
+
+// SAFETY: of all threads that share it, only one ever has a reference to the value. Whoever owns it may take it along
+// and drop it only if `T` is `Send`.
+unsafe impl<T: Send> Sync for AtHome<T> {}
+
+impl<T> AtHome<T> {
+    /// The calling thread is the value's home.
+    pub fn new(value: T) -> Self {
+        Self { home: Home::here(), value }
+    }
+
+    /// The value; `None` on any thread but its own.
+    pub fn get(&self) -> Option<&T> {
+        self.home.is_here().then_some(&self.value)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for AtHome<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AtHome").field(&self.get()).finish()
     }
 }
 

@@ -1,18 +1,18 @@
 //! The task: what an executor moves, and what it may do with it.
 
-use alloc::sync::Arc;
 use core::fmt;
 use core::panic::Location;
-use core::sync::atomic::Ordering::Relaxed;
 
 pub use builder::Builder;
+#[cfg(feature = "std")]
+pub use home::AtHome;
 #[cfg(feature = "std")]
 pub use id::Home;
 pub use id::TaskId;
 
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};
-use cell::{Cell, Runnable};
+use cell::{Fresh, Table, TaskRef};
 pub(crate) use spawn::{spawn, try_spawn};
 
 mod builder;
@@ -21,6 +21,7 @@ pub(crate) mod cell;
 mod home;
 pub(crate) mod id;
 pub(crate) mod label;
+mod own_wake;
 mod spawn;
 mod state;
 
@@ -34,7 +35,10 @@ mod state;
 ///
 /// Dropping a `Task` instead of running it ends the task: its future is dropped, here and now, and its handle resolves
 /// as shut down. So a queue that is dropped with its executor loses nothing and leaves nobody waiting.
-pub struct Task(Option<Arc<dyn Runnable>>);
+pub struct Task(Option<TaskRef>);
+
+/// Why there is a cell in each `Task`.
+const HELD: &str = "only `into_ref` and `drop` take the reference, and both end the `Task`";
 
 /// What became of a task that was run.
 #[must_use = "the task in `Ran::Again` must go back to a queue, or it is cancelled"]
@@ -59,8 +63,8 @@ impl Task {
         F::Output: Send + 'static,
         E: Executor,
     {
-        let cell = Cell::new(future, executor, Location::caller());
-        (Self::from_shared(cell.clone()), JoinHandle::new(cell))
+        let (task, fresh) = Fresh::new(future, executor, Location::caller());
+        (task, JoinHandle::new(fresh.into_joiner()))
     }
 
     /// As [`new`](Task::new), for a future that isn't `Send`: it belongs to the calling thread.
@@ -82,18 +86,24 @@ impl Task {
         F::Output: 'static,
         E: Executor,
     {
-        let cell = Cell::new_local(future, executor, Location::caller());
-        (Self::from_shared(cell.clone()), JoinHandle::new(cell))
+        let (task, fresh) = Fresh::new_local(future, executor, Location::caller());
+        (task, JoinHandle::new(fresh.into_joiner()))
     }
 
     /// Polls the task's future once, on this thread; or drops it, if the task was aborted.
     ///
     /// Never panics: a panic of the future goes to the handle.
-    pub fn run(mut self) -> Ran {
-        match self.0.take() {
-            Some(cell) => cell.run(),
-            None => unreachable!("only `run` and `drop` take the cell, and both end the `Task`"),
-        }
+    ///
+    /// An executor that shuts down while tasks rest runs them with [`LiveTasks::run`](crate::LiveTasks::run) instead.
+    /// Run with this, a task that rests is kept by its wakers and its handle, and dropped with the last of them.
+    pub fn run(self) -> Ran {
+        self.into_ref().run(None)
+    }
+
+    /// As [`run`](Task::run), for an executor with a table: there the task is entered before it rests.
+    #[cfg(feature = "std")]
+    pub(crate) fn run_in(self, table: &dyn Table) -> Ran {
+        self.into_ref().run(Some(table))
     }
 
     /// The task's id, the same as its handle's.
@@ -111,46 +121,34 @@ impl Task {
         self.cell().label().location()
     }
 
-    /// The word that belongs to the task's executor; zero in a new task.
-    ///
-    /// [`LiveTasks`](crate::LiveTasks) keeps a task's place in its table here, so an executor that uses it has no
-    /// other use for the word.
-    pub fn word(&self) -> usize {
-        // Relaxed: ordered by what moves the task; `run` and `schedule` come after what was set before them.
-        self.cell().header().word.load(Relaxed)
-    }
-
-    /// Sets the word that belongs to the task's executor.
-    pub fn set_word(&self, word: usize) {
-        // Relaxed: as in `word`.
-        self.cell().header().word.store(word, Relaxed);
-    }
-
-    pub(crate) fn from_shared(cell: Arc<dyn Runnable>) -> Self {
+    pub(crate) fn from_ref(cell: TaskRef) -> Self {
         Self(Some(cell))
     }
 
+    /// The executor's word; zero in a task that it has not entered in a table.
     #[cfg(feature = "std")]
-    pub(crate) fn share(&self) -> Arc<dyn Runnable> {
-        self.cell().clone()
+    pub(crate) fn word(&self) -> u32 {
+        self.cell().word()
     }
 
     /// Ends the task with `why`, unless it is over already.
-    pub(crate) fn end(mut self, why: Failure) {
-        if let Some(cell) = self.0.take() {
-            cell.shut_down(why);
-        }
+    pub(crate) fn end(self, why: Failure) {
+        self.into_ref().end_unrun(why);
     }
 
-    fn cell(&self) -> &Arc<dyn Runnable> {
-        self.0.as_ref().expect("only `run` and `drop` take the cell, and both end the `Task`")
+    fn into_ref(mut self) -> TaskRef {
+        self.0.take().expect(HELD)
+    }
+
+    fn cell(&self) -> &TaskRef {
+        self.0.as_ref().expect(HELD)
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
         if let Some(cell) = self.0.take() {
-            cell.shut_down(Failure::ShutDown);
+            cell.end_unrun(Failure::ShutDown);
         }
     }
 }

@@ -1,38 +1,58 @@
 //! The one atomic word of a task, and every way it may change. Never touches a future.
 //!
-//! Whoever sets [`RUNNING`] owns the stage (the future, or its output) until it clears the bit or sets
-//! [`COMPLETED`]; after that the stage belongs to the handle if it still lives, else to whoever completed. The slot
-//! for the join waker belongs to the handle while [`JOIN_WAKER`] is clear, and to whoever completes while it is set.
+//! The stage (the future, or its output) has one owner at a time. While a thread has the [`Task`](super::Task) and
+//! [`CLAIMED`] is set, that is the thread; a `Task` that a wake made isn't claimed before it is run, so that a shutdown
+//! may end it wherever it is on its way: it sets [`ENDING`], and owns the stage. After [`COMPLETED`] the stage belongs
+//! to the handle if it still lives, else to whoever completed. The slot for the join waker belongs to the handle while
+//! [`JOIN_WAKER`] is clear, and to whoever completes while it is set.
+//!
+//! A task that was woken while it ran stays claimed on its way through the queue: its next poll begins, and ends, with
+//! a look at the word instead of a change. Only tasks that rest in between pay for that.
 //!
 //! A wake is always a read-modify-write, even where the bit is set already: so the thread that begins the next poll
-//! reads from it, and sees what was written before the wake.
+//! reads from it, and sees what was written before the wake. (A task that wakes itself on the thread that polls it
+//! needs none: see `own_wake`.)
 
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// In exactly one queue, or on its way there. Set by a wake or an abort, cleared when a poll begins.
-const SCHEDULED: u32 = 1;
-/// One thread owns the stage. Set by that thread when it begins, cleared by it when the poll ends.
-const RUNNING: u32 = 1 << 1;
+/// Another poll is owed. Set by a wake or an abort, cleared when that poll begins.
+const SCHEDULED: u64 = 1;
+/// The stage belongs to whoever has the `Task`. Set at birth and when a woken `Task` is run, cleared when the task
+/// comes to rest or completes.
+const CLAIMED: u64 = 1 << 1;
+/// The stage belongs to a shutdown. Set by it where nobody has claimed, cleared when it completes the task.
+const ENDING: u64 = 1 << 2;
 /// The future is dropped and the result stored. Set once, never cleared.
-const COMPLETED: u32 = 1 << 2;
+const COMPLETED: u64 = 1 << 3;
 /// Somebody called `abort`. Set by the aborter, never cleared; means nothing once completed.
-const ABORTED: u32 = 1 << 3;
+const ABORTED: u64 = 1 << 4;
 /// The executor is going away. Set by its shutdown, never cleared; means nothing once completed.
-const SHUT_DOWN: u32 = 1 << 4;
+const SHUT_DOWN: u64 = 1 << 5;
 /// The join handle lives. Set at birth, cleared by the handle's drop.
-const HANDLE: u32 = 1 << 5;
+const HANDLE: u64 = 1 << 6;
 /// The slot holds the waker of whoever joins. Set and cleared by the handle.
-const JOIN_WAKER: u32 = 1 << 6;
+const JOIN_WAKER: u64 = 1 << 7;
+/// Polled at least once and pending then, so its future is pinned. Set at the end of that poll, never cleared.
+const STARTED: u64 = 1 << 8;
 
-/// Polled at least once, so its future is pinned. Set when the first poll begins, never cleared.
-const STARTED: u32 = 1 << 7;
+/// One reference to the cell. The `Task`, the handle, the table of live tasks and each waker have one.
+const REFERENCE: u64 = 1 << 10;
+/// The most references there may be: far below what the bits hold, so that threads which overstep it together do no harm.
+const MAX_REFERENCES: u64 = 1 << 26;
+
+/// The word that belongs to the executor begins here. Written only by whoever has claimed the stage.
+const WORD_SHIFT: u32 = 37;
+/// The bits of the references.
+const REFERENCES: u64 = (1 << WORD_SHIFT) - REFERENCE;
+/// The largest word of an executor's.
+pub(crate) const MAX_WORD: u32 = (1 << (u64::BITS - WORD_SHIFT)) - 1;
 
 /// What a thread owes after it made a task ready to run.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OnWake {
-    /// Give the task to its executor's queue.
+    /// Make a `Task`, whose reference is counted already, and give it to the executor's queue.
     Enqueue,
     /// Nothing: it is queued already, its running poll will requeue it, or it has completed.
     Nothing,
@@ -54,23 +74,27 @@ pub(crate) enum OnBegin {
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OnEnd {
-    /// Nothing; the stage is no longer yours.
+    /// Nothing; neither the stage nor the `Task`'s reference is yours any more.
     Wait,
-    /// Requeue the task, which was woken during its poll; the stage is no longer yours.
+    /// Requeue the task, which was woken during its poll; the stage goes with the `Task`.
     Again,
+    /// Enter the task in the executor's table, since it is about to rest for the first time, and end the poll again.
+    Admit,
     /// Drop the future and complete; the stage is still yours.
     Cancel,
+    /// Free the cell: it would rest, and there is nobody to wake it. Yours was the last reference.
+    Free,
 }
 
 /// What a thread owes after it stored the result.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OnComplete {
-    /// Take the join waker and wake it; the stage is the handle's.
+    /// Take the join waker and wake it; the stage is the handle's. Then give your reference back.
     Wake,
-    /// Nothing; the stage is the handle's.
+    /// Nothing; the stage is the handle's, and your reference was given back.
     Nothing,
-    /// Drop the result: the handle is gone.
+    /// Drop the result, since the handle is gone. Then give your reference back.
     Discard,
 }
 
@@ -80,7 +104,7 @@ pub(crate) enum OnComplete {
 pub(crate) enum OnShutDown {
     /// Drop the future and complete; the stage is yours.
     Cancel,
-    /// Nothing: it has completed, or the thread that runs it will cancel it when its poll ends.
+    /// Nothing: it has completed, or whoever has the `Task` will cancel it.
     Nothing,
 }
 
@@ -104,6 +128,20 @@ pub(crate) enum OnJoin {
     Completed,
 }
 
+/// What the handle owes when it goes.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum OnDetach {
+    /// Nothing; your reference was given back.
+    Nothing,
+    /// Take the join waker out, which is the handle's again. Then give your reference back.
+    TakeWaker,
+    /// Drop the result. Then give your reference back.
+    Discard,
+    /// Free the cell: yours was the last reference.
+    Free,
+}
+
 /// Why a running task is to be cancelled.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Cancelled {
@@ -112,95 +150,139 @@ pub(crate) enum Cancelled {
 }
 
 #[derive(Debug)]
-pub(crate) struct State(AtomicU32);
+pub(crate) struct State(AtomicU64);
 
 impl State {
-    /// A task that is on its way to its first queue, and whose handle lives.
+    /// A task that nobody has polled, with two references: its `Task`, to which the stage belongs, and its handle.
     pub(crate) const fn new() -> Self {
-        Self(AtomicU32::new(SCHEDULED | HANDLE))
+        Self(AtomicU64::new(CLAIMED | HANDLE | 2 * REFERENCE))
     }
 
     /// Sets [`SCHEDULED`].
     pub(crate) fn wake(&self) -> OnWake {
-        Self::scheduled(self.0.fetch_or(SCHEDULED, AcqRel))
+        self.schedule(SCHEDULED)
     }
 
     /// Sets [`ABORTED`], and [`SCHEDULED`] so that the executor comes by to drop the future.
     pub(crate) fn abort(&self) -> OnWake {
-        Self::scheduled(self.0.fetch_or(ABORTED | SCHEDULED, AcqRel))
+        self.schedule(ABORTED | SCHEDULED)
     }
 
-    // AcqRel in both callers. Release pairs with the Acquire in `begin`: the poll sees what came before the wake.
-    // Acquire pairs with the Release in `end`: `schedule` sees what the executor noted about the task while it ran.
-    fn scheduled(before: u32) -> OnWake {
-        if before & (SCHEDULED | RUNNING | COMPLETED) == 0 { OnWake::Enqueue } else { OnWake::Nothing }
+    /// Sets `flags`, and counts a reference for the `Task` if there is none.
+    fn schedule(&self, flags: u64) -> OnWake {
+        // Release pairs with the Acquire in `begin`: the poll sees what came before the wake.
+        // Acquire pairs with the Release in `end`: `schedule` sees what the executor noted about the task while it ran.
+        self.update(|now| match now & (SCHEDULED | CLAIMED | ENDING | COMPLETED) {
+            0 => (OnWake::Enqueue, (now | flags) + REFERENCE),
+            _ => (OnWake::Nothing, now | flags),
+        })
     }
 
-    /// Clears [`SCHEDULED`] and sets [`RUNNING`].
+    /// Clears [`SCHEDULED`] and sets [`CLAIMED`]. Only for whoever has the `Task`.
     pub(crate) fn begin(&self) -> OnBegin {
-        // Acquire pairs with the Release in `wake`, and with the one in `end` on the thread that polled last.
+        // Relaxed: what came before the last poll's end, the queue has brought with the task; a wake that isn't seen
+        // here is seen at the end of the poll.
+        let now = self.0.load(Relaxed);
+        if now & (SCHEDULED | CLAIMED | ABORTED | SHUT_DOWN) == CLAIMED {
+            return OnBegin::Poll;
+        }
+        // Acquire pairs with the Release in `schedule`, and with the one in `end` on the thread that polled last.
         self.update(|now| {
-            if now & (RUNNING | COMPLETED) != 0 {
+            if now & (ENDING | COMPLETED) != 0 {
                 (OnBegin::Nothing, now)
             } else if now & (ABORTED | SHUT_DOWN) != 0 {
-                (OnBegin::Cancel, now & !SCHEDULED | RUNNING)
+                (OnBegin::Cancel, now & !SCHEDULED | CLAIMED)
             } else {
-                (OnBegin::Poll, now & !SCHEDULED | RUNNING | STARTED)
+                (OnBegin::Poll, now & !SCHEDULED | CLAIMED)
             }
         })
     }
 
-    /// Clears [`RUNNING`] after a pending poll, unless the task is to be cancelled.
-    pub(crate) fn end(&self) -> OnEnd {
+    /// Claims the stage of a task that won't be run. Only for whoever has the `Task`.
+    pub(crate) fn end_unrun(&self) -> OnShutDown {
+        // Acquire pairs with the Release in `end` on the thread that polled last.
+        self.update(|now| match now & (ENDING | COMPLETED) {
+            0 => (OnShutDown::Cancel, now | CLAIMED),
+            _ => (OnShutDown::Nothing, now),
+        })
+    }
+
+    /// Clears [`CLAIMED`] after a pending poll and gives a reference back, unless the task was woken or is to be
+    /// cancelled. `must_be_known`: it may not rest before it was entered in a table.
+    pub(crate) fn end(&self, woke_itself: bool, must_be_known: bool) -> OnEnd {
+        // Relaxed: what is seen here is acted upon by the next `begin`, or by ourselves.
+        let now = self.0.load(Relaxed);
+        let again = woke_itself || now & SCHEDULED != 0;
+        if again && now & (STARTED | ABORTED | SHUT_DOWN) == STARTED {
+            return OnEnd::Again;
+        }
         // Release pairs with the Acquire in `begin`: the next poll sees what this one wrote.
         self.update(|now| {
             if now & (ABORTED | SHUT_DOWN) != 0 {
                 (OnEnd::Cancel, now)
-            } else if now & SCHEDULED != 0 {
-                (OnEnd::Again, now & !RUNNING)
+            } else if woke_itself || now & SCHEDULED != 0 {
+                (OnEnd::Again, now | STARTED)
+            } else if must_be_known && word(now) == 0 {
+                (OnEnd::Admit, now | STARTED)
+            } else if now & REFERENCES == REFERENCE {
+                (OnEnd::Free, now)
             } else {
-                (OnEnd::Wait, now & !RUNNING)
+                (OnEnd::Wait, (now & !CLAIMED | STARTED) - REFERENCE)
             }
         })
     }
 
-    /// Clears [`RUNNING`] and sets [`COMPLETED`]. Only for the thread that set `RUNNING`, after it stored the result.
+    /// Notes the executor's word, which was zero, and counts a reference for its table. Only for whoever has claimed
+    /// the stage.
+    pub(crate) fn admit(&self, word: u32) {
+        debug_assert!(0 < word && word <= MAX_WORD);
+        // Relaxed: the table's lock orders it for those who look there, and the `end` that follows for all others.
+        self.0.fetch_add((u64::from(word) << WORD_SHIFT) + REFERENCE, Relaxed);
+    }
+
+    /// The executor's word.
+    pub(crate) fn word(&self) -> u32 {
+        // Relaxed: ordered by what moves the task; `run` and `schedule` come after what was set before them.
+        word(self.0.load(Relaxed))
+    }
+
+    /// Sets [`COMPLETED`], and clears what said whose the stage was. Only for its owner, after the result was stored.
     pub(crate) fn complete(&self) -> OnComplete {
         // Release pairs with the Acquire wherever the handle learns of COMPLETED: it sees the result.
-        // Acquire pairs with the Release in `offer_waker` and `drop_handle`: we see the waker, and a handle that has
-        // left the slot alone.
-        let before = self.0.fetch_xor(RUNNING | COMPLETED, AcqRel);
-        debug_assert_eq!(before & (RUNNING | COMPLETED), RUNNING);
-        if before & HANDLE == 0 {
-            OnComplete::Discard
-        } else if before & JOIN_WAKER != 0 {
-            OnComplete::Wake
-        } else {
-            OnComplete::Nothing
-        }
-    }
-
-    /// Claims a task that rests or is queued; marks one that runs.
-    pub(crate) fn shut_down(&self) -> OnShutDown {
+        // Acquire pairs with the Release in `offer_waker` and `detach`: we see the waker, and a handle that has left
+        // the slot alone.
         self.update(|now| {
-            if now & COMPLETED != 0 {
-                (OnShutDown::Nothing, now)
-            } else if now & RUNNING != 0 {
-                (OnShutDown::Nothing, now | SHUT_DOWN)
+            debug_assert!(now & COMPLETED == 0 && now & (CLAIMED | ENDING) != 0);
+            let next = now & !(CLAIMED | ENDING) | COMPLETED;
+            if now & HANDLE == 0 {
+                (OnComplete::Discard, next)
+            } else if now & JOIN_WAKER != 0 {
+                (OnComplete::Wake, next)
             } else {
-                (OnShutDown::Cancel, now | SHUT_DOWN | RUNNING)
+                // The handle has another one.
+                (OnComplete::Nothing, next - REFERENCE)
             }
         })
     }
 
-    /// Completes a task that nobody has polled, for the spawner that still holds its handle.
-    pub(crate) fn take_back(&self) -> OnTakeBack {
+    /// Claims a task that rests or that a wake has queued; marks one that somebody else has claimed.
+    pub(crate) fn shut_down(&self) -> OnShutDown {
         self.update(|now| {
-            if now & (STARTED | RUNNING | COMPLETED) != 0 {
-                (OnTakeBack::Leave, now)
+            if now & (ENDING | COMPLETED) != 0 {
+                (OnShutDown::Nothing, now)
+            } else if now & CLAIMED != 0 {
+                (OnShutDown::Nothing, now | SHUT_DOWN)
             } else {
-                (OnTakeBack::Take, now | COMPLETED)
+                (OnShutDown::Cancel, now | SHUT_DOWN | ENDING)
             }
+        })
+    }
+
+    /// Completes a task that nobody has polled, for the spawner that has its handle, and its `Task` back.
+    pub(crate) fn take_back(&self) -> OnTakeBack {
+        self.update(|now| match now & (STARTED | ENDING | COMPLETED) {
+            0 => (OnTakeBack::Take, now & !CLAIMED | COMPLETED),
+            _ => (OnTakeBack::Leave, now),
         })
     }
 
@@ -221,9 +303,24 @@ impl State {
         Self::joined(self.0.fetch_and(!JOIN_WAKER, AcqRel))
     }
 
-    /// Clears [`HANDLE`] and [`JOIN_WAKER`]. `Pending` leaves the slot with the handle, `Completed` the stage.
-    pub(crate) fn drop_handle(&self) -> OnJoin {
-        Self::joined(self.0.fetch_and(!(HANDLE | JOIN_WAKER), AcqRel))
+    /// Clears [`HANDLE`] and [`JOIN_WAKER`], and gives a reference back, unless something is left to do first.
+    pub(crate) fn detach(&self) -> OnDetach {
+        // Acquire pairs with the Release of whoever gave the reference before the last back, and of `complete`.
+        if self.0.load(Acquire) & (COMPLETED | REFERENCES) == COMPLETED | REFERENCE {
+            return OnDetach::Free;
+        }
+        self.update(|now| {
+            let next = now & !(HANDLE | JOIN_WAKER);
+            if now & COMPLETED != 0 {
+                (OnDetach::Discard, next)
+            } else if now & JOIN_WAKER != 0 {
+                (OnDetach::TakeWaker, next)
+            } else if now & REFERENCES == REFERENCE {
+                (OnDetach::Free, next)
+            } else {
+                (OnDetach::Nothing, next - REFERENCE)
+            }
+        })
     }
 
     pub(crate) fn is_completed(&self) -> bool {
@@ -237,12 +334,34 @@ impl State {
         self.0.load(Relaxed) & JOIN_WAKER != 0
     }
 
-    fn joined(before: u32) -> OnJoin {
+    /// Counts another reference.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than 2²⁶.
+    pub(crate) fn refer(&self) {
+        // Relaxed: whoever calls this has a reference, so the cell stays.
+        let before = self.0.fetch_add(REFERENCE, Relaxed);
+        if before & REFERENCES >= MAX_REFERENCES * REFERENCE {
+            self.0.fetch_sub(REFERENCE, Relaxed);
+            panic!("a task has more than {MAX_REFERENCES} wakers and handles");
+        }
+    }
+
+    /// Gives a reference back. Whether it was the last: then free the cell.
+    #[must_use]
+    pub(crate) fn unrefer(&self) -> bool {
+        // Acquire, in both: pairs with the Release of those who gave theirs back before.
+        self.0.load(Acquire) & REFERENCES == REFERENCE
+            || self.0.fetch_sub(REFERENCE, AcqRel) & REFERENCES == REFERENCE
+    }
+
+    fn joined(before: u64) -> OnJoin {
         if before & COMPLETED == 0 { OnJoin::Pending } else { OnJoin::Completed }
     }
 
     /// Tries `transition` until no other thread came between.
-    fn update<T>(&self, mut transition: impl FnMut(u32) -> (T, u32)) -> T {
+    fn update<T>(&self, mut transition: impl FnMut(u64) -> (T, u64)) -> T {
         // Relaxed: a stale value only costs another round.
         let mut now = self.0.load(Relaxed);
         loop {
@@ -257,6 +376,10 @@ impl State {
     }
 }
 
+fn word(state: u64) -> u32 {
+    (state >> WORD_SHIFT) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,12 +392,18 @@ mod tests {
 
     fn resting() -> State {
         let state = running();
-        assert_eq!(state.end(), OnEnd::Wait);
+        assert_eq!(state.end(false, true), OnEnd::Admit);
+        state.admit(7);
+        assert_eq!(state.end(false, true), OnEnd::Wait);
         state
     }
 
+    fn references(state: &State) -> u64 {
+        (state.0.load(Relaxed) & REFERENCES) / REFERENCE
+    }
+
     #[test]
-    fn a_new_task_is_scheduled_already() {
+    fn a_new_task_is_on_its_way_already() {
         assert_eq!(State::new().wake(), OnWake::Nothing);
         assert_eq!(State::new().abort(), OnWake::Nothing);
     }
@@ -285,6 +414,7 @@ mod tests {
         assert_eq!(state.wake(), OnWake::Enqueue);
         assert_eq!(state.wake(), OnWake::Nothing);
         assert_eq!(state.begin(), OnBegin::Poll);
+        assert_eq!(state.end(false, true), OnEnd::Wait);
     }
 
     #[test]
@@ -292,9 +422,20 @@ mod tests {
         let state = running();
         assert_eq!(state.wake(), OnWake::Nothing);
         assert_eq!(state.wake(), OnWake::Nothing);
-        assert_eq!(state.end(), OnEnd::Again);
+        assert_eq!(state.end(false, false), OnEnd::Again);
         assert_eq!(state.begin(), OnBegin::Poll);
-        assert_eq!(state.end(), OnEnd::Wait);
+        assert_eq!(state.end(false, false), OnEnd::Wait);
+    }
+
+    #[test]
+    fn wakes_of_a_claimed_task_in_its_queue_are_owed_once() {
+        let state = running();
+        assert_eq!(state.end(true, true), OnEnd::Again);
+        assert_eq!(state.wake(), OnWake::Nothing);
+        assert_eq!(state.begin(), OnBegin::Poll);
+        assert_eq!(state.end(true, true), OnEnd::Again);
+        assert_eq!(state.begin(), OnBegin::Poll);
+        assert_eq!(state.end(false, false), OnEnd::Wait);
     }
 
     #[test]
@@ -305,8 +446,13 @@ mod tests {
 
         let polled = running();
         assert_eq!(polled.abort(), OnWake::Nothing);
-        assert_eq!(polled.end(), OnEnd::Cancel);
+        assert_eq!(polled.end(false, true), OnEnd::Cancel);
         assert_eq!(polled.cancelled(), Cancelled::Aborted);
+
+        let again = running();
+        assert_eq!(again.end(true, true), OnEnd::Again);
+        assert_eq!(again.abort(), OnWake::Nothing);
+        assert_eq!(again.begin(), OnBegin::Cancel);
 
         let idle = resting();
         assert_eq!(idle.abort(), OnWake::Enqueue);
@@ -315,18 +461,40 @@ mod tests {
     }
 
     #[test]
-    fn a_shutdown_claims_what_rests_and_marks_what_runs() {
+    fn a_shutdown_claims_what_rests_and_marks_what_is_claimed() {
         let idle = resting();
         assert_eq!(idle.shut_down(), OnShutDown::Cancel);
         assert_eq!(idle.begin(), OnBegin::Nothing);
+        assert_eq!(idle.end_unrun(), OnShutDown::Nothing);
         assert_eq!(idle.complete(), OnComplete::Nothing);
+
+        let on_its_way = resting();
+        assert_eq!(on_its_way.wake(), OnWake::Enqueue);
+        assert_eq!(on_its_way.shut_down(), OnShutDown::Cancel);
+        assert_eq!(on_its_way.begin(), OnBegin::Nothing);
 
         let polled = running();
         assert_eq!(polled.shut_down(), OnShutDown::Nothing);
-        assert_eq!(polled.end(), OnEnd::Cancel);
+        assert_eq!(polled.end(true, true), OnEnd::Cancel);
         assert_eq!(polled.cancelled(), Cancelled::ShutDown);
         assert_eq!(polled.complete(), OnComplete::Nothing);
         assert_eq!(polled.shut_down(), OnShutDown::Nothing);
+
+        let queued = State::new();
+        assert_eq!(queued.shut_down(), OnShutDown::Nothing);
+        assert_eq!(queued.begin(), OnBegin::Cancel);
+    }
+
+    #[test]
+    fn a_task_that_is_dropped_is_claimed_once() {
+        let queued = State::new();
+        assert_eq!(queued.end_unrun(), OnShutDown::Cancel);
+        assert_eq!(queued.complete(), OnComplete::Nothing);
+
+        let woken = resting();
+        assert_eq!(woken.wake(), OnWake::Enqueue);
+        assert_eq!(woken.end_unrun(), OnShutDown::Cancel);
+        assert_eq!(woken.shut_down(), OnShutDown::Nothing);
     }
 
     #[test]
@@ -336,6 +504,7 @@ mod tests {
         assert_eq!(state.wake(), OnWake::Nothing);
         assert_eq!(state.abort(), OnWake::Nothing);
         assert_eq!(state.begin(), OnBegin::Nothing);
+        assert_eq!(state.end_unrun(), OnShutDown::Nothing);
         assert!(state.is_completed());
     }
 
@@ -344,7 +513,9 @@ mod tests {
         let refused = State::new();
         assert_eq!(refused.take_back(), OnTakeBack::Take);
         assert_eq!(refused.begin(), OnBegin::Nothing);
-        assert_eq!(running().take_back(), OnTakeBack::Leave);
+        let again = running();
+        assert_eq!(again.end(true, true), OnEnd::Again);
+        assert_eq!(again.take_back(), OnTakeBack::Leave);
         assert_eq!(resting().take_back(), OnTakeBack::Leave);
     }
 
@@ -354,11 +525,47 @@ mod tests {
         assert_eq!(waited.offer_waker(), OnJoin::Pending);
         assert_eq!(waited.complete(), OnComplete::Wake);
         assert_eq!(waited.reclaim_waker(), OnJoin::Completed);
-        assert_eq!(waited.drop_handle(), OnJoin::Completed);
+        assert_eq!(waited.detach(), OnDetach::Discard);
 
         let detached = running();
         assert_eq!(detached.offer_waker(), OnJoin::Pending);
-        assert_eq!(detached.drop_handle(), OnJoin::Pending);
+        assert_eq!(detached.detach(), OnDetach::TakeWaker);
         assert_eq!(detached.complete(), OnComplete::Discard);
+    }
+
+    #[test]
+    fn references_are_counted_with_each_transition() {
+        let state = running();
+        assert_eq!(references(&state), 2);
+        state.refer();
+        assert_eq!(state.end(false, false), OnEnd::Wait);
+        assert_eq!(references(&state), 2, "the `Task` is gone");
+        assert_eq!(state.wake(), OnWake::Enqueue);
+        assert_eq!(references(&state), 3, "and there is another one");
+        assert_eq!(state.begin(), OnBegin::Poll);
+        assert!(!state.unrefer());
+        assert_eq!(state.complete(), OnComplete::Nothing);
+        assert_eq!(references(&state), 1);
+        assert_eq!(state.detach(), OnDetach::Free);
+
+        let admitted = resting();
+        assert_eq!((references(&admitted), admitted.word()), (2, 7));
+        assert_eq!(admitted.detach(), OnDetach::Nothing);
+        assert!(admitted.unrefer());
+    }
+
+    #[test]
+    fn a_task_that_nobody_can_wake_is_freed() {
+        let state = running();
+        assert_eq!(state.detach(), OnDetach::Nothing);
+        assert_eq!(state.end(false, false), OnEnd::Free);
+    }
+
+    #[test]
+    fn too_many_references_are_refused() {
+        let state = State(AtomicU64::new(CLAIMED | HANDLE | MAX_REFERENCES * REFERENCE));
+        let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| state.refer()));
+        assert!(refused.is_err());
+        assert_eq!(references(&state), MAX_REFERENCES);
     }
 }

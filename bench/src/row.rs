@@ -1,0 +1,96 @@
+//! A row: one workload, the contestants that run it, and the bounds that ours is held to. Measures nothing itself.
+
+use crate::bounds::{self, Bound};
+use crate::contestants::{
+    Local, Named, Pool,
+    async_executor::{AsyncExecutor, AsyncExecutorLocal},
+    futures::{FuturesLocal, FuturesPool},
+    polyexec::{OurLocal, OurPool},
+    tokio::{Tokio, TokioLocal},
+};
+use crate::workloads::{LocalWorkload, PoolWorkload, warm_up, warm_up_local};
+
+/// Workers of every pool, unless a row is about their number.
+pub const WORKERS: usize = 2;
+
+/// One measurement: sets up, warms up, runs, checks the result, tears down, and gives the value in the row's unit.
+pub type Measure = Box<dyn FnMut() -> f64>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Ours,
+    Peer,
+    /// No executor at all: what the work costs by itself.
+    Limit,
+}
+
+pub struct Contestant {
+    pub name: &'static str,
+    pub package: Option<&'static str>,
+    pub role: Role,
+    pub measure: Measure,
+}
+
+impl Contestant {
+    pub fn named<N: Named>(measure: impl FnMut() -> f64 + 'static) -> Self {
+        let role = if N::PACKAGE == "polyexec" { Role::Ours } else { Role::Peer };
+        Self { name: N::NAME, package: Some(N::PACKAGE), role, measure: Box::new(measure) }
+    }
+}
+
+pub struct Row {
+    pub name: &'static str,
+    /// What is run, and what the clock sees of it.
+    pub what: &'static str,
+    pub unit: &'static str,
+    pub contestants: Vec<Contestant>,
+    pub bounds: &'static [Bound],
+}
+
+impl Row {
+    /// A row without contestants. Its bounds come from their table.
+    pub fn new(name: &'static str, unit: &'static str, what: &'static str) -> Self {
+        Self { name, what, unit, contestants: Vec::new(), bounds: bounds::of(name) }
+    }
+
+    pub fn with(mut self, contestant: Contestant) -> Self {
+        self.contestants.push(contestant);
+        self
+    }
+
+    pub fn limit(self, name: &'static str, measure: impl FnMut() -> f64 + 'static) -> Self {
+        self.with(Contestant { name, package: None, role: Role::Limit, measure: Box::new(measure) })
+    }
+
+    /// Every pool that has handles and a `block_on`.
+    pub fn pools(self, workload: impl PoolWorkload) -> Self {
+        self.with(on_pool::<OurPool>(workload, WORKERS))
+            .with(on_pool::<Tokio>(workload, WORKERS))
+            .with(on_pool::<AsyncExecutor>(workload, WORKERS))
+            .with(on_pool::<FuturesPool>(workload, WORKERS))
+    }
+
+    pub fn locals(self, workload: impl LocalWorkload) -> Self {
+        self.with(on_local::<OurLocal>(workload))
+            .with(on_local::<TokioLocal>(workload))
+            .with(on_local::<AsyncExecutorLocal>(workload))
+            .with(on_local::<FuturesLocal>(workload))
+    }
+}
+
+/// A new pool for each measurement, warmed up; its start and its end aren't measured.
+pub fn on_pool<P: Pool>(workload: impl PoolWorkload, workers: usize) -> Contestant {
+    Contestant::named::<P>(move || {
+        let pool = P::start(workers);
+        warm_up(&pool);
+        workload.measure(&pool)
+    })
+}
+
+fn on_local<L: Local>(workload: impl LocalWorkload) -> Contestant {
+    Contestant::named::<L>(move || {
+        let mut local = L::start();
+        warm_up_local(&mut local);
+        workload.measure(&mut local)
+    })
+}

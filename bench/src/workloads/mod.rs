@@ -1,0 +1,56 @@
+//! The workloads, each written once for all executors; this file says what one is, and how it is timed.
+
+mod batch;
+mod block_on;
+mod busy;
+mod fork_join;
+mod memory;
+mod messages;
+mod rows;
+mod spawning;
+mod threads;
+
+use std::time::Instant;
+
+pub use memory::resident;
+pub use rows::{growth, rows};
+
+use crate::contestants::{Local, Pool};
+use batch::{Batch, Counters};
+
+/// What a pool can be measured with.
+pub trait PoolWorkload: Copy + 'static {
+    /// Runs on a warm pool, checks the result, and gives the value in the row's unit.
+    fn measure<P: Pool>(&self, pool: &P) -> f64;
+}
+
+/// What a local executor can be measured with.
+pub trait LocalWorkload: Copy + 'static {
+    /// As [`PoolWorkload::measure`].
+    fn measure<L: Local>(&self, local: &mut L) -> f64;
+}
+
+/// Wakes every worker, fills the allocator's caches, and brings the code into memory.
+const WARM_UP: Batch<Counters> = Batch(Counters { tasks: 1_000, polls: 10 });
+
+pub fn warm_up<P: Pool>(pool: &P) {
+    PoolWorkload::measure(&WARM_UP, pool);
+}
+
+pub fn warm_up_local<L: Local>(local: &mut L) {
+    LocalWorkload::measure(&WARM_UP, local);
+}
+
+/// Nanoseconds for each of `operations`, of which `work` does them all. What `work` returns is dropped after the clock
+/// has stopped.
+fn nanoseconds_each<T>(operations: u64, work: impl FnOnce() -> T) -> (f64, T) {
+    let begin = Instant::now();
+    let result = work();
+    let time = begin.elapsed();
+    (time.as_nanos() as f64 / operations as f64, result)
+}
+
+/// 0 + 1 + … + (n − 1).
+fn sum_below(n: u64) -> u64 {
+    n * (n - 1) / 2
+}

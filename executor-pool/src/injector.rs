@@ -1,0 +1,84 @@
+//! The queue of tasks from threads that are no workers. Says when it is closed, so that no task comes after the shutdown
+//! has emptied it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crossbeam_deque as deque;
+use parking_lot::Mutex;
+use polyexec_core::Task;
+
+/// The most tasks that a worker takes at a time: enough that it seldom comes, few enough that the others get some.
+const MAX_BATCH: usize = 64;
+
+/// Room for so many tasks is kept when the queue is empty; more is given back.
+const KEPT: usize = 4096;
+
+#[derive(Default)]
+pub(crate) struct Injector {
+    queue: Mutex<Queue>,
+    /// The length of the queue, to be read without the lock. Written under it.
+    len: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    closed: bool,
+}
+
+impl Injector {
+    /// Puts a task behind the others, or gives it back if the pool has shut down. The caller then notifies.
+    pub(crate) fn push(&self, task: Task) -> Result<(), Task> {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Err(task);
+        }
+        queue.tasks.push_back(task);
+        self.len.store(queue.tasks.len(), Relaxed);
+        Ok(())
+    }
+
+    /// Whether there is none. Relaxed: whoever must not miss one has a fence before this, and whoever pushed one after.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.load(Relaxed) == 0
+    }
+
+    /// Takes the first task.
+    pub(crate) fn pop(&self) -> Option<Task> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut queue = self.queue.lock();
+        let first = queue.tasks.pop_front();
+        self.len.store(queue.tasks.len(), Relaxed);
+        first
+    }
+
+    /// Takes one worker's share of the tasks: the first is returned, the others go to `local`.
+    pub(crate) fn take(&self, workers: usize, local: &deque::Worker<Task>) -> Option<Task> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut queue = self.queue.lock();
+        let share = (queue.tasks.len() / workers).clamp(1, MAX_BATCH).min(queue.tasks.len());
+        let mut tasks = queue.tasks.drain(..share);
+        let first = tasks.next();
+        tasks.for_each(|task| local.push(task));
+        self.len.store(queue.tasks.len(), Relaxed);
+        let is_too_large = queue.tasks.is_empty() && queue.tasks.capacity() > KEPT;
+        let room = is_too_large.then(|| std::mem::take(&mut queue.tasks));
+        drop(queue);
+        drop(room);
+        first
+    }
+
+    /// Takes no more, and gives back what is left.
+    pub(crate) fn close(&self) -> impl Sized {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        self.len.store(0, Relaxed);
+        std::mem::take(&mut queue.tasks)
+    }
+}

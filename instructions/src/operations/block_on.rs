@@ -1,0 +1,18 @@
+//! `block_on` outside of any executor.
+
+use std::hint::black_box;
+
+use polyexec::core::block_on;
+use polyexec_futures::count;
+
+/// Polls one future so many times.
+pub(super) fn poll(times: u64) {
+    assert_eq!(block_on(count(times)), times);
+}
+
+/// Calls it so many times.
+pub(super) fn ready(times: u64) {
+    for n in 0..times {
+        assert_eq!(block_on(std::future::ready(black_box(n))), n);
+    }
+}
