@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_deque::Worker as Queue;
+use crossbeam_utils::CachePadded;
 use polyexec_crew::{Crew, Settings};
 
 use crate::Pool;
-use crate::shared::Shared;
+use crate::shared::{Desk, Shared};
 use crate::sleep::Sleep;
 use crate::worker::{Worker, work};
 
@@ -101,9 +102,9 @@ impl Builder {
         self.threads.validate()?;
 
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
-        let stealers = queues.iter().map(Queue::stealer).collect();
+        let desks = queues.iter().map(|queue| CachePadded::new(Desk::new(queue.stealer()))).collect();
         let sleep = Sleep::new(workers, num_cpus::get());
-        let shared = Arc::new(Shared::new(stealers, sleep, Crew::new(self.threads, work)));
+        let shared = Arc::new(Shared::new(desks, sleep, Crew::new(self.threads, work)));
         // Dropped on the way out, it ends the threads that did start.
         let pool = Pool::own(shared.clone());
         for (index, queue) in queues.into_iter().enumerate() {

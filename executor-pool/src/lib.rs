@@ -23,6 +23,7 @@ pub use pool::{Pool, PoolHandle};
 
 mod builder;
 mod injector;
+mod next;
 mod pool;
 mod shared;
 mod sleep;

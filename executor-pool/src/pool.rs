@@ -76,7 +76,7 @@ impl Pool {
 
     /// How many workers there are, and so how many tasks can be polled at the same time.
     pub fn worker_threads(&self) -> usize {
-        self.0.shared().stealers.len()
+        self.0.shared().desks.len()
     }
 
     /// Spawns `future` as a task. See [`Executor::spawn`].
@@ -189,7 +189,7 @@ impl futures_task::Spawn for Pool {
 impl fmt::Debug for PoolHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolHandle")
-            .field("worker_threads", &self.shared().stealers.len())
+            .field("worker_threads", &self.shared().desks.len())
             .field("crew", &self.shared().crew)
             .field("live", &self.shared().live)
             .finish()

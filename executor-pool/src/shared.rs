@@ -1,14 +1,16 @@
 //! What the workers and the handles of a pool share.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use crossbeam_deque::Stealer;
+use crossbeam_deque::{Steal, Stealer, Worker as Queue};
+use crossbeam_utils::CachePadded;
 use polyexec_core::{LiveTasks, Task, block_in_place};
 use polyexec_crew::Crew;
 
 use crate::injector::Injector;
-use crate::sleep::Sleep;
+use crate::next::Next;
+use crate::sleep::{Queued, Sleep};
 use crate::worker::Worker;
 
 pub(crate) struct Shared {
@@ -16,8 +18,8 @@ pub(crate) struct Shared {
     pub(crate) live: LiveTasks,
     /// Tasks from threads that are no workers.
     pub(crate) injector: Injector,
-    /// The other end of each worker's queue.
-    pub(crate) stealers: Box<[Stealer<Task>]>,
+    /// What others see of each worker.
+    pub(crate) desks: Box<[CachePadded<Desk>]>,
     pub(crate) sleep: Sleep,
     /// The threads. A job is to be a worker, for as long as the thread doesn't block.
     pub(crate) crew: Crew<Worker>,
@@ -25,13 +27,58 @@ pub(crate) struct Shared {
     closed: AtomicBool,
 }
 
+/// A worker, as others see it.
+pub(crate) struct Desk {
+    /// The other end of its queue.
+    pub(crate) queue: Stealer<Task>,
+    pub(crate) next: Next,
+    /// How many tasks it has begun to poll, to be seen: as long as this stays, it is in the same poll.
+    pub(crate) polls: AtomicU32,
+}
+
+impl Desk {
+    pub(crate) fn new(queue: Stealer<Task>) -> Self {
+        Self { queue, next: Next::default(), polls: AtomicU32::new(0) }
+    }
+
+    pub(crate) fn has_tasks(&self) -> bool {
+        !self.queue.is_empty() || self.next.is_filled()
+    }
+
+    /// Whether more tasks wait than the one that the worker is about to run itself.
+    pub(crate) fn has_plenty(&self) -> bool {
+        match self.queue.len() {
+            0 => false,
+            1 => self.next.is_filled(),
+            _ => true,
+        }
+    }
+
+    /// Takes half of the tasks in its queue, or else the one that is next: the first is returned, the others go to
+    /// `local`.
+    pub(crate) fn steal(&self, local: &Queue<Task>) -> Option<Task> {
+        loop {
+            match self.queue.steal_batch_and_pop(local) {
+                Steal::Success(task) => return Some(task),
+                Steal::Empty => return self.next.steal(),
+                Steal::Retry => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    /// Relaxed: it is compared with itself, and orders nothing.
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls.load(Relaxed)
+    }
+}
+
 impl Shared {
-    pub(crate) fn new(stealers: Box<[Stealer<Task>]>, sleep: Sleep, crew: Crew<Worker>) -> Self {
+    pub(crate) fn new(desks: Box<[CachePadded<Desk>]>, sleep: Sleep, crew: Crew<Worker>) -> Self {
         Self {
             live: LiveTasks::new(),
             injector: Injector::default(),
             sleep,
-            stealers,
+            desks,
             crew,
             closed: AtomicBool::new(false),
         }
@@ -40,7 +87,7 @@ impl Shared {
     /// Queues a task that comes from elsewhere than a worker, or gives it back if the pool has shut down.
     pub(crate) fn inject(&self, task: Task) -> Result<(), Task> {
         self.injector.push(task)?;
-        self.sleep.notify();
+        self.sleep.notify(Queued::Injected);
         Ok(())
     }
 
@@ -62,8 +109,9 @@ impl Shared {
         self.closed.load(Acquire)
     }
 
-    /// Whether there is a task in any queue, at this moment.
-    pub(crate) fn has_tasks(&self) -> bool {
-        !self.injector.is_empty() || self.stealers.iter().any(|stealer| !stealer.is_empty())
+    /// Whether a worker that is about to sleep must look once more. If another one watches, that one will see to the
+    /// tasks that workers have queued.
+    pub(crate) fn must_look(&self, is_watched: bool) -> bool {
+        self.is_closed() || !self.injector.is_empty() || !is_watched && self.desks.iter().any(|desk| desk.has_tasks())
     }
 }

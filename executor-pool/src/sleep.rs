@@ -2,13 +2,14 @@
 //!
 //! # The protocol
 //!
-//! A worker runs tasks, searches for some, or sleeps. Two counts say how many search and how many sleep.
+//! A worker runs tasks, searches for some, or sleeps. A word of counts says how many search and how many sleep.
 //!
 //! - Whoever makes a task available puts it in a queue, and then calls [`notify`](Sleep::notify): fence, look at the
 //!   counts. If nobody searches and somebody sleeps, one sleeper is made a searcher and woken.
 //! - A worker that finds nothing to do registers as asleep and stops searching: count, fence, look at every queue once
 //!   more. Only if they are all empty does it park.
-//! - A searcher that finds a task stops searching. If it was the last one, it calls `notify` as well.
+//! - A searcher that finds a task stops searching. If it was the last one, it looks at every queue after a fence, and
+//!   wakes another one if there is more.
 //!
 //! # Why no wake is lost
 //!
@@ -16,46 +17,111 @@
 //! and wakes it or another one. If the other does, the worker sees the task when it looks again. `notify` may also
 //! leave it at that because it saw a searcher: that one had not yet stopped then, so its own fence comes later.
 //! Either it finds nothing and looks once more, and sees the task; or it finds one, and if it was the last searcher
-//! passes the notification on; if it wasn't, the same holds for those who still search.
+//! looks again, too; if it wasn't, the same holds for those who still search.
 //!
 //! So one wake a burst is enough: the woken worker finds work, is the last searcher, wakes the next, and so on until a
 //! searcher finds nothing.
+//!
+//! # The watchman
+//!
+//! Often a worker has a single task at a time, which it will run as soon as the current poll ends: a task that spawns
+//! another and awaits it, or two that send to each other. To wake a sleeper for each would cost more than the tasks, and
+//! to take them would only move them to and fro. So a searcher that sees nothing else doesn't fall asleep for good: it
+//! becomes the *watchman*, who sleeps like the others, but looks by himself after a while. While there is a watchman, a
+//! worker that queues a task which it is about to run itself wakes nobody. If its poll turns out to be long, the
+//! watchman takes the task; so none waits longer for another's poll than the watchman sleeps, which is at most
+//! [`LONGEST_WATCH`]. When he sees that nobody polls anything any more, he falls asleep for good, which is argued as
+//! above: he stops being the watchman, fence, looks at every queue once more.
+//!
+//! A thief whose last loot took less time to run than it is worth watches too, and isn't woken even for many tasks:
+//! they are so short that their worker is better left alone with them.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU64, fence};
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use polyexec_core::Parker;
 
+/// How long a watchman sleeps at first: about what it takes to fall asleep and to wake up.
+pub(crate) const SHORTEST_WATCH: Duration = Duration::from_micros(50);
+/// How long he sleeps at most, after each time in vain was twice as long as the one before.
+pub(crate) const LONGEST_WATCH: Duration = Duration::from_millis(1);
+
 pub(crate) struct Sleep {
-    /// How many workers search, and how many are in `asleep`; see `Counts`. Changed with the lock of `asleep` where
-    /// that changes.
+    /// How many workers search, how many sleep, and whether one of those watches; see `Counts`. Changed with the lock of
+    /// `beds` where these change.
     counts: CachePadded<AtomicU64>,
-    /// Workers that sleep or are about to. The one that fell asleep last is woken first: its cache is the warmest.
-    asleep: Mutex<Vec<usize>>,
+    beds: Mutex<Beds>,
     parkers: Box<[CachePadded<Parker>]>,
     /// No more than so many search: others would only get in their way.
     most_searching: u32,
 }
 
-/// Both counts in one word, so that whoever notifies looks at one.
+/// Workers that sleep or are about to.
+#[derive(Debug)]
+struct Beds {
+    /// The one that fell asleep last is woken first: its cache is the warmest.
+    asleep: Vec<usize>,
+    /// The one who looks by himself. Not in `asleep`.
+    watchman: Option<usize>,
+}
+
+/// The counts in one word, so that whoever notifies looks at one.
 #[derive(Clone, Copy)]
 struct Counts(u64);
 
 /// One worker that searches.
 const SEARCHING: u64 = 1;
-/// One worker that sleeps.
-const SLEEPING: u64 = 1 << 32;
+/// One worker that sleeps, the watchman included.
+const SLEEPING: u64 = 1 << 24;
+/// There is a watchman.
+const WATCHED: u64 = 1 << 48;
+/// He isn't to be woken for tasks that a worker has queued.
+const UNDISTURBED: u64 = 1 << 49;
 
 impl Counts {
-    fn searching(self) -> u32 {
-        self.0 as u32
+    fn searching(self) -> u64 {
+        self.0 % SLEEPING
     }
 
-    fn sleeping(self) -> u32 {
-        (self.0 >> 32) as u32
+    fn sleeping(self) -> u64 {
+        self.0 % WATCHED / SLEEPING
     }
+
+    /// Whether somebody is to be woken for what was `queued`.
+    fn calls_for(self, queued: Queued) -> bool {
+        let is_watched = match queued {
+            Queued::Next => self.0 & WATCHED != 0,
+            Queued::Plenty => self.0 & UNDISTURBED != 0,
+            Queued::Injected => false,
+        };
+        self.searching() == 0 && self.sleeping() > 0 && !is_watched
+    }
+}
+
+/// What a task that was queued means to the sleepers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    /// Its worker is about to run it itself.
+    Next,
+    /// Its worker has others to run first, or after it.
+    Plenty,
+    /// It is nobody's yet.
+    Injected,
+}
+
+/// How a worker sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleeps {
+    /// Until it is woken.
+    Soundly,
+    /// For so long at most, and is not to be woken for tasks that are about to be run: as the watchman, unless there is
+    /// one.
+    Watching(Duration),
+    /// As `Watching`, and not to be woken for tasks that a worker has queued.
+    Undisturbed(Duration),
 }
 
 /// Proof that a worker is counted as searching.
@@ -63,12 +129,21 @@ impl Counts {
 #[derive(Debug)]
 pub(crate) struct Searching(());
 
+/// A worker that has slept.
+#[must_use = "it is a searcher"]
+#[derive(Debug)]
+pub(crate) struct Awake {
+    pub(crate) searching: Searching,
+    /// Somebody has woken it.
+    pub(crate) was_called: bool,
+}
+
 impl Sleep {
     /// For so many workers on so many processors.
     pub(crate) fn new(workers: usize, processors: usize) -> Self {
         Self {
             counts: CachePadded::default(),
-            asleep: Mutex::new(Vec::with_capacity(workers)),
+            beds: Mutex::new(Beds { asleep: Vec::with_capacity(workers), watchman: None }),
             parkers: (0..workers).map(|_| CachePadded::default()).collect(),
             most_searching: u32::try_from(workers.min(processors).div_ceil(2)).unwrap_or(u32::MAX),
         }
@@ -78,12 +153,15 @@ impl Sleep {
         Counts(self.counts.load(Relaxed))
     }
 
+    fn change(&self, plus: u64, minus: u64) -> Counts {
+        Counts(self.counts.fetch_add(plus.wrapping_sub(minus), SeqCst))
+    }
+
     /// To be called after a task was put where others can take it.
-    pub(crate) fn notify(&self) {
+    pub(crate) fn notify(&self, queued: Queued) {
         // Pairs with the fence in `sleep`: see the protocol.
         fence(SeqCst);
-        let counts = self.counts();
-        if counts.searching() == 0 && counts.sleeping() > 0 {
+        if self.counts().calls_for(queued) {
             self.wake_one();
         }
     }
@@ -92,75 +170,107 @@ impl Sleep {
     #[cold]
     fn wake_one(&self) {
         let woken = {
-            let mut asleep = self.asleep.lock();
-            asleep.pop().inspect(|_| _ = self.counts.fetch_add(SEARCHING.wrapping_sub(SLEEPING), SeqCst))
+            let mut beds = self.beds.lock();
+            let woken = self.dismiss(&mut beds).or_else(|| beds.asleep.pop());
+            if woken.is_some() {
+                self.change(SEARCHING, SLEEPING);
+            }
+            woken
         };
         if let Some(worker) = woken {
             self.parkers[worker].unpark();
         }
     }
 
+    /// Ends the watch.
+    fn dismiss(&self, beds: &mut Beds) -> Option<usize> {
+        beds.watchman.take().inspect(|_| _ = self.counts.fetch_and(!(WATCHED | UNDISTURBED), SeqCst))
+    }
+
     /// Counts the calling worker as searching, unless enough are already.
     pub(crate) fn search(&self) -> Option<Searching> {
-        if self.counts().searching() >= self.most_searching {
+        if self.counts().searching() >= self.most_searching.into() {
             return None;
         }
-        self.counts.fetch_add(SEARCHING, SeqCst);
+        self.change(SEARCHING, 0);
         Some(Searching(()))
     }
 
-    /// The searcher has found a task.
-    pub(crate) fn found(&self, Searching(()): Searching) {
-        if Counts(self.counts.fetch_sub(SEARCHING, SeqCst)).searching() == 1 {
-            self.notify();
+    /// The searcher has found a task. `is_more`: whether there are others, to be asked now.
+    pub(crate) fn found(&self, Searching(()): Searching, is_more: impl FnOnce() -> bool) {
+        if self.change(0, SEARCHING).searching() == 1 && self.counts().sleeping() > 0 {
+            // Pairs with the fence in `notify`, which has left it to this searcher.
+            fence(SeqCst);
+            if is_more() {
+                self.wake_one();
+            }
         }
     }
 
-    /// Sleeps until notified, unless `must_stay` after all: then it returns at once. Returns as a searcher.
-    ///
-    /// The last searcher waits awake for a while: work often comes as soon as there is none, and to wake a thread takes
-    /// longer than most tasks.
+    /// Sleeps until notified, or as a watchman for a while; unless `must_look` after all, which is told whether there is
+    /// a watchman: then it returns at once. Returns as a searcher.
     pub(crate) fn sleep(
         &self,
         worker: usize,
         searching: Option<Searching>,
-        must_stay: impl FnOnce() -> bool,
-    ) -> Searching {
-        let before = {
-            let mut asleep = self.asleep.lock();
-            asleep.push(worker);
-            let searched = if searching.is_some() { SEARCHING } else { 0 };
-            Counts(self.counts.fetch_add(SLEEPING.wrapping_sub(searched), SeqCst))
+        sleeps: Sleeps,
+        must_look: impl FnOnce(bool) -> bool,
+    ) -> Awake {
+        let (watch, is_watched) = {
+            let mut beds = self.beds.lock();
+            let (watch, flags) = match sleeps {
+                Sleeps::Watching(time) if beds.watchman.is_none() => (Some(time), WATCHED),
+                Sleeps::Undisturbed(time) if beds.watchman.is_none() => (Some(time), WATCHED | UNDISTURBED),
+                _ => (None, 0),
+            };
+            match watch {
+                Some(_) => beds.watchman = Some(worker),
+                None => beds.asleep.push(worker),
+            }
+            self.change(SLEEPING + flags, if searching.is_some() { SEARCHING } else { 0 });
+            (watch, beds.watchman.is_some())
         };
-        let was_last = searching.is_some_and(|Searching(())| before.searching() == 1);
+        // It is counted as asleep.
+        drop(searching);
         // Pairs with the fence in `notify`: see the protocol.
         fence(SeqCst);
-        if must_stay() && self.stay(worker) {
-            return Searching(());
+        if must_look(is_watched) && self.get_up(worker) {
+            return Awake { searching: Searching(()), was_called: false };
         }
         let parker = &self.parkers[worker];
-        if was_last { parker.park_soon() } else { parker.park() }
-        Searching(())
+        let mut was_called = parker.park_until(watch.map(|time| Instant::now() + time));
+        if !was_called && !self.get_up(worker) {
+            // Woken just now: the call is there, or about to come, and must not be left for the next sleep.
+            parker.park();
+            was_called = true;
+        }
+        Awake { searching: Searching(()), was_called }
     }
 
-    /// Takes back that `worker` sleeps. `false` if it was woken meanwhile: then the parker has been called.
-    fn stay(&self, worker: usize) -> bool {
-        let mut asleep = self.asleep.lock();
-        let Some(place) = asleep.iter().position(|asleep| *asleep == worker) else {
+    /// Takes back that `worker` sleeps. `false` if it was woken meanwhile: then its parker has been called, or is about
+    /// to be.
+    fn get_up(&self, worker: usize) -> bool {
+        let mut beds = self.beds.lock();
+        if beds.watchman == Some(worker) {
+            self.dismiss(&mut beds);
+        } else if let Some(place) = beds.asleep.iter().position(|asleep| *asleep == worker) {
+            beds.asleep.remove(place);
+        } else {
             return false;
-        };
-        asleep.remove(place);
-        self.counts.fetch_add(SEARCHING.wrapping_sub(SLEEPING), SeqCst);
+        }
+        self.change(SEARCHING, SLEEPING);
         true
     }
 
     /// Wakes everybody, for good.
     pub(crate) fn wake_all(&self) {
         let woken = {
-            let mut asleep = self.asleep.lock();
-            let all = asleep.len() as u64;
-            self.counts.fetch_add(all.wrapping_mul(SEARCHING.wrapping_sub(SLEEPING)), SeqCst);
-            std::mem::take(&mut *asleep)
+            let mut beds = self.beds.lock();
+            let mut woken = std::mem::take(&mut beds.asleep);
+            woken.extend(self.dismiss(&mut beds));
+            let all = woken.len() as u64;
+            self.change(all * SEARCHING, all * SLEEPING);
+            woken
         };
         for worker in woken {
             self.parkers[worker].unpark();
@@ -172,42 +282,110 @@ impl Sleep {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// How a worker sleeps, and what `must_look` does: it is called when the worker is registered.
+    fn slept(sleep: &Sleep, sleeps: Sleeps, must_look: impl FnOnce(bool) -> bool) -> bool {
+        let searching = sleep.search();
+        let awake = sleep.sleep(0, searching, sleeps, must_look);
+        assert_eq!((sleep.counts().searching(), sleep.counts().sleeping()), (1, 0));
+        assert_eq!(sleep.counts().0 & (WATCHED | UNDISTURBED), 0);
+        sleep.found(awake.searching, || false);
+        assert_eq!(sleep.counts().0, 0);
+        assert!(!sleep.parkers[0].park_until(Some(Instant::now())), "a call was left over");
+        awake.was_called
+    }
+
     #[test]
     fn a_notification_before_the_sleep_is_seen_by_looking_again() {
         let sleep = Sleep::new(2, 2);
-        let searching = sleep.search();
-        assert!(searching.is_some());
         // Nobody sleeps, so this wakes nobody; the worker finds the task when it looks again.
-        sleep.notify();
-        let searching = sleep.sleep(0, searching, || true);
-        assert_eq!(sleep.counts().searching(), 1);
-        sleep.found(searching);
-        assert_eq!(sleep.counts().searching(), 0);
-        assert_eq!(sleep.counts().sleeping(), 0);
+        sleep.notify(Queued::Injected);
+        assert!(!slept(&sleep, Sleeps::Soundly, |_| true));
     }
 
     #[test]
     fn a_notification_during_the_last_look_is_not_lost() {
         let sleep = Sleep::new(2, 2);
-        let searching = sleep.sleep(0, None, || {
-            sleep.notify();
+        for queued in [Queued::Injected, Queued::Plenty, Queued::Next] {
             // Registered and woken: though this look found nothing, the park returns at once.
-            false
-        });
-        assert_eq!(sleep.counts().searching(), 1);
-        sleep.found(searching);
+            assert!(slept(&sleep, Sleeps::Soundly, |is_watched| {
+                assert!(!is_watched);
+                sleep.notify(queued);
+                false
+            }));
+        }
     }
 
     #[test]
-    fn a_worker_that_stays_though_it_was_woken_uses_the_call_up() {
+    fn a_worker_that_looks_though_it_was_woken_uses_the_call_up() {
         let sleep = Sleep::new(2, 2);
-        let searching = sleep.sleep(0, None, || {
-            sleep.notify();
+        assert!(slept(&sleep, Sleeps::Soundly, |_| {
+            sleep.notify(Queued::Injected);
             true
+        }));
+    }
+
+    #[test]
+    fn a_watchman_is_woken_for_what_he_may_have() {
+        let sleep = Sleep::new(2, 2);
+        let woken_for = |sleeps, queued| {
+            slept(&sleep, sleeps, |is_watched| {
+                assert!(is_watched);
+                sleep.notify(queued);
+                // Not woken, he looks at once.
+                sleep.counts().searching() == 0
+            })
+        };
+        for (queued, watching, undisturbed) in
+            [(Queued::Next, false, false), (Queued::Plenty, true, false), (Queued::Injected, true, true)]
+        {
+            assert_eq!(woken_for(Sleeps::Watching(MINUTE), queued), watching, "{queued:?}");
+            assert_eq!(woken_for(Sleeps::Undisturbed(MINUTE), queued), undisturbed, "{queued:?}");
+        }
+    }
+
+    #[test]
+    fn a_watchman_looks_by_himself() {
+        let sleep = Sleep::new(2, 2);
+        assert!(!slept(&sleep, Sleeps::Watching(Duration::from_millis(1)), |_| false));
+        assert!(!slept(&sleep, Sleeps::Undisturbed(Duration::ZERO), |_| false));
+    }
+
+    #[test]
+    fn there_is_one_watchman() {
+        let sleep = Sleep::new(2, 2);
+        std::thread::scope(|threads| {
+            let other = threads.spawn(|| sleep.sleep(1, None, Sleeps::Watching(MINUTE), |_| false));
+            while sleep.counts().sleeping() == 0 {
+                std::hint::spin_loop();
+            }
+            let awake = sleep.sleep(0, None, Sleeps::Watching(Duration::ZERO), |is_watched| {
+                assert!(is_watched);
+                assert_eq!(sleep.beds.lock().asleep, [0]);
+                sleep.notify(Queued::Next);
+                assert_eq!(sleep.counts().searching(), 0, "somebody was woken for what is watched");
+                true
+            });
+            sleep.found(awake.searching, || true);
+            assert!(other.join().unwrap().was_called);
         });
-        assert_eq!(sleep.counts().searching(), 1);
-        sleep.found(searching);
-        assert!(!sleep.parkers[0].park_until(Some(std::time::Instant::now())), "a call was left over");
+    }
+
+    #[test]
+    fn the_last_searcher_that_finds_a_task_passes_it_on() {
+        let sleep = Sleep::new(2, 2);
+        std::thread::scope(|threads| {
+            let other = threads.spawn(|| sleep.sleep(1, None, Sleeps::Soundly, |_| false));
+            while sleep.counts().sleeping() == 0 {
+                std::hint::spin_loop();
+            }
+            let search = sleep.search().unwrap();
+            sleep.notify(Queued::Injected);
+            assert_eq!(sleep.counts().sleeping(), 1, "there is a searcher to find it");
+            sleep.found(search, || true);
+            assert!(other.join().unwrap().was_called);
+        });
     }
 
     #[test]
@@ -216,11 +394,8 @@ mod tests {
         let first = sleep.search().unwrap();
         let second = sleep.search().unwrap();
         assert!(sleep.search().is_none());
-        sleep.found(first);
-        sleep.found(second);
-        assert!(sleep.search().is_some_and(|third| {
-            sleep.found(third);
-            true
-        }));
+        sleep.found(first, || false);
+        sleep.found(second, || false);
+        assert!(sleep.search().is_some());
     }
 }

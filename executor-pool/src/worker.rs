@@ -2,19 +2,40 @@
 //! thread that works as it, and goes to another thread when that one blocks.
 
 use std::cell::RefCell;
+use std::hint::spin_loop;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
-use crossbeam_deque::{self as deque, Steal};
+use crossbeam_deque as deque;
 use polyexec_core::{Handle, Ran, Task, context};
 use polyexec_crew::Jobs;
 
 use crate::PoolHandle;
-use crate::shared::Shared;
-use crate::sleep::Searching;
+use crate::shared::{Desk, Shared};
+use crate::sleep::{LONGEST_WATCH, Queued, SHORTEST_WATCH, Sleeps};
 
 /// Polls between looks at the shared queue, so that tasks from outside never starve. As in tokio and Go: a prime, so
 /// that it falls in step with no pattern of the tasks.
 const INJECTOR_INTERVAL: u32 = 61;
+
+/// Polls in a row of tasks that were just woken, before one that waits has its turn: two tasks that wake each other delay
+/// each of the others by so many at most.
+const MAX_FAVOURED: u32 = 16;
+
+/// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: a few microseconds in all, in which a
+/// busy program has its next task, and which cost less than to fall asleep and to be woken.
+const LOOKS: u32 = 40;
+/// Looks at the shared queue for each at the other workers, whose cache lines should be left alone meanwhile. A worker
+/// that has begun no other poll in between is in a long one.
+const LOOKS_A_ROUND: u32 = 8;
+const PAUSES: u32 = 5;
+
+/// A stolen task that takes less time than this was not worth stealing: that is what it costs to move its memory from
+/// one processor to another, there and back.
+const WORTH_STEALING: Duration = Duration::from_micros(1);
+/// Unless it brought so much work after it.
+const WORTH_IT: Duration = Duration::from_micros(50);
 
 pub(crate) struct Worker {
     shared: Arc<Shared>,
@@ -24,9 +45,19 @@ pub(crate) struct Worker {
     /// First in, first out: a task that wakes itself goes behind what waits.
     queue: deque::Worker<Task>,
     /// Tasks taken so far.
-    tick: u32,
+    polls: u32,
+    /// Tasks put in `next` so far.
+    puts: u32,
+    /// Tasks taken from `next` since one was taken from elsewhere.
+    favoured: u32,
     /// Where to look first when stealing.
     random: u32,
+    /// How many polls each of the others had begun, when it was last looked at.
+    seen: Box<[u32]>,
+    /// When the last task was stolen, and how many had been taken until then.
+    loot: Option<(Instant, u32)>,
+    /// How long to watch the next time.
+    watch: Duration,
 }
 
 thread_local! {
@@ -36,88 +67,203 @@ thread_local! {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, index: usize, queue: deque::Worker<Task>) -> Self {
-        let random = 2 * index as u32 + 1;
-        let handle = PoolHandle::new(shared.clone());
-        Self { shared, handle, index, queue, tick: 0, random }
+        Self {
+            handle: PoolHandle::new(shared.clone()),
+            index,
+            queue,
+            polls: 0,
+            puts: 0,
+            favoured: 0,
+            random: 2 * index as u32 + 1,
+            seen: shared.desks.iter().map(|_| 0).collect(),
+            loot: None,
+            watch: SHORTEST_WATCH,
+            shared,
+        }
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.shared.desks[self.index]
+    }
+
+    /// Takes a task that was woken or spawned by the one that runs.
+    fn put(&mut self, task: Task) {
+        self.puts = self.puts.wrapping_add(1).max(1);
+        let before = self.desk().next.put(self.puts, task);
+        let is_alone = before.is_none() && self.queue.is_empty();
+        before.into_iter().for_each(|task| self.queue.push(task));
+        self.shared.sleep.notify(if is_alone { Queued::Next } else { Queued::Plenty });
     }
 
     /// The next task; sleeps until there is one. `None` when the pool shuts down.
     ///
-    /// `again` is the task that was run last, if it woke itself. It needs no notification: this worker will come to it,
-    /// and to whatever waits before it.
+    /// `again` is the task that was run last, if it woke itself. It goes behind what waits, and needs no notification:
+    /// this worker will come to it, and to whatever waits before it.
     fn next(&mut self, again: Option<Task>) -> Option<Task> {
-        if let Some(task) = again {
-            self.queue.push(task);
-        }
-        let mut searching = None;
-        loop {
-            if self.shared.is_closed() {
-                return None;
-            }
-            if let Some(task) = self.find(&mut searching) {
-                self.tick = self.tick.wrapping_add(1);
-                if let Some(searching) = searching {
-                    self.shared.sleep.found(searching);
-                }
-                return Some(task);
-            }
-            let Shared { sleep, .. } = &*self.shared;
-            let must_stay = || self.shared.is_closed() || self.shared.has_tasks();
-            searching = Some(sleep.sleep(self.index, searching, must_stay));
-        }
+        let task = self.local(again).or_else(|| self.search())?;
+        self.polls = self.polls.wrapping_add(1);
+        // Relaxed: it is compared with itself, and orders nothing.
+        self.desk().polls.store(self.polls, Relaxed);
+        Some(task)
     }
 
-    fn find(&mut self, searching: &mut Option<Searching>) -> Option<Task> {
-        let outsiders_first = self.tick.is_multiple_of(INJECTOR_INTERVAL);
+    /// A task from the worker's own queue, or its share of those that are nobody's yet.
+    fn local(&mut self, again: Option<Task>) -> Option<Task> {
+        let outsiders_first = self.polls.is_multiple_of(INJECTOR_INTERVAL);
+        if let Some(again) = again {
+            let is_alone = self.queue.is_empty() && !self.desk().next.is_filled();
+            if is_alone && !outsiders_first && !self.shared.is_closed() {
+                return Some(again);
+            }
+            self.queue.push(again);
+        }
+        if self.shared.is_closed() {
+            return None;
+        }
         outsiders_first
             .then(|| self.shared.injector.pop())
             .flatten()
-            .or_else(|| self.queue.pop())
+            .or_else(|| self.favoured())
+            .or_else(|| self.waiting())
+            .or_else(|| self.desk().next.take())
             .or_else(|| self.injected())
-            .or_else(|| self.steal(searching))
+    }
+
+    /// The task that was put last, unless it is the turn of those that wait.
+    fn favoured(&mut self) -> Option<Task> {
+        if self.favoured == MAX_FAVOURED {
+            return None;
+        }
+        self.desk().next.take().inspect(|_| self.favoured += 1)
+    }
+
+    fn waiting(&mut self) -> Option<Task> {
+        self.favoured = 0;
+        self.queue.pop()
     }
 
     fn injected(&self) -> Option<Task> {
-        let Shared { injector, stealers, sleep, .. } = &*self.shared;
-        let task = injector.take(stealers.len(), &self.queue)?;
+        let Shared { injector, desks, sleep, .. } = &*self.shared;
+        let task = injector.take(desks.len(), &self.queue)?;
         if !self.queue.is_empty() {
             // Whoever was notified of the tasks that came along may have looked while they were in neither queue.
-            sleep.notify();
+            sleep.notify(Queued::Plenty);
         }
         Some(task)
     }
 
-    /// Takes half of another worker's tasks, and the injector's once more, since that is where they come from.
-    fn steal(&mut self, searching: &mut Option<Searching>) -> Option<Task> {
-        if searching.is_none() {
-            *searching = self.shared.sleep.search();
+    /// A task from elsewhere; sleeps until there is one.
+    #[cold]
+    fn search(&mut self) -> Option<Task> {
+        let shared = self.shared.clone();
+        let sleep = &shared.sleep;
+        let mut searching = None;
+        let mut sleeps = match self.was_worth_stealing() {
+            true => {
+                searching = sleep.search();
+                Sleeps::Soundly
+            }
+            false => Sleeps::Undisturbed(self.watch()),
+        };
+        let mut was_called = false;
+        loop {
+            if shared.is_closed() {
+                return None;
+            }
+            if let Some(search) = searching {
+                match self.look_around() {
+                    Ok(task) => {
+                        let is_more = || !shared.injector.is_empty() || shared.desks.iter().any(|desk| desk.has_tasks());
+                        sleep.found(search, is_more);
+                        return Some(task);
+                    }
+                    Err(Quiet::Everywhere) => sleeps = Sleeps::Soundly,
+                    Err(Quiet::AllButSome) if was_called => sleeps = Sleeps::Undisturbed(self.watch()),
+                    Err(Quiet::AllButSome) => sleeps = Sleeps::Watching(self.watch()),
+                }
+                searching = Some(search);
+            }
+            let awake = sleep.sleep(self.index, searching, sleeps, |is_watched| shared.must_look(is_watched));
+            was_called = awake.was_called;
+            searching = Some(awake.searching);
         }
-        searching.as_ref()?;
-        let stealers = &self.shared.stealers;
-        let first = random(&mut self.random) as usize % stealers.len();
-        (first..stealers.len())
-            .chain(0..first)
-            .filter(|victim| *victim != self.index)
-            .find_map(|victim| persist(|| stealers[victim].steal_batch_and_pop(&self.queue)))
-            .or_else(|| self.injected())
+    }
+
+    /// Looks for tasks that another worker doesn't come to.
+    fn look_around(&mut self) -> Result<Task, Quiet> {
+        let mut quiet = Quiet::Everywhere;
+        for look in 0..LOOKS {
+            if let Some(task) = self.injected() {
+                return Ok(task);
+            }
+            if look.is_multiple_of(LOOKS_A_ROUND) {
+                match self.steal() {
+                    Ok(task) => return Ok(task),
+                    // The first round compares with what was seen long ago.
+                    Err(_) if look == 0 => {}
+                    Err(Quiet::AllButSome) => quiet = Quiet::AllButSome,
+                    Err(Quiet::Everywhere) => {}
+                }
+            }
+            (0..PAUSES).for_each(|_| spin_loop());
+        }
+        Err(quiet)
+    }
+
+    /// Takes half of another worker's tasks, if it has several, or if it is in a long poll.
+    fn steal(&mut self) -> Result<Task, Quiet> {
+        let desks = &self.shared.desks;
+        let first = random(&mut self.random) as usize % desks.len();
+        let mut quiet = Quiet::Everywhere;
+        for victim in (first..desks.len()).chain(0..first).filter(|victim| *victim != self.index) {
+            let desk = &desks[victim];
+            let polls = desk.polls();
+            let is_in_long_poll = std::mem::replace(&mut self.seen[victim], polls) == polls;
+            if (desk.has_plenty() || is_in_long_poll)
+                && let Some(task) = desk.steal(&self.queue)
+            {
+                self.loot = Some((Instant::now(), self.polls));
+                return Ok(task);
+            }
+            if !is_in_long_poll {
+                quiet = Quiet::AllButSome;
+            }
+        }
+        Err(quiet)
+    }
+
+    /// Whether what was stolen last took longer to run than to steal. True if nothing was.
+    fn was_worth_stealing(&mut self) -> bool {
+        let Some((when, polls)) = self.loot.take() else { return true };
+        let took = when.elapsed();
+        let is_worth = took >= WORTH_IT || took >= WORTH_STEALING * self.polls.wrapping_sub(polls);
+        if is_worth {
+            self.watch = SHORTEST_WATCH;
+        }
+        is_worth
+    }
+
+    /// How long to watch: each time in vain twice as long.
+    fn watch(&mut self) -> Duration {
+        let now = self.watch;
+        self.watch = LONGEST_WATCH.min(2 * now);
+        now
     }
 }
 
-/// Tries until the queue has given a task or was seen empty.
-fn persist(mut steal: impl FnMut() -> Steal<Task>) -> Option<Task> {
-    loop {
-        match steal() {
-            Steal::Success(task) => return Some(task),
-            Steal::Empty => return None,
-            Steal::Retry => std::hint::spin_loop(),
-        }
-    }
+/// What a searcher saw that found nothing to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quiet {
+    /// No other worker has begun a poll meanwhile.
+    Everywhere,
+    /// Some have, but have no more tasks than they run themselves.
+    AllButSome,
 }
 
 impl Drop for Worker {
     /// The pool holds on to the other end of the queue, and the tasks in it to the pool.
     fn drop(&mut self) {
-        while let Some(task) = self.queue.pop() {
+        while let Some(task) = self.queue.pop().or_else(|| self.desk().next.take()) {
             drop(task);
         }
     }
@@ -157,14 +303,11 @@ pub(crate) fn work(workers: Jobs<Worker>) {
 /// Queues a task that became ready on this thread, or gives it back if the pool has shut down.
 pub(crate) fn schedule(shared: &Arc<Shared>, task: Task) -> Result<(), Task> {
     let mut task = Some(task);
-    with(shared, |worker| task.take().into_iter().for_each(|task| worker.queue.push(task)));
+    with(shared, |worker| task.take().into_iter().for_each(|task| worker.put(task)));
     match task {
         // This thread isn't a worker of the pool.
         Some(task) => shared.inject(task),
-        None => {
-            shared.sleep.notify();
-            Ok(())
-        }
+        None => Ok(()),
     }
 }
 
