@@ -20,8 +20,6 @@ const CALLED: u8 = 2;
 const SPINS: u32 = 12;
 /// Pauses between two looks.
 const PAUSES: u32 = 6;
-/// Looks after that, with the processor offered to other threads in between: they may be the ones to call.
-const YIELDS: u32 = 8;
 
 /// Whether another thread can call while this one stays awake. Looked up once.
 fn has_processors() -> bool {
@@ -96,16 +94,10 @@ impl Parker {
         if !has_processors() {
             return false;
         }
-        for turn in 0..SPINS + YIELDS {
-            if self.take_call() {
-                return true;
-            }
-            match turn < SPINS {
-                true => (0..PAUSES).for_each(|_| std::hint::spin_loop()),
-                false => std::thread::yield_now(),
-            }
-        }
-        false
+        (0..SPINS).any(|_| {
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+            self.take_call()
+        })
     }
 
     /// Makes the current or the next [`park`](Parker::park) return.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use crossbeam_deque as deque;
@@ -23,19 +24,23 @@ const INJECTOR_INTERVAL: u32 = 61;
 /// each of the others by so many at most.
 const MAX_FAVOURED: u32 = 16;
 
-/// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: a few microseconds in all, in which a
-/// busy program has its next task, and which cost less than to fall asleep and to be woken.
-const LOOKS: u32 = 40;
-/// Looks at the shared queue for each at the other workers, whose cache lines should be left alone meanwhile. A worker
-/// that has begun no other poll in between is in a long one.
-const LOOKS_A_ROUND: u32 = 8;
+/// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: twenty microseconds or so in all,
+/// which is about what it costs to fall asleep and to be woken. So a searcher never loses more than twice of what it
+/// would have lost had it known what was to come.
+const LOOKS: u32 = 160;
 const PAUSES: u32 = 5;
+/// Looks at the shared queue for each at the other workers, whose cache lines should be left alone meanwhile: a
+/// microsecond or so. A worker that has begun no other poll in between is in a long one.
+const LOOKS_A_ROUND: u32 = 8;
 
-/// A stolen task that takes less time than this was not worth stealing: that is what it costs to move its memory from
-/// one processor to another, there and back.
+/// A stolen task that kept the thief busy for less time than this, with all that came of it, was not worth stealing: that
+/// is what it costs to move its memory from one processor to another, there and back.
 const WORTH_STEALING: Duration = Duration::from_micros(1);
-/// Unless it brought so much work after it.
-const WORTH_IT: Duration = Duration::from_micros(50);
+/// Stolen tasks from whose time something can be learned.
+const ENOUGH_LOOT: u32 = 8;
+/// A thief that has learned so often in a row that the tasks are too short sleeps before it steals again. Until then it
+/// waits awake, each time twice as long.
+const MAX_RESTRAINT: u32 = 4;
 
 pub(crate) struct Worker {
     shared: Arc<Shared>,
@@ -54,8 +59,10 @@ pub(crate) struct Worker {
     random: u32,
     /// How many polls each of the others had begun, when it was last looked at.
     seen: Box<[u32]>,
-    /// When the last task was stolen, and how many had been taken until then.
+    /// Since when tasks were stolen, without a sleep in between, and how many.
     loot: Option<(Instant, u32)>,
+    /// How often in a row that wasn't worth it.
+    restraint: u32,
     /// How long to watch the next time.
     watch: Duration,
 }
@@ -77,6 +84,7 @@ impl Worker {
             random: 2 * index as u32 + 1,
             seen: shared.desks.iter().map(|_| 0).collect(),
             loot: None,
+            restraint: 0,
             watch: SHORTEST_WATCH,
             shared,
         }
@@ -86,13 +94,19 @@ impl Worker {
         &self.shared.desks[self.index]
     }
 
-    /// Takes a task that was woken or spawned by the one that runs.
+    /// Takes a task that was woken or spawned by the one that runs: to be run next, before those that wait.
     fn put(&mut self, task: Task) {
-        self.puts = self.puts.wrapping_add(1).max(1);
-        let before = self.desk().next.put(self.puts, task);
-        let is_alone = before.is_none() && self.queue.is_empty();
-        before.into_iter().for_each(|task| self.queue.push(task));
-        self.shared.sleep.notify(if is_alone { Queued::Next } else { Queued::Plenty });
+        let is_alone = self.queue.is_empty() && !self.desk().next.is_filled();
+        if is_alone {
+            // Where it is next, too, and which costs less.
+            self.queue.push(task);
+            self.shared.sleep.notify(Queued::Next);
+        } else {
+            self.puts = self.puts.wrapping_add(1).max(1);
+            let before = self.desk().next.put(self.puts, task);
+            before.into_iter().for_each(|task| self.queue.push(task));
+            self.shared.sleep.notify(Queued::Plenty);
+        }
     }
 
     /// The next task; sleeps until there is one. `None` when the pool shuts down.
@@ -157,14 +171,9 @@ impl Worker {
     fn search(&mut self) -> Option<Task> {
         let shared = self.shared.clone();
         let sleep = &shared.sleep;
-        let mut searching = None;
-        let mut sleeps = match self.was_worth_stealing() {
-            true => {
-                searching = sleep.search();
-                Sleeps::Soundly
-            }
-            false => Sleeps::Undisturbed(self.watch()),
-        };
+        self.learn();
+        let mut sleeps = Sleeps::Undisturbed(SHORTEST_WATCH);
+        let mut searching = if self.restraint < MAX_RESTRAINT { sleep.search() } else { None };
         let mut was_called = false;
         loop {
             if shared.is_closed() {
@@ -178,11 +187,12 @@ impl Worker {
                         return Some(task);
                     }
                     Err(Quiet::Everywhere) => sleeps = Sleeps::Soundly,
-                    Err(Quiet::AllButSome) if was_called => sleeps = Sleeps::Undisturbed(self.watch()),
+                    Err(Quiet::AllButSome) if was_called => sleeps = Sleeps::Undisturbed(SHORTEST_WATCH),
                     Err(Quiet::AllButSome) => sleeps = Sleeps::Watching(self.watch()),
                 }
                 searching = Some(search);
             }
+            self.loot = None;
             let awake = sleep.sleep(self.index, searching, sleeps, |is_watched| shared.must_look(is_watched));
             was_called = awake.was_called;
             searching = Some(awake.searching);
@@ -196,16 +206,20 @@ impl Worker {
             if let Some(task) = self.injected() {
                 return Ok(task);
             }
-            if look.is_multiple_of(LOOKS_A_ROUND) {
+            if (look + 1).is_multiple_of(LOOKS_A_ROUND << self.restraint) {
                 match self.steal() {
                     Ok(task) => return Ok(task),
                     // The first round compares with what was seen long ago.
-                    Err(_) if look == 0 => {}
+                    Err(_) if look < LOOKS_A_ROUND << self.restraint => {}
                     Err(Quiet::AllButSome) => quiet = Quiet::AllButSome,
                     Err(Quiet::Everywhere) => {}
                 }
             }
-            (0..PAUSES).for_each(|_| spin_loop());
+            match (look + 1).is_multiple_of(LOOKS_A_ROUND) {
+                // A thread that the system has put on this processor may be the one to have work.
+                true => yield_now(),
+                false => (0..PAUSES).for_each(|_| spin_loop()),
+            }
         }
         Err(quiet)
     }
@@ -222,7 +236,8 @@ impl Worker {
             if (desk.has_plenty() || is_in_long_poll)
                 && let Some(task) = desk.steal(&self.queue)
             {
-                self.loot = Some((Instant::now(), self.polls));
+                let (since, tasks) = self.loot.unwrap_or_else(|| (Instant::now(), 0));
+                self.loot = Some((since, tasks + 1 + self.queue.len() as u32));
                 return Ok(task);
             }
             if !is_in_long_poll {
@@ -232,15 +247,19 @@ impl Worker {
         Err(quiet)
     }
 
-    /// Whether what was stolen last took longer to run than to steal. True if nothing was.
-    fn was_worth_stealing(&mut self) -> bool {
-        let Some((when, polls)) = self.loot.take() else { return true };
-        let took = when.elapsed();
-        let is_worth = took >= WORTH_IT || took >= WORTH_STEALING * self.polls.wrapping_sub(polls);
-        if is_worth {
-            self.watch = SHORTEST_WATCH;
+    /// Learns from the time that stolen tasks took, now that they are done, whether to steal again at once.
+    fn learn(&mut self) {
+        if let Some((_, tasks)) = self.loot
+            && tasks >= ENOUGH_LOOT
+            && let Some((since, tasks)) = self.loot.take()
+        {
+            if since.elapsed() >= WORTH_STEALING * tasks {
+                self.restraint = 0;
+                self.watch = SHORTEST_WATCH;
+            } else {
+                self.restraint = MAX_RESTRAINT.min(self.restraint + 1);
+            }
         }
-        is_worth
     }
 
     /// How long to watch: each time in vain twice as long.

@@ -2,7 +2,7 @@
 
 use polyexec_futures::{Counter, count, yield_now};
 
-use super::{LocalWorkload, PoolWorkload, WARM_UP, nanoseconds_each};
+use super::{LocalWorkload, PoolWorkload, SPREAD, WARM_UP, nanoseconds_each};
 use crate::contestants::{Local, Pool, Spawn, nexosim::Nexosim, plain::poll_in_turn};
 use crate::row::{Contestant, WORKERS};
 
@@ -39,6 +39,7 @@ impl<T: Tasks> Batch<T> {
         Contestant::named::<Nexosim>(move || {
             let mut executor = Nexosim::start(WORKERS);
             executor.run_all(WARM_UP.0.futures());
+            executor.run_all(SPREAD.0.futures());
             self.timed(|| executor.run_all(self.0.futures()))
         })
     }

@@ -1,10 +1,12 @@
 //! Tasks that compute, for a time that dwarfs what the executor costs: is every worker busy until the end?
 
 use std::hint::black_box;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::spread::stay_busy;
 use super::{PoolWorkload, nanoseconds_each};
 use crate::contestants::{Pool, Spawn};
 use crate::row::WORKERS;
@@ -18,6 +20,7 @@ pub struct Busy {
 }
 
 /// A hash of `seed`, in so many steps that each need the one before.
+#[inline(never)] // the same code for all contestants
 fn hash(seed: u64, steps: u64) -> u64 {
     (0..steps).fold(seed, |hash, step| (hash ^ step).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))
 }
@@ -51,19 +54,24 @@ impl Busy {
 
     /// The limit: a plain thread for each worker, with an equal part of the work. Their start isn't measured.
     pub fn on_threads(self) -> f64 {
-        let start = Barrier::new(WORKERS + 1);
+        let begun = AtomicUsize::new(0);
+        let [ready, start] = [(); 2].map(|()| Barrier::new(WORKERS + 1));
         let (time, sum) = thread::scope(|scope| {
             let threads: Vec<_> = (0..WORKERS)
                 .map(|first| {
-                    let start = &start;
+                    let (begun, ready, start) = (&begun, &ready, &start);
                     scope.spawn(move || {
+                        stay_busy(begun);
+                        ready.wait();
                         start.wait();
                         hashes((0..self.tasks).skip(first).step_by(WORKERS), self.steps)
                     })
                 })
                 .collect();
-            start.wait();
+            ready.wait();
             nanoseconds_each(self.tasks, || {
+                // Inside, since the threads may run before this one again.
+                start.wait();
                 threads.into_iter().map(|thread| thread.join().expect("no thread panics")).fold(0, u64::wrapping_add)
             })
         });

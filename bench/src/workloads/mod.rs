@@ -8,6 +8,7 @@ mod memory;
 mod messages;
 mod rows;
 mod spawning;
+mod spread;
 mod threads;
 
 use std::time::Instant;
@@ -17,6 +18,7 @@ pub use rows::{growth, rows};
 
 use crate::contestants::{Local, Pool};
 use batch::{Batch, Counters};
+use spread::Spread;
 
 /// What a pool can be measured with.
 pub trait PoolWorkload: Copy + 'static {
@@ -33,8 +35,12 @@ pub trait LocalWorkload: Copy + 'static {
 /// Wakes every worker, fills the allocator's caches, and brings the code into memory.
 const WARM_UP: Batch<Counters> = Batch(Counters { tasks: 1_000, polls: 10 });
 
+/// Has the system give each worker a processor.
+const SPREAD: Batch<Spread> = Batch(Spread);
+
 pub fn warm_up<P: Pool>(pool: &P) {
     PoolWorkload::measure(&WARM_UP, pool);
+    PoolWorkload::measure(&SPREAD, pool);
 }
 
 pub fn warm_up_local<L: Local>(local: &mut L) {
