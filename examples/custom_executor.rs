@@ -46,7 +46,7 @@ impl Queue {
 
 impl Executor for Queue {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        self.push(task).map_err(Rejected::shut_down)
+        self.push(self.0.live.admit(task)?).map_err(Rejected::shut_down)
     }
 
     fn schedule(&self, task: Task) {

@@ -39,10 +39,13 @@ use crate::{block_on, context};
 ///     if turns == 3 { std::task::Poll::Ready(turns) } else { std::task::Poll::Pending }
 /// }));
 /// assert_eq!(driver.drive(future, run_one), 3);
-/// assert_eq!(jobs.lock().unwrap().len(), 1);
+/// assert!(jobs.lock().unwrap().is_empty());
 /// ```
 #[derive(Clone, Default)]
 pub struct Driver(Arc<Shared>);
+
+/// Tasks that run before the future has its turn again, if it was woken meanwhile.
+const TURN: usize = 64;
 
 #[derive(Default)]
 struct Shared {
@@ -83,6 +86,7 @@ impl Driver {
 
     /// As [`notify`](Driver::notify), for the thread that drives: it will look for tasks before it sleeps, so unless it
     /// does already, this costs nothing.
+    #[inline]
     pub fn notify_here(&self) {
         // Relaxed: set by this thread.
         if self.0.asleep.load(Relaxed) {
@@ -93,7 +97,7 @@ impl Driver {
     /// Polls `future` when it was woken, and calls `run_one`, in turns, until `future` is ready.
     ///
     /// `run_one` runs a task that is ready, or says that there is none; then this sleeps until there is one or `future`
-    /// was woken. The executor should [reside](context::reside) on this thread: it is put aside while this sleeps.
+    /// was woken. Of tasks that are ready, at most 64 run before `future` has its turn. The executor should [reside](context::reside) on this thread: it is put aside while this sleeps.
     ///
     /// # Panics
     ///
@@ -115,7 +119,10 @@ impl Driver {
             }
             if !run_one() {
                 self.sleep(notifications);
+                continue;
             }
+            // Woken meanwhile, the future goes behind the tasks that wait, as each of them does.
+            let _ = (1..TURN).all(|_| run_one());
         }
     }
 
@@ -245,7 +252,7 @@ mod tests {
         let (queue, notifier) = (Arc::new(Mutex::new(Vec::new())), driver.clone());
         let pushes = queue.clone();
         let foreign = thread::spawn(move || {
-            for n in 0..1_000 {
+            for n in 1..=1_000 {
                 pushes.lock().unwrap().push(n);
                 notifier.notify();
             }
@@ -254,7 +261,7 @@ mod tests {
         let run_one = || {
             let Some(n) = queue.lock().unwrap().pop() else { return false };
             sum += n;
-            if sum == 499_500 {
+            if sum == 500_500 {
                 waker.lock().unwrap().take().unwrap().wake();
             }
             true
@@ -268,7 +275,7 @@ mod tests {
             })),
             run_one,
         );
-        assert_eq!((sum, polls), (499_500, 2));
+        assert_eq!((sum, polls), (500_500, 2));
         foreign.join().unwrap();
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::error::Failure;
 use crate::task::cell::{MAX_WORD, Table, TaskRef};
 use crate::task::id::thread_number;
-use crate::{Ran, Task};
+use crate::{Ran, Rejected, Task};
 
 /// Parts of a table, each with a lock of its own; a thread adds its tasks to the same part each time, so that threads
 /// which run tasks rarely meet. A power of two.
@@ -22,11 +22,11 @@ const CHUNK: usize = 256;
 
 /// The tasks of an executor that rest, with nothing but a waker somewhere to remember them.
 ///
-/// An executor [`run`](LiveTasks::run)s each of its tasks through the table, which enters a task when it comes to rest
-/// for the first time, and forgets it when it is over. So a task that never waits costs the table nothing; and the
-/// executor's queues know all others. When the executor shuts down, it [`close`](LiveTasks::close)s the table, and then
-/// drops what is in its queues; new tasks are refused once the table [is closed](LiveTasks::is_closed). `X` is what the
-/// executor wants to know of each task that rests.
+/// An executor [`admit`](LiveTasks::admit)s each task that it is given, and [`run`](LiveTasks::run)s it through the
+/// table, which enters a task when it comes to rest for the first time, and forgets it when it is over. So a task that
+/// never waits costs the table nothing; and the executor's queues know all others. When the executor shuts down, it
+/// [`close`](LiveTasks::close)s the table, from when on new tasks are refused, and then drops what is in its queues. `X`
+/// is what the executor wants to know of each task that rests.
 ///
 /// # What dropping does
 ///
@@ -58,6 +58,7 @@ impl LiveTasks {
     /// Runs a task; if it comes to rest, the table knows it from then on, until it is over.
     ///
     /// Once the table is closed, this ends the task instead.
+    #[inline]
     pub fn run(&self, task: Task) -> Ran {
         self.run_with(task, || ())
     }
@@ -71,12 +72,23 @@ impl<X> LiveTasks<X> {
     }
 
     /// As [`run`](LiveTasks::run); what `about` says is noted when the task first comes to rest.
+    #[inline]
     pub fn run_with(&self, task: Task, about: impl Fn() -> X) -> Ran {
         if self.is_closed() {
             drop(task);
             return Ran::Finished;
         }
         task.run_in(&Entering { table: self, about })
+    }
+
+    /// Gives a new task back once the table is closed: for the executor's [`submit`](crate::Executor::submit).
+    ///
+    /// # Errors
+    ///
+    /// The table is closed: the executor has shut down.
+    #[inline]
+    pub fn admit(&self, task: Task) -> Result<Task, Rejected> {
+        if self.is_closed() { Err(Rejected::shut_down(task)) } else { Ok(task) }
     }
 
     /// What was said about a task that has rested. `None` once a shutdown has ended the task.
@@ -128,6 +140,7 @@ impl<X> LiveTasks<X> {
     }
 
     /// Whether the table was closed: tasks are no longer polled, and new ones should be refused.
+    #[inline]
     pub fn is_closed(&self) -> bool {
         // Acquire: pairs with the Release in `close_with`.
         self.closed.load(Acquire)

@@ -154,10 +154,7 @@ impl LocalHandle {
 
 impl Executor for LocalHandle {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        if self.0.live.is_closed() {
-            return Err(Rejected::shut_down(task));
-        }
-        self.push(task).map_err(Rejected::shut_down)
+        self.push(self.0.live.admit(task)?).map_err(Rejected::shut_down)
     }
 
     fn schedule(&self, task: Task) {

@@ -102,7 +102,7 @@ impl Builder {
         self.threads.validate()?;
 
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
-        let desks = queues.iter().map(|queue| CachePadded::new(Desk::new(queue.stealer()))).collect();
+        let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer())))).collect();
         let sleep = Sleep::new(workers, num_cpus::get());
         let shared = Arc::new(Shared::new(desks, sleep, Crew::new(self.threads, work)));
         // Dropped on the way out, it ends the threads that did start.

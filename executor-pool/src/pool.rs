@@ -144,10 +144,7 @@ impl Clone for PoolHandle {
 
 impl Executor for PoolHandle {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        if self.shared().live.is_closed() {
-            return Err(Rejected::shut_down(task));
-        }
-        worker::schedule(self.shared(), task).map_err(Rejected::shut_down)
+        worker::schedule(self.shared(), self.shared().live.admit(task)?).map_err(Rejected::shut_down)
     }
 
     fn schedule(&self, task: Task) {

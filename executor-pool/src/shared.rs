@@ -1,5 +1,6 @@
 //! What the workers and the handles of a pool share.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
@@ -19,7 +20,7 @@ pub(crate) struct Shared {
     /// Tasks from threads that are no workers.
     pub(crate) injector: Injector,
     /// What others see of each worker.
-    pub(crate) desks: Box<[CachePadded<Desk>]>,
+    pub(crate) desks: Box<[Arc<CachePadded<Desk>>]>,
     pub(crate) sleep: Sleep,
     /// The threads. A job is to be a worker, for as long as the thread doesn't block.
     pub(crate) crew: Crew<Worker>,
@@ -73,7 +74,7 @@ impl Desk {
 }
 
 impl Shared {
-    pub(crate) fn new(desks: Box<[CachePadded<Desk>]>, sleep: Sleep, crew: Crew<Worker>) -> Self {
+    pub(crate) fn new(desks: Box<[Arc<CachePadded<Desk>>]>, sleep: Sleep, crew: Crew<Worker>) -> Self {
         Self {
             live: LiveTasks::new(),
             injector: Injector::default(),

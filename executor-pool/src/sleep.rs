@@ -227,11 +227,10 @@ impl Sleep {
                 Some(_) => beds.watchman = Some(worker),
                 None => beds.asleep.push(worker),
             }
-            self.change(SLEEPING + flags, if searching.is_some() { SEARCHING } else { 0 });
+            let searched = searching.map_or(0, |Searching(())| SEARCHING);
+            self.change(SLEEPING + flags, searched);
             (watch, beds.watchman.is_some())
         };
-        // It is counted as asleep.
-        drop(searching);
         // Pairs with the fence in `notify`: see the protocol.
         fence(SeqCst);
         if must_look(is_watched) && self.get_up(worker) {

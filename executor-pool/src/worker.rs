@@ -9,6 +9,7 @@ use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use crossbeam_deque as deque;
+use crossbeam_utils::CachePadded;
 use polyexec_core::{Handle, Ran, Task, context};
 use polyexec_crew::Jobs;
 
@@ -35,7 +36,7 @@ const LOOKS_A_ROUND: u32 = 8;
 
 /// A stolen task that kept the thief busy for less time than this, with all that came of it, was not worth stealing: that
 /// is what it costs to move its memory from one processor to another, there and back.
-const WORTH_STEALING: Duration = Duration::from_micros(1);
+const WORTH_STEALING: Duration = Duration::from_nanos(500);
 /// Stolen tasks from whose time something can be learned.
 const ENOUGH_LOOT: u32 = 8;
 /// A thief that has learned so often in a row that the tasks are too short sleeps before it steals again. Until then it
@@ -49,8 +50,12 @@ pub(crate) struct Worker {
     index: usize,
     /// First in, first out: a task that wakes itself goes behind what waits.
     queue: deque::Worker<Task>,
+    /// What others see of this worker.
+    desk: Arc<CachePadded<Desk>>,
     /// Tasks taken so far.
     polls: u32,
+    /// Tasks to be taken until the next look at the shared queue.
+    until_injected: u32,
     /// Tasks put in `next` so far.
     puts: u32,
     /// Tasks taken from `next` since one was taken from elsewhere.
@@ -78,7 +83,9 @@ impl Worker {
             handle: PoolHandle::new(shared.clone()),
             index,
             queue,
+            desk: shared.desks[index].clone(),
             polls: 0,
+            until_injected: 0,
             puts: 0,
             favoured: 0,
             random: 2 * index as u32 + 1,
@@ -90,20 +97,16 @@ impl Worker {
         }
     }
 
-    fn desk(&self) -> &Desk {
-        &self.shared.desks[self.index]
-    }
-
     /// Takes a task that was woken or spawned by the one that runs: to be run next, before those that wait.
     fn put(&mut self, task: Task) {
-        let is_alone = self.queue.is_empty() && !self.desk().next.is_filled();
+        let is_alone = self.queue.is_empty() && !self.desk.next.is_filled();
         if is_alone {
             // Where it is next, too, and which costs less.
             self.queue.push(task);
             self.shared.sleep.notify(Queued::Next);
         } else {
             self.puts = self.puts.wrapping_add(1).max(1);
-            let before = self.desk().next.put(self.puts, task);
+            let before = self.desk.next.put(self.puts, task);
             before.into_iter().for_each(|task| self.queue.push(task));
             self.shared.sleep.notify(Queued::Plenty);
         }
@@ -117,15 +120,16 @@ impl Worker {
         let task = self.local(again).or_else(|| self.search())?;
         self.polls = self.polls.wrapping_add(1);
         // Relaxed: it is compared with itself, and orders nothing.
-        self.desk().polls.store(self.polls, Relaxed);
+        self.desk.polls.store(self.polls, Relaxed);
         Some(task)
     }
 
     /// A task from the worker's own queue, or its share of those that are nobody's yet.
     fn local(&mut self, again: Option<Task>) -> Option<Task> {
-        let outsiders_first = self.polls.is_multiple_of(INJECTOR_INTERVAL);
+        let outsiders_first = self.until_injected == 0;
+        self.until_injected = if outsiders_first { INJECTOR_INTERVAL } else { self.until_injected } - 1;
         if let Some(again) = again {
-            let is_alone = self.queue.is_empty() && !self.desk().next.is_filled();
+            let is_alone = self.queue.is_empty() && !self.desk.next.is_filled();
             if is_alone && !outsiders_first && !self.shared.is_closed() {
                 return Some(again);
             }
@@ -139,7 +143,7 @@ impl Worker {
             .flatten()
             .or_else(|| self.favoured())
             .or_else(|| self.waiting())
-            .or_else(|| self.desk().next.take())
+            .or_else(|| self.desk.next.take())
             .or_else(|| self.injected())
     }
 
@@ -148,7 +152,7 @@ impl Worker {
         if self.favoured == MAX_FAVOURED {
             return None;
         }
-        self.desk().next.take().inspect(|_| self.favoured += 1)
+        self.desk.next.take().inspect(|_| self.favoured += 1)
     }
 
     fn waiting(&mut self) -> Option<Task> {
@@ -195,6 +199,9 @@ impl Worker {
             self.loot = None;
             let awake = sleep.sleep(self.index, searching, sleeps, |is_watched| shared.must_look(is_watched));
             was_called = awake.was_called;
+            if sleeps == Sleeps::Soundly {
+                self.begin_anew();
+            }
             searching = Some(awake.searching);
         }
     }
@@ -206,11 +213,12 @@ impl Worker {
             if let Some(task) = self.injected() {
                 return Ok(task);
             }
-            if (look + 1).is_multiple_of(LOOKS_A_ROUND << self.restraint) {
+            let round = LOOKS_A_ROUND << self.restraint;
+            if look.is_multiple_of(round) && (look > 0 || self.restraint == 0) {
                 match self.steal() {
                     Ok(task) => return Ok(task),
                     // The first round compares with what was seen long ago.
-                    Err(_) if look < LOOKS_A_ROUND << self.restraint => {}
+                    Err(_) if look < round => {}
                     Err(Quiet::AllButSome) => quiet = Quiet::AllButSome,
                     Err(Quiet::Everywhere) => {}
                 }
@@ -249,17 +257,21 @@ impl Worker {
 
     /// Learns from the time that stolen tasks took, now that they are done, whether to steal again at once.
     fn learn(&mut self) {
-        if let Some((_, tasks)) = self.loot
-            && tasks >= ENOUGH_LOOT
-            && let Some((since, tasks)) = self.loot.take()
-        {
-            if since.elapsed() >= WORTH_STEALING * tasks {
-                self.restraint = 0;
-                self.watch = SHORTEST_WATCH;
-            } else {
-                self.restraint = MAX_RESTRAINT.min(self.restraint + 1);
-            }
+        let Some((since, tasks)) = self.loot else { return };
+        let took = since.elapsed();
+        if took >= WORTH_STEALING * tasks.max(ENOUGH_LOOT) {
+            self.begin_anew();
+        } else if tasks >= ENOUGH_LOOT {
+            self.loot = None;
+            self.restraint = MAX_RESTRAINT.min(self.restraint + 1);
         }
+    }
+
+    /// Forgets what was learned: times have changed.
+    fn begin_anew(&mut self) {
+        self.loot = None;
+        self.restraint = 0;
+        self.watch = SHORTEST_WATCH;
     }
 
     /// How long to watch: each time in vain twice as long.
@@ -282,7 +294,7 @@ enum Quiet {
 impl Drop for Worker {
     /// The pool holds on to the other end of the queue, and the tasks in it to the pool.
     fn drop(&mut self) {
-        while let Some(task) = self.queue.pop().or_else(|| self.desk().next.take()) {
+        while let Some(task) = self.queue.pop().or_else(|| self.desk.next.take()) {
             drop(task);
         }
     }

@@ -119,6 +119,7 @@ impl TaskRef {
     }
 
     /// Polls the future once, or drops it if the task is to be cancelled. `self` is the `Task`'s reference.
+    #[inline]
     pub(crate) fn run(self, table: Option<&dyn Table>) -> Ran {
         // SAFETY: the functions in a cell's header are those of its types.
         unsafe { (self.typed().run)(self, table) }

@@ -116,6 +116,7 @@ impl<T> AtHome<T> {
     }
 
     /// The value; `None` on any thread but its own.
+    #[inline]
     pub fn get(&self) -> Option<&T> {
         self.home.is_here().then_some(&self.value)
     }

@@ -98,6 +98,7 @@ impl Home {
     }
 
     /// Whether this is the calling thread.
+    #[inline]
     pub fn is_here(self) -> bool {
         self.0 == thread_number()
     }
@@ -106,20 +107,24 @@ impl Home {
 /// This thread's number. Unlike the address of a thread-local, it is never another thread's later on; unlike
 /// `std::thread::current().id()`, it can be had while the thread's locals are being destroyed.
 #[cfg(feature = "std")]
+#[inline]
 pub(crate) fn thread_number() -> NonZeroU64 {
-    use std::cell::Cell;
+    NUMBER.get().unwrap_or_else(first_number)
+}
 
+#[cfg(feature = "std")]
+std::thread_local! {
+    static NUMBER: std::cell::Cell<Option<NonZeroU64>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(feature = "std")]
+#[cold]
+fn first_number() -> NonZeroU64 {
     static THREADS: AtomicU64 = AtomicU64::new(1);
-    std::thread_local!(static NUMBER: Cell<Option<NonZeroU64>> = const { Cell::new(None) });
-
-    NUMBER.with(|number| {
-        number.get().unwrap_or_else(|| {
-            // Relaxed: only that each number is handed out once matters.
-            let new = NonZeroU64::new(THREADS.fetch_add(1, Relaxed)).expect("2^64 threads ran");
-            number.set(Some(new));
-            new
-        })
-    })
+    // Relaxed: only that each number is handed out once matters.
+    let new = NonZeroU64::new(THREADS.fetch_add(1, Relaxed)).expect("2^64 threads ran");
+    NUMBER.set(Some(new));
+    new
 }
 
 #[cfg(all(test, feature = "std"))]

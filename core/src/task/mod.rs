@@ -102,6 +102,7 @@ impl Task {
 
     /// As [`run`](Task::run), for an executor with a table: there the task is entered before it rests.
     #[cfg(feature = "std")]
+    #[inline]
     pub(crate) fn run_in(self, table: &dyn Table) -> Ran {
         self.into_ref().run(Some(table))
     }
@@ -136,6 +137,7 @@ impl Task {
         self.into_ref().end_unrun(why);
     }
 
+    #[inline]
     fn into_ref(mut self) -> TaskRef {
         self.0.take().expect(HELD)
     }

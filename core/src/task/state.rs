@@ -155,7 +155,7 @@ pub(crate) struct State(AtomicU64);
 impl State {
     /// A task that nobody has polled, with two references: its `Task`, to which the stage belongs, and its handle.
     pub(crate) const fn new() -> Self {
-        Self(AtomicU64::new(CLAIMED | HANDLE | 2 * REFERENCE))
+        Self(AtomicU64::new(CLAIMED | HANDLE | (2 * REFERENCE)))
     }
 
     /// Sets [`SCHEDULED`].
@@ -563,7 +563,7 @@ mod tests {
 
     #[test]
     fn too_many_references_are_refused() {
-        let state = State(AtomicU64::new(CLAIMED | HANDLE | MAX_REFERENCES * REFERENCE));
+        let state = State(AtomicU64::new(CLAIMED | HANDLE | (MAX_REFERENCES * REFERENCE)));
         let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| state.refer()));
         assert!(refused.is_err());
         assert_eq!(references(&state), MAX_REFERENCES);
