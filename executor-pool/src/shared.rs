@@ -110,9 +110,14 @@ impl Shared {
         self.closed.load(Acquire)
     }
 
-    /// Whether a worker that is about to sleep must look once more. If another one watches, that one will see to the
-    /// tasks that workers have queued.
-    pub(crate) fn must_look(&self, is_watched: bool) -> bool {
-        self.is_closed() || !self.injector.is_empty() || !is_watched && self.desks.iter().any(|desk| desk.has_tasks())
+    /// Whether a worker that is about to sleep must look once more; not at what workers have queued, if somebody else sees
+    /// to that.
+    pub(crate) fn must_look(&self, is_seen_to: bool) -> bool {
+        self.is_closed() || if is_seen_to { !self.injector.is_empty() } else { self.has_tasks() }
+    }
+
+    /// Whether there is a task in any queue, at this moment.
+    pub(crate) fn has_tasks(&self) -> bool {
+        !self.injector.is_empty() || self.desks.iter().any(|desk| desk.has_tasks())
     }
 }

@@ -7,7 +7,7 @@
 //! - Whoever makes a task available puts it in a queue, and then calls [`notify`](Sleep::notify): fence, look at the
 //!   counts. If nobody searches and somebody sleeps, one sleeper is made a searcher and woken.
 //! - A worker that finds nothing to do registers as asleep and stops searching: count, fence, look at every queue once
-//!   more. Only if they are all empty does it park.
+//!   more, unless others still search. Only if they are all empty does it park.
 //! - A searcher that finds a task stops searching. If it was the last one, it looks at every queue after a fence, and
 //!   wakes another one if there is more.
 //!
@@ -17,7 +17,8 @@
 //! and wakes it or another one. If the other does, the worker sees the task when it looks again. `notify` may also
 //! leave it at that because it saw a searcher: that one had not yet stopped then, so its own fence comes later.
 //! Either it finds nothing and looks once more, and sees the task; or it finds one, and if it was the last searcher
-//! looks again, too; if it wasn't, the same holds for those who still search.
+//! looks again, too; if it wasn't, the same holds for those who still search. So does it for a worker that falls asleep
+//! while others search: what it might have missed is theirs to find.
 //!
 //! So one wake a burst is enough: the woken worker finds work, is the last searcher, wakes the next, and so on until a
 //! searcher finds nothing.
@@ -35,6 +36,10 @@
 //!
 //! A thief whose last loot took less time to run than it is worth watches too, and isn't woken even for many tasks:
 //! they are so short that their worker is better left alone with them.
+//!
+//! Where there are more workers than processors, and as many are awake as there are processors, one more would only
+//! take turns with the others. Then all is left to the watchman, if there is one: he takes what waits behind long polls,
+//! and what nobody has taken from the shared queue.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU64, fence};
@@ -55,8 +60,8 @@ pub(crate) struct Sleep {
     counts: CachePadded<AtomicU64>,
     beds: Mutex<Beds>,
     parkers: Box<[CachePadded<Parker>]>,
-    /// No more than so many search: others would only get in their way.
-    most_searching: u32,
+    /// Awake on as many processors as there are, the workers leave the rest asleep. Not more than there are workers.
+    processors: u64,
 }
 
 /// Workers that sleep or are about to.
@@ -91,13 +96,14 @@ impl Counts {
     }
 
     /// Whether somebody is to be woken for what was `queued`.
-    fn calls_for(self, queued: Queued) -> bool {
-        let is_watched = match queued {
-            Queued::Next => self.0 & WATCHED != 0,
-            Queued::Plenty => self.0 & UNDISTURBED != 0,
-            Queued::Injected => false,
+    fn calls_for(self, queued: Queued, is_full: bool) -> bool {
+        let left_to_watchman = match queued {
+            Queued::Next => WATCHED,
+            Queued::Plenty => UNDISTURBED,
+            Queued::Injected => 0,
         };
-        self.searching() == 0 && self.sleeping() > 0 && !is_watched
+        let left_to_watchman = if is_full { WATCHED } else { left_to_watchman };
+        self.searching() == 0 && self.sleeping() > 0 && self.0 & left_to_watchman == 0
     }
 }
 
@@ -145,7 +151,7 @@ impl Sleep {
             counts: CachePadded::default(),
             beds: Mutex::new(Beds { asleep: Vec::with_capacity(workers), watchman: None }),
             parkers: (0..workers).map(|_| CachePadded::default()).collect(),
-            most_searching: u32::try_from(workers.min(processors).div_ceil(2)).unwrap_or(u32::MAX),
+            processors: processors.min(workers) as u64,
         }
     }
 
@@ -161,9 +167,19 @@ impl Sleep {
     pub(crate) fn notify(&self, queued: Queued) {
         // Pairs with the fence in `sleep`: see the protocol.
         fence(SeqCst);
-        if self.counts().calls_for(queued) {
+        let counts = self.counts();
+        if counts.calls_for(queued, self.awake(counts) >= self.processors) {
             self.wake_one();
         }
+    }
+
+    fn awake(&self, counts: Counts) -> u64 {
+        self.parkers.len() as u64 - counts.sleeping()
+    }
+
+    /// Whether more workers are awake than there are processors for them.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.awake(self.counts()) > self.processors
     }
 
     /// Makes a sleeper a searcher, if there still is one.
@@ -187,9 +203,10 @@ impl Sleep {
         beds.watchman.take().inspect(|_| _ = self.counts.fetch_and(!(WATCHED | UNDISTURBED), SeqCst))
     }
 
-    /// Counts the calling worker as searching, unless enough are already.
+    /// Counts the calling worker as searching, unless half of those that there are processors for do already: more would
+    /// only get in their way.
     pub(crate) fn search(&self) -> Option<Searching> {
-        if self.counts().searching() >= self.most_searching.into() {
+        if self.counts().searching() >= self.processors.div_ceil(2) {
             return None;
         }
         self.change(SEARCHING, 0);
@@ -201,14 +218,16 @@ impl Sleep {
         if self.change(0, SEARCHING).searching() == 1 && self.counts().sleeping() > 0 {
             // Pairs with the fence in `notify`, which has left it to this searcher.
             fence(SeqCst);
-            if is_more() {
+            let counts = self.counts();
+            let left_to_watchman = self.awake(counts) >= self.processors && counts.0 & WATCHED != 0;
+            if !left_to_watchman && is_more() {
                 self.wake_one();
             }
         }
     }
 
-    /// Sleeps until notified, or as a watchman for a while; unless `must_look` after all, which is told whether there is
-    /// a watchman: then it returns at once. Returns as a searcher.
+    /// Sleeps until notified, or as a watchman for a while; unless `must_look` after all, which is told whether somebody
+    /// else sees to the workers' queues: then it returns at once. Returns as a searcher.
     pub(crate) fn sleep(
         &self,
         worker: usize,
@@ -216,7 +235,7 @@ impl Sleep {
         sleeps: Sleeps,
         must_look: impl FnOnce(bool) -> bool,
     ) -> Awake {
-        let (watch, is_watched) = {
+        let (watch, is_seen_to) = {
             let mut beds = self.beds.lock();
             let (watch, flags) = match sleeps {
                 Sleeps::Watching(time) if beds.watchman.is_none() => (Some(time), WATCHED),
@@ -228,12 +247,12 @@ impl Sleep {
                 None => beds.asleep.push(worker),
             }
             let searched = searching.map_or(0, |Searching(())| SEARCHING);
-            self.change(SLEEPING + flags, searched);
-            (watch, beds.watchman.is_some())
+            let before = self.change(SLEEPING + flags, searched);
+            (watch, beds.watchman.is_some() || before.searching() > searched)
         };
         // Pairs with the fence in `notify`: see the protocol.
         fence(SeqCst);
-        if must_look(is_watched) && self.get_up(worker) {
+        if must_look(is_seen_to) && self.get_up(worker) {
             return Awake { searching: Searching(()), was_called: false };
         }
         let parker = &self.parkers[worker];

@@ -176,8 +176,10 @@ impl Worker {
         let shared = self.shared.clone();
         let sleep = &shared.sleep;
         self.learn();
-        let mut sleeps = Sleeps::Undisturbed(SHORTEST_WATCH);
-        let mut searching = if self.restraint < MAX_RESTRAINT { sleep.search() } else { None };
+        let (mut sleeps, mut searching) = match self.restraint {
+            MAX_RESTRAINT => (Sleeps::Undisturbed(SHORTEST_WATCH), None),
+            _ => (Sleeps::Soundly, sleep.search()),
+        };
         let mut was_called = false;
         loop {
             if shared.is_closed() {
@@ -186,8 +188,7 @@ impl Worker {
             if let Some(search) = searching {
                 match self.look_around() {
                     Ok(task) => {
-                        let is_more = || !shared.injector.is_empty() || shared.desks.iter().any(|desk| desk.has_tasks());
-                        sleep.found(search, is_more);
+                        sleep.found(search, || shared.has_tasks());
                         return Some(task);
                     }
                     Err(Quiet::Everywhere) => sleeps = Sleeps::Soundly,
@@ -197,7 +198,7 @@ impl Worker {
                 searching = Some(search);
             }
             self.loot = None;
-            let awake = sleep.sleep(self.index, searching, sleeps, |is_watched| shared.must_look(is_watched));
+            let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| shared.must_look(is_seen_to));
             was_called = awake.was_called;
             if sleeps == Sleeps::Soundly {
                 self.begin_anew();
@@ -208,6 +209,10 @@ impl Worker {
 
     /// Looks for tasks that another worker doesn't come to.
     fn look_around(&mut self) -> Result<Task, Quiet> {
+        if self.shared.sleep.is_crowded() {
+            // Others need the processor. What is seen now is compared with what was seen before the last sleep.
+            return self.injected().map_or_else(|| self.steal(|_| false), Ok);
+        }
         let mut quiet = Quiet::Everywhere;
         for look in 0..LOOKS {
             if let Some(task) = self.injected() {
@@ -215,7 +220,7 @@ impl Worker {
             }
             let round = LOOKS_A_ROUND << self.restraint;
             if look.is_multiple_of(round) && (look > 0 || self.restraint == 0) {
-                match self.steal() {
+                match self.steal(Desk::has_plenty) {
                     Ok(task) => return Ok(task),
                     // The first round compares with what was seen long ago.
                     Err(_) if look < round => {}
@@ -232,8 +237,8 @@ impl Worker {
         Err(quiet)
     }
 
-    /// Takes half of another worker's tasks, if it has several, or if it is in a long poll.
-    fn steal(&mut self) -> Result<Task, Quiet> {
+    /// Takes half of another worker's tasks, if it `has_plenty` of them, or is in a long poll.
+    fn steal(&mut self, has_plenty: impl Fn(&Desk) -> bool) -> Result<Task, Quiet> {
         let desks = &self.shared.desks;
         let first = random(&mut self.random) as usize % desks.len();
         let mut quiet = Quiet::Everywhere;
@@ -241,7 +246,7 @@ impl Worker {
             let desk = &desks[victim];
             let polls = desk.polls();
             let is_in_long_poll = std::mem::replace(&mut self.seen[victim], polls) == polls;
-            if (desk.has_plenty() || is_in_long_poll)
+            if (has_plenty(desk) || is_in_long_poll && desk.has_tasks())
                 && let Some(task) = desk.steal(&self.queue)
             {
                 let (since, tasks) = self.loot.unwrap_or_else(|| (Instant::now(), 0));

@@ -3,13 +3,14 @@
 //! `state`.
 //!
 //! A reference is one pointer, and each cell begins with a [`Header`] that says how to reach the rest of it. That, and
-//! counting in the word of the state, makes a waiting task 40 bytes smaller than `Arc<dyn Trait>` can, and saves an
+//! counting in the word of the state, makes a waiting task 40 bytes smaller than with `Arc<dyn Trait>`, and saves an
 //! atomic operation wherever a change of the state goes along with one of the count.
 
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, forget};
+use core::num::NonZero;
 use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr::NonNull;
@@ -28,7 +29,7 @@ pub(crate) struct Header {
     state: State,
     typed: &'static Typed,
     pub(crate) id: TaskId,
-    join_waker: UnsafeCell<Option<Waker>>,
+    join_waker: UnsafeCell<Option<JoinWaker>>,
 }
 
 /// The header comes first, so that a pointer to a cell is one to its header.
@@ -184,7 +185,7 @@ impl TaskRef {
             OnComplete::Wake => {
                 // SAFETY: the handle had offered the slot when we completed, so it is ours for good.
                 let waker = unsafe { self.header().take_join_waker() };
-                contain(|| waker.into_iter().for_each(Waker::wake));
+                contain(|| waker.into_iter().for_each(|waker| waker.into_waker().wake()));
             }
             // SAFETY: the handle was gone when we completed, so the stage stayed ours.
             OnComplete::Discard => unsafe { self.discard_result() },
@@ -273,7 +274,7 @@ impl Header {
         // SAFETY: it isn't offered, so the slot is the handle's.
         let slot = unsafe { &mut *self.join_waker.get() };
         if !slot.as_ref().is_some_and(|waker| waker.will_wake(newest)) {
-            let newest = newest.clone();
+            let newest = JoinWaker::new(newest);
             drop(slot.replace(newest));
         }
         let offered = self.state.offer_waker();
@@ -287,7 +288,7 @@ impl Header {
     /// # Safety
     ///
     /// The slot must be the caller's.
-    unsafe fn take_join_waker(&self) -> Option<Waker> {
+    unsafe fn take_join_waker(&self) -> Option<JoinWaker> {
         // SAFETY: the slot is the caller's, so this is the only reference to it.
         unsafe { (*self.join_waker.get()).take() }
     }
@@ -323,6 +324,61 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
 unsafe fn borrow(cell: &*const ()) -> ManuallyDrop<TaskRef> {
     // SAFETY: references are never null.
     ManuallyDrop::new(TaskRef(unsafe { NonNull::new_unchecked(cell.cast_mut()) }.cast()))
+}
+
+/// Whether this is the waker of a task, whatever its types.
+fn is_of_a_task(waker: &Waker) -> bool {
+    core::ptr::eq(waker.vtable(), &WAKER)
+}
+
+/// The waker of whoever joins, in one word: a task's is its reference, any other is in a box. Most of those who join are
+/// tasks, and the memory of every task that waits has room for this.
+struct JoinWaker(NonNull<()>);
+
+impl JoinWaker {
+    /// Set in the address of a box. Boxes of wakers and headers are both aligned to more than this.
+    const BOXED: usize = 1;
+
+    fn new(waker: &Waker) -> Self {
+        let waker = waker.clone();
+        if is_of_a_task(&waker) {
+            let task = ManuallyDrop::new(waker).data().cast_mut();
+            return Self(NonNull::new(task).expect("references are never null"));
+        }
+        let boxed = NonNull::from(Box::leak(Box::new(waker)));
+        Self(boxed.cast().map_addr(|address| address | Self::BOXED))
+    }
+
+    /// The box, if this is one.
+    fn boxed(&self) -> Option<NonNull<Waker>> {
+        let address = NonZero::new(self.0.addr().get() & !Self::BOXED)?;
+        (address != self.0.addr()).then(|| self.0.with_addr(address).cast())
+    }
+
+    fn will_wake(&self, waker: &Waker) -> bool {
+        match self.boxed() {
+            // SAFETY: it is this one's box.
+            Some(boxed) => unsafe { boxed.as_ref() }.will_wake(waker),
+            None => is_of_a_task(waker) && waker.data() == self.0.as_ptr().cast_const(),
+        }
+    }
+
+    fn into_waker(self) -> Waker {
+        let this = ManuallyDrop::new(self);
+        match this.boxed() {
+            // SAFETY: it is this one's box, and this is gone.
+            Some(boxed) => *unsafe { Box::from_raw(boxed.as_ptr()) },
+            // SAFETY: it was a task's waker, and this is gone.
+            None => unsafe { Waker::new(this.0.as_ptr().cast_const(), &WAKER) },
+        }
+    }
+}
+
+impl Drop for JoinWaker {
+    fn drop(&mut self) {
+        // Nobody uses this one any more.
+        drop(Self(self.0).into_waker());
+    }
 }
 
 /// A task that nobody else knows of yet, and its types.
