@@ -1,6 +1,7 @@
 //! The workloads, each written once for all executors; this file says what one is, and how it is timed.
 
 mod batch;
+mod baton;
 mod block_on;
 mod busy;
 mod fork_join;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::PoolWorkload;
 use super::batch::{Batch, Counters, OneCounter, Yields};
+use super::baton::HandOver;
 use super::block_on;
 use super::busy::Busy;
 use super::fork_join::Fib;
@@ -29,6 +30,7 @@ pub fn rows() -> Vec<Row> {
     let counters = Batch(Counters { tasks: 1_000, polls: 100 });
     let one_counter = OneCounter { polls: 100_000 };
     let ping_pong = Batch(PingPong { pairs: 100, round_trips: 500 });
+    let hand_over = Batch(HandOver { pairs: 100, round_trips: 500 });
     let funnel = Batch(Funnel { senders: 64, messages_each: 1_000, room: 64 });
     let busy = Busy::calibrated(2_000, Duration::from_micros(20));
     let waiting = Waiting { tasks: 100_000 };
@@ -75,17 +77,29 @@ pub fn rows() -> Vec<Row> {
         Row::new(
             "ping_pong",
             "ns/round trip",
-            "100 pairs of tasks, 500 round trips each over two channels with room for one message.",
+            "100 pairs of tasks, 500 round trips each over two channels with room for one message. The limit polls them in \
+             turn on one thread; two could take half of that.",
         )
         .pools(ping_pong)
-        .with(ping_pong.on_nexosim()),
+        .with(ping_pong.on_nexosim())
+        .limit(IN_TURN, move || ping_pong.in_turn()),
+        Row::new(
+            "hand_over",
+            "ns/round trip",
+            "The same without channels: each number is passed by a waker and two atomic operations, so that it is the \
+             executor that is measured.",
+        )
+        .pools(hand_over)
+        .with(hand_over.on_nexosim())
+        .limit(IN_TURN, move || hand_over.in_turn()),
         Row::new(
             "funnel",
             "ns/message",
             "64 tasks send 1,000 messages each to one task, over one channel with room for 64.",
         )
         .pools(funnel)
-        .with(funnel.on_nexosim()),
+        .with(funnel.on_nexosim())
+        .limit(IN_TURN, move || funnel.in_turn()),
         Row::new("chain", "ns/task", "20,000 tasks: each spawns the next one and ends. The last one tells the main thread.")
             .pools(Chain { tasks: 20_000 }),
         Row::new("fib", "ns/task", "Fibonacci 22 by fork and join: a task a branch, 57,313 in all.").pools(Fib { n: 22 }),
@@ -120,7 +134,12 @@ pub fn rows() -> Vec<Row> {
         Row::new("local_counter", "ns/poll", "On a local executor: counter.")
             .locals(counters)
             .limit(IN_TURN, move || counters.in_turn()),
-        Row::new("local_ping_pong", "ns/round trip", "On a local executor: ping_pong.").locals(ping_pong),
+        Row::new("local_ping_pong", "ns/round trip", "On a local executor: ping_pong.")
+            .locals(ping_pong)
+            .limit(IN_TURN, move || ping_pong.in_turn()),
+        Row::new("local_hand_over", "ns/round trip", "On a local executor: hand_over.")
+            .locals(hand_over)
+            .limit(IN_TURN, move || hand_over.in_turn()),
     ];
 
     let mut row = Row::new(
