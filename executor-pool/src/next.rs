@@ -53,3 +53,63 @@ impl Next {
         self.filled.load(Relaxed) != 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use std::pin::Pin;
+
+    use polyexec_core::{Executor, Rejected, TaskId};
+
+    /// An executor that isn't asked for anything.
+    struct Nobody;
+
+    impl Executor for Nobody {
+        fn submit(&self, task: Task) -> Result<(), Rejected> {
+            Err(Rejected::shut_down(task))
+        }
+        fn schedule(&self, _: Task) {}
+        fn drive(&self, _: Pin<&mut dyn Future<Output = ()>>) {}
+    }
+
+    fn task() -> Task {
+        Task::new(pending::<()>(), Nobody).0
+    }
+
+    fn id(task: Option<Task>) -> Option<TaskId> {
+        task.map(|task| task.id())
+    }
+
+    #[test]
+    fn no_lock_is_taken() {
+        assert!(AtomicCell::<Option<Task>>::is_lock_free());
+    }
+
+    #[test]
+    fn the_task_that_was_put_last_comes_out_once() {
+        let next = Next::default();
+        assert!(!next.is_filled() && next.take().is_none() && next.steal().is_none());
+        let (first, second, third) = (task(), task(), task());
+        let ids = [&first, &second, &third].map(|task| Some(task.id()));
+        assert!(next.put(1, first).is_none());
+        assert_eq!(id(next.put(2, second)), ids[0]);
+        assert!(next.is_filled());
+        assert_eq!(id(next.take()), ids[1]);
+        assert!(!next.is_filled() && next.take().is_none());
+        assert!(next.put(3, third).is_none());
+        assert_eq!(id(next.steal()), ids[2]);
+        assert!(!next.is_filled() && next.steal().is_none() && next.take().is_none());
+    }
+
+    #[test]
+    fn a_thief_leaves_what_was_put_meanwhile_to_be_seen() {
+        let next = Next::default();
+        drop(next.put(1, task()));
+        // A thief has looked, and taken the task; before it says so, the worker puts another one.
+        let stolen = next.task.take();
+        assert!(stolen.is_some() && next.put(2, task()).is_none());
+        assert!(next.filled.compare_exchange(1, 0, Relaxed, Relaxed).is_err());
+        assert!(next.is_filled() && next.steal().is_some());
+    }
+}

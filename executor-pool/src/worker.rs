@@ -21,8 +21,8 @@ use crate::sleep::{LONGEST_WATCH, Queued, SHORTEST_WATCH, Sleeps};
 /// that it falls in step with no pattern of the tasks.
 const INJECTOR_INTERVAL: u32 = 61;
 
-/// Polls in a row of tasks that were just woken, before one that waits has its turn: two tasks that wake each other delay
-/// each of the others by so many at most.
+/// Polls in a row of tasks that were just woken, before one that waits has its turn: tasks that wake each other delay
+/// those that wait by so many for each.
 const MAX_FAVOURED: u32 = 16;
 
 /// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: twenty microseconds or so in all,
@@ -177,7 +177,7 @@ impl Worker {
         let sleep = &shared.sleep;
         self.learn();
         let (mut sleeps, mut searching) = match self.restraint {
-            MAX_RESTRAINT => (Sleeps::Undisturbed(SHORTEST_WATCH), None),
+            MAX_RESTRAINT => (Sleeps::Undisturbed(self.watch()), None),
             _ => (Sleeps::Soundly, sleep.search()),
         };
         let mut was_called = false;

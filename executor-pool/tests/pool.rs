@@ -1,13 +1,16 @@
 //! What only a pool has: workers that steal, and spare threads for those that block.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use futures_task::{FutureObj, Spawn};
-use polyexec_conformance::probe::{Gate, OnDrop};
+use polyexec_conformance::probe::{Gate, OnDrop, WakerSlot};
 use polyexec_core::{Executor, block_in_place, block_on};
 use polyexec_futures::yield_now;
 use polyexec_pool::Pool;
@@ -73,6 +76,146 @@ fn a_worker_takes_what_waits_behind_a_long_poll() {
     .join()
     .unwrap()
     .unwrap();
+}
+
+#[test]
+fn what_was_just_woken_or_spawned_is_taken_behind_a_long_poll() {
+    let pool = pool(2);
+    let handle = pool.handle();
+    // Again and again, so that the other worker is met asleep, searching and watching.
+    for round in 0..300 {
+        let (gate, slot) = (Gate::new(), WakerSlot::new());
+        let (open, stored) = (gate.clone(), slot.clone());
+        let woken = pool.spawn(async move {
+            rest_once(stored).await;
+            open.open();
+        });
+        while slot.get().is_none() {
+            thread::yield_now();
+        }
+        let spawner = handle.clone();
+        let blocker = pool.spawn(async move {
+            let spawned = Gate::new();
+            // Each of them was next, until the one after it came.
+            for _ in 0..round % 4 {
+                let open = spawned.clone();
+                drop(spawner.spawn(async move { open.open() }));
+            }
+            slot.take().expect("it was stored").wake();
+            gate.wait();
+            if round % 4 > 0 {
+                spawned.wait();
+            }
+        });
+        blocker.join().unwrap();
+        woken.join().unwrap();
+    }
+}
+
+/// Stores its waker, and is pending once.
+fn rest_once(slot: WakerSlot) -> impl Future<Output = ()> + Send {
+    let mut has_rested = false;
+    poll_fn(move |cx| {
+        if std::mem::replace(&mut has_rested, true) {
+            return Poll::Ready(());
+        }
+        slot.put(cx.waker().clone());
+        Poll::Pending
+    })
+}
+
+/// What a bystander sees of two tasks that keep the only worker busy: the most polls of theirs between two of its own.
+fn longest_wait(
+    pool: &Pool,
+    busy: impl Fn(usize, Arc<[Player; 2]>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+) -> usize {
+    let players: Arc<[Player; 2]> = Arc::default();
+    let handle = pool.handle();
+    let tasks = [0, 1].map(|n| busy(n, players.clone()));
+    pool.spawn(async move {
+        let tasks = tasks.map(|task| handle.spawn(task));
+        let bystander = players.clone();
+        let waits = handle.spawn(async move {
+            let polls = || bystander.iter().map(|player| player.polls.load(SeqCst)).sum::<usize>();
+            let mut longest = 0;
+            let mut before = polls();
+            for _ in 0..1_000 {
+                yield_now().await;
+                let now = polls();
+                longest = longest.max(now - before);
+                before = now;
+            }
+            longest
+        });
+        let longest = waits.await.unwrap();
+        for (player, task) in players.iter().zip(&tasks) {
+            task.abort();
+            player.slot.take().into_iter().for_each(Waker::wake);
+        }
+        longest
+    })
+    .join()
+    .unwrap()
+}
+
+#[derive(Default)]
+struct Player {
+    polls: AtomicUsize,
+    slot: WakerSlot,
+}
+
+#[test]
+fn two_tasks_that_wake_each_other_delay_a_bystander_by_34_polls_at_most() {
+    let longest = longest_wait(&pool(1), |n, players| {
+        Box::pin(poll_fn(move |cx| {
+            players[n].polls.fetch_add(1, SeqCst);
+            players[n].slot.put(cx.waker().clone());
+            players[1 - n].slot.take().into_iter().for_each(Waker::wake);
+            Poll::Pending
+        }))
+    });
+    // One of the two may wait before it, and has its turn; before either there are 16 of those that were just woken. At
+    // least some, or they didn't run.
+    assert!((1..=34).contains(&longest), "{longest} polls");
+}
+
+#[test]
+fn tasks_that_wake_themselves_delay_a_bystander_by_one_poll_each() {
+    let longest = longest_wait(&pool(1), |n, players| {
+        Box::pin(async move {
+            loop {
+                players[n].polls.fetch_add(1, SeqCst);
+                yield_now().await;
+            }
+        })
+    });
+    assert_eq!(longest, 2);
+}
+
+#[test]
+fn an_outsider_waits_for_61_polls_at_most() {
+    let pool = pool(1);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let busy = {
+        let polls = polls.clone();
+        pool.spawn(async move {
+            loop {
+                polls.fetch_add(1, SeqCst);
+                yield_now().await;
+            }
+        })
+    };
+    for _ in 0..100 {
+        let (outside, counted) = (pool.handle(), polls.clone());
+        // The worker stands still while the other thread spawns.
+        let waited = pool.spawn(async move {
+            let before = counted.load(SeqCst);
+            thread::spawn(move || outside.spawn(async move { counted.load(SeqCst) - before })).join().unwrap()
+        });
+        let waited = waited.join().unwrap().join().unwrap();
+        assert!(waited <= 61, "{waited} polls");
+    }
+    busy.abort();
 }
 
 #[test]

@@ -17,8 +17,8 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::label::Label;
-use super::state::{Cancelled, OnBegin, OnComplete, OnDetach, OnEnd, OnJoin, OnShutDown, OnTakeBack, OnWake, State};
 pub(crate) use super::state::MAX_WORD;
+use super::state::{Cancelled, OnBegin, OnComplete, OnDetach, OnEnd, OnJoin, OnShutDown, OnTakeBack, OnWake, State};
 use super::{Ran, Task, TaskId, own_wake};
 use crate::Executor;
 use crate::error::{Failure, JoinError};
@@ -157,7 +157,7 @@ impl TaskRef {
     fn enqueue_if(&self, owed: OnWake) {
         if owed == OnWake::Enqueue {
             // The state has counted it.
-            let task = Task::from_ref(Self(self.0));
+            let task = Task::of(Unrun::new(Self(self.0)));
             // SAFETY: the functions in a cell's header are those of its types.
             unsafe { (self.typed().schedule)(self, task) }
         }
@@ -422,7 +422,7 @@ where
         let cell = Box::new(Cell { header, label, executor, stage: UnsafeCell::new(Stage::Future(future)) });
         let cell = NonNull::from(Box::leak(cell)).cast();
         // A new state has counted both.
-        (Task::from_ref(TaskRef(cell)), Self { cell: TaskRef(cell), types: PhantomData })
+        (Task::of(Unrun::new(TaskRef(cell))), Self { cell: TaskRef(cell), types: PhantomData })
     }
 
     fn cell(&self) -> &Cell<F, E, L> {
@@ -550,7 +550,7 @@ where
                             forget(task);
                             return Ran::Waiting;
                         }
-                        Ok(OnEnd::Again) => return Ran::Again(Task::from_ref(task)),
+                        Ok(OnEnd::Again) => return Ran::Again(Task::of(Unrun::new(task))),
                         // SAFETY: it was the last reference.
                         Ok(OnEnd::Free) => unsafe {
                             task.free();
@@ -592,6 +592,36 @@ where
         };
         // SAFETY: the stage is still the caller's; what it held is dropped.
         drop(unsafe { self.replace_stage(Stage::Finished(Err(failure))) });
+    }
+}
+
+/// The reference of a [`Task`]: dropped instead of run, it ends the task.
+pub(crate) struct Unrun(ManuallyDrop<TaskRef>);
+
+impl Unrun {
+    fn new(task: TaskRef) -> Self {
+        Self(ManuallyDrop::new(task))
+    }
+
+    pub(crate) fn into_ref(self) -> TaskRef {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: nobody uses it after this, and it isn't dropped.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+impl Deref for Unrun {
+    type Target = TaskRef;
+
+    fn deref(&self) -> &TaskRef {
+        &self.0
+    }
+}
+
+impl Drop for Unrun {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses it after this.
+        unsafe { ManuallyDrop::take(&mut self.0) }.end_unrun(Failure::ShutDown);
     }
 }
 

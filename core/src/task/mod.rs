@@ -12,7 +12,9 @@ pub use id::TaskId;
 
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};
-use cell::{Fresh, Table, TaskRef};
+#[cfg(feature = "std")]
+use cell::Table;
+use cell::{Fresh, Unrun};
 pub(crate) use spawn::{spawn, try_spawn};
 
 mod builder;
@@ -35,10 +37,7 @@ mod state;
 ///
 /// Dropping a `Task` instead of running it ends the task: its future is dropped, here and now, and its handle resolves
 /// as shut down. So a queue that is dropped with its executor loses nothing and leaves nobody waiting.
-pub struct Task(Option<TaskRef>);
-
-/// Why there is a cell in each `Task`.
-const HELD: &str = "only `into_ref` and `drop` take the reference, and both end the `Task`";
+pub struct Task(Unrun);
 
 /// What became of a task that was run.
 #[must_use = "the task in `Ran::Again` must go back to a queue, or it is cancelled"]
@@ -90,6 +89,10 @@ impl Task {
         (task, JoinHandle::new(fresh.into_joiner()))
     }
 
+    pub(crate) fn of(cell: Unrun) -> Self {
+        Self(cell)
+    }
+
     /// Polls the task's future once, on this thread; or drops it, if the task was aborted.
     ///
     /// Never panics: a panic of the future goes to the handle.
@@ -97,61 +100,40 @@ impl Task {
     /// An executor that shuts down while tasks rest runs them with [`LiveTasks::run`](crate::LiveTasks::run) instead.
     /// Run with this, a task that rests is kept by its wakers and its handle, and dropped with the last of them.
     pub fn run(self) -> Ran {
-        self.into_ref().run(None)
+        self.0.into_ref().run(None)
     }
 
     /// As [`run`](Task::run), for an executor with a table: there the task is entered before it rests.
     #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn run_in(self, table: &dyn Table) -> Ran {
-        self.into_ref().run(Some(table))
+        self.0.into_ref().run(Some(table))
     }
 
     /// The task's id, the same as its handle's.
     pub fn id(&self) -> TaskId {
-        self.cell().header().id
+        self.0.header().id
     }
 
     /// The name that it was spawned with, if any.
     pub fn name(&self) -> Option<&str> {
-        self.cell().label().name()
+        self.0.label().name()
     }
 
     /// The place in the source that spawned it.
     pub fn location(&self) -> &'static Location<'static> {
-        self.cell().label().location()
-    }
-
-    pub(crate) fn from_ref(cell: TaskRef) -> Self {
-        Self(Some(cell))
+        self.0.label().location()
     }
 
     /// The executor's word; zero in a task that it has not entered in a table.
     #[cfg(feature = "std")]
     pub(crate) fn word(&self) -> u32 {
-        self.cell().word()
+        self.0.word()
     }
 
     /// Ends the task with `why`, unless it is over already.
     pub(crate) fn end(self, why: Failure) {
-        self.into_ref().end_unrun(why);
-    }
-
-    #[inline]
-    fn into_ref(mut self) -> TaskRef {
-        self.0.take().expect(HELD)
-    }
-
-    fn cell(&self) -> &TaskRef {
-        self.0.as_ref().expect(HELD)
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        if let Some(cell) = self.0.take() {
-            cell.end_unrun(Failure::ShutDown);
-        }
+        self.0.into_ref().end_unrun(why);
     }
 }
 

@@ -352,8 +352,7 @@ impl State {
     #[must_use]
     pub(crate) fn unrefer(&self) -> bool {
         // Acquire, in both: pairs with the Release of those who gave theirs back before.
-        self.0.load(Acquire) & REFERENCES == REFERENCE
-            || self.0.fetch_sub(REFERENCE, AcqRel) & REFERENCES == REFERENCE
+        self.0.load(Acquire) & REFERENCES == REFERENCE || self.0.fetch_sub(REFERENCE, AcqRel) & REFERENCES == REFERENCE
     }
 
     fn joined(before: u64) -> OnJoin {
