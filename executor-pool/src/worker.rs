@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
+use polyexec_core::task::is_polling;
 use polyexec_core::{Handle, Ran, Task, context};
 use polyexec_crew::Jobs;
 
@@ -97,13 +98,18 @@ impl Worker {
         }
     }
 
-    /// Takes a task that was woken or spawned by the one that runs: to be run next, before those that wait.
+    /// Takes a task that became ready on this thread. If the one that runs has woken or spawned it, it is to be run next,
+    /// before those that wait.
     fn put(&mut self, task: Task) {
         let is_alone = self.queue.is_empty() && !self.desk.next.is_filled();
         if is_alone {
-            // Where it is next, too, and which costs less.
+            // There it is next, too, and it costs less.
             self.queue.push(task);
             self.shared.sleep.notify(Queued::Next);
+        } else if !is_polling() {
+            // It waits for a task that has ended, and perhaps for others after that: those should end first.
+            self.queue.push(task);
+            self.shared.sleep.notify(Queued::Plenty);
         } else {
             self.puts = self.puts.wrapping_add(1).max(1);
             let before = self.desk.next.put(self.puts, task);
@@ -181,12 +187,17 @@ impl Worker {
             _ => (Sleeps::Soundly, sleep.search()),
         };
         let mut was_called = false;
+        let mut has_watched = false;
         loop {
             if shared.is_closed() {
                 return None;
             }
             if let Some(search) = searching {
-                match self.look_around() {
+                // Where others need the processor, or nobody has called, a look is enough: what is seen now is compared
+                // with what was seen before the sleep.
+                let is_crowded = sleep.is_crowded();
+                let looked = if is_crowded || has_watched { self.glance(is_crowded) } else { self.look_around() };
+                match looked {
                     Ok(task) => {
                         sleep.found(search, || shared.has_tasks());
                         return Some(task);
@@ -200,6 +211,7 @@ impl Worker {
             self.loot = None;
             let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| shared.must_look(is_seen_to));
             was_called = awake.was_called;
+            has_watched = !was_called && sleeps != Sleeps::Soundly;
             if sleeps == Sleeps::Soundly {
                 self.begin_anew();
             }
@@ -207,12 +219,13 @@ impl Worker {
         }
     }
 
-    /// Looks for tasks that another worker doesn't come to.
+    /// Looks once for tasks that another worker doesn't come to; where it `is_crowded`, only behind long polls.
+    fn glance(&mut self, is_crowded: bool) -> Result<Task, Quiet> {
+        self.injected().map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok)
+    }
+
+    /// Looks for tasks that another worker doesn't come to, for a while.
     fn look_around(&mut self) -> Result<Task, Quiet> {
-        if self.shared.sleep.is_crowded() {
-            // Others need the processor. What is seen now is compared with what was seen before the last sleep.
-            return self.injected().map_or_else(|| self.steal(|_| false), Ok);
-        }
         let mut quiet = Quiet::Everywhere;
         for look in 0..LOOKS {
             if let Some(task) = self.injected() {

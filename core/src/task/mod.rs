@@ -9,6 +9,8 @@ pub use home::AtHome;
 #[cfg(feature = "std")]
 pub use id::Home;
 pub use id::TaskId;
+#[cfg(feature = "std")]
+pub use own_wake::is_polling;
 
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};

@@ -39,6 +39,23 @@ pub(crate) fn notice(address: usize) -> bool {
     is_own
 }
 
+/// Whether this thread is in the middle of a task's poll.
+///
+/// For an executor that tells what a task has woken, and will wait for, from what its end has woken: when a task completes,
+/// its joiner is woken after the poll.
+///
+/// # Examples
+///
+/// ```
+/// // This is no task.
+/// assert!(!polyexec_core::task::is_polling());
+/// ```
+#[cfg(feature = "std")]
+#[inline]
+pub fn is_polling() -> bool {
+    POLLED.get().address != 0
+}
+
 /// Without threads there are no thread-locals, and every wake goes to the task's state.
 #[cfg(not(feature = "std"))]
 pub(crate) fn noticed<T>(_address: usize, poll: impl FnOnce() -> T) -> (T, bool) {
