@@ -24,6 +24,9 @@ Medians, minima and maxima are over the rounds; ratios are of medians. \"No exec
 Memory is what the allocator has given out and not got back, on all threads, divided by the number of tasks.
 ";
 
+/// What the figures don't say by themselves: why a bound isn't held, and what was tried. Written by hand.
+const NOTES: &str = include_str!("../notes.md");
+
 /// A number with three digits that say something.
 pub fn number(value: f64) -> String {
     match value {
@@ -154,6 +157,7 @@ pub fn markdown(rows: &[RowResult], growth: &[GrowthResult]) -> String {
             let _ = write!(text, "\n- {}\n", sentence(verdict));
         }
     }
+    let _ = write!(text, "\n{NOTES}");
     text
 }
 

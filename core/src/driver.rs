@@ -88,7 +88,7 @@ impl Driver {
     /// does already, this costs nothing.
     #[inline]
     pub fn notify_here(&self) {
-        // Relaxed: set by this thread.
+        // Relaxed: set by this thread. Cleared by another one, it has woken every sleeper, and they will look.
         if self.0.asleep.load(Relaxed) {
             self.notify();
         }

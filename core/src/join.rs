@@ -65,6 +65,10 @@ impl<T> JoinHandle<T> {
 
     /// A handle that can abort the task, and do nothing else; it keeps the task's memory, but neither its future nor
     /// its output.
+    ///
+    /// # Panics
+    ///
+    /// If the task has more than 2²⁶ wakers and handles.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle(TaskRef::clone(&self.0))
     }

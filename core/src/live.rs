@@ -57,7 +57,7 @@ type Slot<X> = Option<(TaskRef, X)>;
 impl LiveTasks {
     /// Runs a task; if it comes to rest, the table knows it from then on, until it is over.
     ///
-    /// Once the table is closed, this ends the task instead.
+    /// Once the table is closed, this ends the task instead. All runs of a task must be through the same table.
     #[inline]
     pub fn run(&self, task: Task) -> Ran {
         self.run_with(task, || ())
@@ -121,7 +121,7 @@ impl<X> LiveTasks<X> {
         for shard in &self.shards {
             for slot in 0.. {
                 let task = match shard.lock().get(slot) {
-                    Some(Some((task, _))) => task.clone(),
+                    Some(Some((task, _))) => task.hold(),
                     Some(None) => continue,
                     None => break,
                 };
@@ -220,7 +220,7 @@ impl<X> Slots<X> {
             return Some(vacant as usize);
         }
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            if self.chunks.len() * CHUNK >= MAX_SLOTS {
+            if (self.chunks.len() + 1) * CHUNK > MAX_SLOTS {
                 return None;
             }
             self.chunks.push(Vec::with_capacity(CHUNK));

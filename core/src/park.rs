@@ -84,20 +84,18 @@ impl Parker {
     /// As [`park`](Parker::park), but stays awake for a few microseconds, in which most calls of a busy program come:
     /// then neither side needs the system. Where there is one processor only, it sleeps at once.
     pub fn park_soon(&self) {
-        if !self.spin() {
+        if !(has_processors() && self.spin()) {
             self.park();
         }
     }
 
     /// Looks for a call for a while. Whether there was one.
     fn spin(&self) -> bool {
-        if !has_processors() {
-            return false;
-        }
-        (0..SPINS).any(|_| {
-            (0..PAUSES).for_each(|_| std::hint::spin_loop());
-            self.take_call()
-        })
+        self.take_call()
+            || (0..SPINS).any(|_| {
+                (0..PAUSES).for_each(|_| std::hint::spin_loop());
+                self.take_call()
+            })
     }
 
     /// Makes the current or the next [`park`](Parker::park) return.

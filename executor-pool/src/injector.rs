@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crossbeam_deque as deque;
 use parking_lot::Mutex;
@@ -40,19 +40,21 @@ impl Injector {
         Ok(())
     }
 
-    /// Whether there is none. Relaxed: whoever must not miss one has a fence before this, and whoever pushed one after.
+    /// Whether there is none. Whoever must not miss one has a fence before this, and whoever pushed one after.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len.load(Relaxed) == 0
+        // Acquire: pairs with the Release in `pop`.
+        self.len.load(Acquire) == 0
     }
 
-    /// Takes the first task.
+    /// Takes the first task. What the worker has queued before is seen by whoever sees the task gone.
     pub(crate) fn pop(&self) -> Option<Task> {
         if self.is_empty() {
             return None;
         }
         let mut queue = self.queue.lock();
         let first = queue.tasks.pop_front();
-        self.len.store(queue.tasks.len(), Relaxed);
+        // Release: pairs with the Acquire in `is_empty`.
+        self.len.store(queue.tasks.len(), Release);
         first
     }
 

@@ -2,7 +2,7 @@
 //! take it, should the worker not come to it.
 
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crossbeam_utils::atomic::AtomicCell;
 use polyexec_core::Task;
@@ -31,8 +31,8 @@ impl Next {
         if !self.is_filled() {
             return None;
         }
-        // Relaxed: the worker's own, and a hint to others.
-        self.filled.store(0, Relaxed);
+        // Release: pairs with the Acquire in `is_filled`; who sees it empty sees what the worker has queued before.
+        self.filled.store(0, Release);
         self.task.take()
     }
 
@@ -50,7 +50,8 @@ impl Next {
 
     /// Whether there seems to be a task in here.
     pub(crate) fn is_filled(&self) -> bool {
-        self.filled.load(Relaxed) != 0
+        // Acquire: pairs with the Release in `take`.
+        self.filled.load(Acquire) != 0
     }
 }
 

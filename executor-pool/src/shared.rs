@@ -42,8 +42,10 @@ impl Desk {
         Self { queue, next: Next::default(), polls: AtomicU32::new(0) }
     }
 
+    /// Whether there is a task at all. A task that woke itself is queued without a notification, before the worker takes
+    /// the one that is next: so whoever sees that one gone sees the other.
     pub(crate) fn has_tasks(&self) -> bool {
-        !self.queue.is_empty() || self.next.is_filled()
+        self.next.is_filled() || !self.queue.is_empty()
     }
 
     /// Whether more tasks wait than the one that the worker is about to run itself.

@@ -20,6 +20,10 @@
 //! looks again, too; if it wasn't, the same holds for those who still search. So does it for a worker that falls asleep
 //! while others search: what it might have missed is theirs to find.
 //!
+//! A task that woke itself is queued without a notification, by the worker that will run it, before it takes what it runs
+//! next. For that one there was a notification, or there is one worker's word that it saw it: so whoever looks in the
+//! order of [`has_tasks`](crate::shared::Desk::has_tasks) sees either of the two.
+//!
 //! So one wake a burst is enough: the woken worker finds work, is the last searcher, wakes the next, and so on until a
 //! searcher finds nothing.
 //!
@@ -30,8 +34,8 @@
 //! to take them would only move them to and fro. So a searcher that sees nothing else doesn't fall asleep for good: it
 //! becomes the *watchman*, who sleeps like the others, but looks by himself after a while. While there is a watchman, a
 //! worker that queues a task which it is about to run itself wakes nobody. If its poll turns out to be long, the
-//! watchman takes the task; so none waits longer for another's poll than the watchman sleeps, which is at most
-//! [`LONGEST_WATCH`]. When he sees that nobody polls anything any more, he falls asleep for good, which is argued as
+//! watchman takes the task: at his second look, since a long poll is one that was there at his first. So none waits longer
+//! for another's poll than twice what the watchman sleeps, which is at most [`LONGEST_WATCH`]. When he sees that nobody polls anything any more, he falls asleep for good, which is argued as
 //! above: he stops being the watchman, fence, looks at every queue once more.
 //!
 //! A thief whose last loot took less time to run than it is worth watches too, and isn't woken even for many tasks:

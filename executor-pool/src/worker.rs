@@ -235,7 +235,7 @@ impl Worker {
             if look.is_multiple_of(round) && (look > 0 || self.restraint == 0) {
                 match self.steal(Desk::has_plenty) {
                     Ok(task) => return Ok(task),
-                    // The first round compares with what was seen long ago.
+                    // The first look compares with what was seen long ago, unless restraint has made it late.
                     Err(_) if look < round => {}
                     Err(Quiet::AllButSome) => quiet = Quiet::AllButSome,
                     Err(Quiet::Everywhere) => {}

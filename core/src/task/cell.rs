@@ -17,8 +17,9 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::label::Label;
+#[cfg(feature = "std")]
 pub(crate) use super::state::MAX_WORD;
-use super::state::{Cancelled, OnBegin, OnComplete, OnDetach, OnEnd, OnJoin, OnShutDown, OnTakeBack, OnWake, State};
+use super::state::{Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, OnJoin, OnTakeBack, OnWake, State};
 use super::{Ran, Task, TaskId, own_wake};
 use crate::Executor;
 use crate::error::{Failure, JoinError};
@@ -99,7 +100,7 @@ impl TaskRef {
     }
 
     /// Tells this task from all others that there are.
-    fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         self.0.addr().get()
     }
 
@@ -114,8 +115,16 @@ impl TaskRef {
     }
 
     /// Notes a word of the executor's, and gives its table a reference. Only for whoever has claimed the task, once.
+    #[cfg(feature = "std")]
     pub(crate) fn admit(&self, word: u32) -> Self {
         self.state().admit(word);
+        Self(self.0)
+    }
+
+    /// A reference for a moment. Unlike `clone`, never panics.
+    #[cfg(feature = "std")]
+    pub(crate) fn hold(&self) -> Self {
+        self.state().refer_briefly();
         Self(self.0)
     }
 
@@ -130,17 +139,18 @@ impl TaskRef {
     pub(crate) fn end_unrun(self, why: Failure) {
         match self.state().end_unrun() {
             // SAFETY: the stage is ours.
-            OnShutDown::Cancel => unsafe { self.fail(why) },
-            OnShutDown::Nothing => {}
+            OnCancel::Cancel => unsafe { self.fail(why) },
+            OnCancel::Nothing => {}
         }
     }
 
     /// Ends a task wherever it is, for a shutdown that has found it.
+    #[cfg(feature = "std")]
     pub(crate) fn shut_down(self) {
         match self.state().shut_down() {
             // SAFETY: the stage is ours.
-            OnShutDown::Cancel => unsafe { self.fail(Failure::ShutDown) },
-            OnShutDown::Nothing => {}
+            OnCancel::Cancel => unsafe { self.fail(Failure::ShutDown) },
+            OnCancel::Nothing => {}
         }
     }
 
@@ -434,9 +444,13 @@ where
         &self.cell().executor
     }
 
-    /// Takes the future back out of a task that its executor refused. `None` if the executor polled or dropped it all
-    /// the same.
-    pub(crate) fn take_back(&self) -> Option<F> {
+    /// Takes the future back out of a task that its executor refused, for `refused` is the executor's answer. `None` if
+    /// the executor polled or dropped it all the same.
+    pub(crate) fn take_back(&self, refused: &Task) -> Option<F> {
+        // Whoever has its `Task` knows that nobody polls it. An executor may answer with another one.
+        if refused.address() != self.cell.address() {
+            return None;
+        }
         match self.cell().header.state.take_back() {
             // SAFETY: the stage is ours, and the future was never polled, so it isn't pinned.
             OnTakeBack::Take => match unsafe { self.cell().replace_stage(Stage::Empty) } {

@@ -78,7 +78,8 @@ impl Task {
     /// future leaks; dropped on another thread, the future leaks, too: dropping it there would be unsound.
     ///
     /// A future that was polled is pinned, and may not even leak: an executor that runs or drops its task on another
-    /// thread then ends the process.
+    /// thread then ends the process. So does one that runs it without a [table](crate::LiveTasks), if the last of its
+    /// wakers and handles is dropped on another thread.
     #[cfg(feature = "std")]
     #[track_caller]
     pub fn new_local<F, E>(future: F, executor: E) -> (Self, JoinHandle<F::Output>)
@@ -110,6 +111,10 @@ impl Task {
     #[inline]
     pub(crate) fn run_in(self, table: &dyn Table) -> Ran {
         self.0.into_ref().run(Some(table))
+    }
+
+    pub(crate) fn address(&self) -> usize {
+        self.0.address()
     }
 
     /// The task's id, the same as its handle's.

@@ -32,7 +32,7 @@ where
     let (task, fresh) = Fresh::new(future, executor, label);
     if let Err(rejected) = fresh.executor().submit(task) {
         let (task, cause) = rejected.into_parts();
-        match fresh.take_back() {
+        match fresh.take_back(&task) {
             Some(future) => return Err(SpawnError::new(future, cause)),
             // Refused, yet polled: its future is pinned and can't come back, so its handle tells.
             None => task.end(cause.into()),

@@ -4,7 +4,7 @@
 //! [`CLAIMED`] is set, that is the thread; a `Task` that a wake made isn't claimed before it is run, so that a shutdown
 //! may end it wherever it is on its way: it sets [`ENDING`], and owns the stage. After [`COMPLETED`] the stage belongs
 //! to the handle if it still lives, else to whoever completed. The slot for the join waker belongs to the handle while
-//! [`JOIN_WAKER`] is clear, and to whoever completes while it is set.
+//! [`JOIN_WAKER`] is clear, and to whoever completes while it is set: once completed, that is for good.
 //!
 //! A task that was woken while it ran stays claimed on its way through the queue: its next poll begins, and ends, with
 //! a look at the word instead of a change. Only tasks that rest in between pay for that.
@@ -31,7 +31,7 @@ const ABORTED: u64 = 1 << 4;
 const SHUT_DOWN: u64 = 1 << 5;
 /// The join handle lives. Set at birth, cleared by the handle's drop.
 const HANDLE: u64 = 1 << 6;
-/// The slot holds the waker of whoever joins. Set and cleared by the handle.
+/// The slot holds the waker of whoever joins. Set and cleared by the handle; once completed, never cleared while it lives.
 const JOIN_WAKER: u64 = 1 << 7;
 /// Polled at least once and pending then, so its future is pinned. Set at the end of that poll, never cleared.
 const STARTED: u64 = 1 << 8;
@@ -46,6 +46,7 @@ const WORD_SHIFT: u32 = 37;
 /// The bits of the references.
 const REFERENCES: u64 = (1 << WORD_SHIFT) - REFERENCE;
 /// The largest word of an executor's.
+#[cfg(feature = "std")]
 pub(crate) const MAX_WORD: u32 = (1 << (u64::BITS - WORD_SHIFT)) - 1;
 
 /// What a thread owes after it made a task ready to run.
@@ -66,7 +67,7 @@ pub(crate) enum OnBegin {
     Poll,
     /// Drop the future and complete; the stage is yours.
     Cancel,
-    /// Nothing: shutdown was here first.
+    /// Nothing: a shutdown was here first, or the spawner took the future back.
     Nothing,
 }
 
@@ -98,13 +99,13 @@ pub(crate) enum OnComplete {
     Discard,
 }
 
-/// What a shutdown owes for a task that it found.
+/// What a thread owes that ends a task without running it: a shutdown that found it, or whoever drops its `Task`.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum OnShutDown {
+pub(crate) enum OnCancel {
     /// Drop the future and complete; the stage is yours.
     Cancel,
-    /// Nothing: it has completed, or whoever has the `Task` will cancel it.
+    /// Nothing: it has completed, or somebody else will cancel it.
     Nothing,
 }
 
@@ -199,11 +200,11 @@ impl State {
     }
 
     /// Claims the stage of a task that won't be run. Only for whoever has the `Task`.
-    pub(crate) fn end_unrun(&self) -> OnShutDown {
+    pub(crate) fn end_unrun(&self) -> OnCancel {
         // Acquire pairs with the Release in `end` on the thread that polled last.
         self.update(|now| match now & (ENDING | COMPLETED) {
-            0 => (OnShutDown::Cancel, now | CLAIMED),
-            _ => (OnShutDown::Nothing, now),
+            0 => (OnCancel::Cancel, now | CLAIMED),
+            _ => (OnCancel::Nothing, now),
         })
     }
 
@@ -234,6 +235,7 @@ impl State {
 
     /// Notes the executor's word, which was zero, and counts a reference for its table. Only for whoever has claimed
     /// the stage.
+    #[cfg(feature = "std")]
     pub(crate) fn admit(&self, word: u32) {
         debug_assert!(0 < word && word <= MAX_WORD);
         // Relaxed: the table's lock orders it for those who look there, and the `end` that follows for all others.
@@ -266,14 +268,15 @@ impl State {
     }
 
     /// Claims a task that rests or that a wake has queued; marks one that somebody else has claimed.
-    pub(crate) fn shut_down(&self) -> OnShutDown {
+    #[cfg(feature = "std")]
+    pub(crate) fn shut_down(&self) -> OnCancel {
         self.update(|now| {
             if now & (ENDING | COMPLETED) != 0 {
-                (OnShutDown::Nothing, now)
+                (OnCancel::Nothing, now)
             } else if now & CLAIMED != 0 {
-                (OnShutDown::Nothing, now | SHUT_DOWN)
+                (OnCancel::Nothing, now | SHUT_DOWN)
             } else {
-                (OnShutDown::Cancel, now | SHUT_DOWN | ENDING)
+                (OnCancel::Cancel, now | SHUT_DOWN | ENDING)
             }
         })
     }
@@ -295,12 +298,19 @@ impl State {
     /// Sets [`JOIN_WAKER`]: the slot, filled, goes to whoever completes. `Completed` leaves it with the handle.
     pub(crate) fn offer_waker(&self) -> OnJoin {
         // Release pairs with the Acquire in `complete`: it sees the waker.
-        Self::joined(self.0.fetch_or(JOIN_WAKER, AcqRel))
+        self.update(|now| match now & COMPLETED {
+            0 => (OnJoin::Pending, now | JOIN_WAKER),
+            _ => (OnJoin::Completed, now),
+        })
     }
 
-    /// Clears [`JOIN_WAKER`]: the slot comes back to the handle. `Completed` says that it came too late.
+    /// Clears [`JOIN_WAKER`]: the slot comes back to the handle. `Completed` says that it came too late, and leaves the
+    /// bit, and with it the slot, to whoever completes.
     pub(crate) fn reclaim_waker(&self) -> OnJoin {
-        Self::joined(self.0.fetch_and(!JOIN_WAKER, AcqRel))
+        self.update(|now| match now & COMPLETED {
+            0 => (OnJoin::Pending, now & !JOIN_WAKER),
+            _ => (OnJoin::Completed, now),
+        })
     }
 
     /// Clears [`HANDLE`] and [`JOIN_WAKER`], and gives a reference back, unless something is left to do first.
@@ -348,15 +358,18 @@ impl State {
         }
     }
 
+    /// Counts another reference, for a moment: there is always room for that.
+    #[cfg(feature = "std")]
+    pub(crate) fn refer_briefly(&self) {
+        // Relaxed: as in `refer`.
+        self.0.fetch_add(REFERENCE, Relaxed);
+    }
+
     /// Gives a reference back. Whether it was the last: then free the cell.
     #[must_use]
     pub(crate) fn unrefer(&self) -> bool {
         // Acquire, in both: pairs with the Release of those who gave theirs back before.
         self.0.load(Acquire) & REFERENCES == REFERENCE || self.0.fetch_sub(REFERENCE, AcqRel) & REFERENCES == REFERENCE
-    }
-
-    fn joined(before: u64) -> OnJoin {
-        if before & COMPLETED == 0 { OnJoin::Pending } else { OnJoin::Completed }
     }
 
     /// Tries `transition` until no other thread came between.
@@ -462,38 +475,38 @@ mod tests {
     #[test]
     fn a_shutdown_claims_what_rests_and_marks_what_is_claimed() {
         let idle = resting();
-        assert_eq!(idle.shut_down(), OnShutDown::Cancel);
+        assert_eq!(idle.shut_down(), OnCancel::Cancel);
         assert_eq!(idle.begin(), OnBegin::Nothing);
-        assert_eq!(idle.end_unrun(), OnShutDown::Nothing);
+        assert_eq!(idle.end_unrun(), OnCancel::Nothing);
         assert_eq!(idle.complete(), OnComplete::Nothing);
 
         let on_its_way = resting();
         assert_eq!(on_its_way.wake(), OnWake::Enqueue);
-        assert_eq!(on_its_way.shut_down(), OnShutDown::Cancel);
+        assert_eq!(on_its_way.shut_down(), OnCancel::Cancel);
         assert_eq!(on_its_way.begin(), OnBegin::Nothing);
 
         let polled = running();
-        assert_eq!(polled.shut_down(), OnShutDown::Nothing);
+        assert_eq!(polled.shut_down(), OnCancel::Nothing);
         assert_eq!(polled.end(true, true), OnEnd::Cancel);
         assert_eq!(polled.cancelled(), Cancelled::ShutDown);
         assert_eq!(polled.complete(), OnComplete::Nothing);
-        assert_eq!(polled.shut_down(), OnShutDown::Nothing);
+        assert_eq!(polled.shut_down(), OnCancel::Nothing);
 
         let queued = State::new();
-        assert_eq!(queued.shut_down(), OnShutDown::Nothing);
+        assert_eq!(queued.shut_down(), OnCancel::Nothing);
         assert_eq!(queued.begin(), OnBegin::Cancel);
     }
 
     #[test]
     fn a_task_that_is_dropped_is_claimed_once() {
         let queued = State::new();
-        assert_eq!(queued.end_unrun(), OnShutDown::Cancel);
+        assert_eq!(queued.end_unrun(), OnCancel::Cancel);
         assert_eq!(queued.complete(), OnComplete::Nothing);
 
         let woken = resting();
         assert_eq!(woken.wake(), OnWake::Enqueue);
-        assert_eq!(woken.end_unrun(), OnShutDown::Cancel);
-        assert_eq!(woken.shut_down(), OnShutDown::Nothing);
+        assert_eq!(woken.end_unrun(), OnCancel::Cancel);
+        assert_eq!(woken.shut_down(), OnCancel::Nothing);
     }
 
     #[test]
@@ -503,7 +516,7 @@ mod tests {
         assert_eq!(state.wake(), OnWake::Nothing);
         assert_eq!(state.abort(), OnWake::Nothing);
         assert_eq!(state.begin(), OnBegin::Nothing);
-        assert_eq!(state.end_unrun(), OnShutDown::Nothing);
+        assert_eq!(state.end_unrun(), OnCancel::Nothing);
         assert!(state.is_completed());
     }
 
@@ -524,6 +537,7 @@ mod tests {
         assert_eq!(waited.offer_waker(), OnJoin::Pending);
         assert_eq!(waited.complete(), OnComplete::Wake);
         assert_eq!(waited.reclaim_waker(), OnJoin::Completed);
+        assert!(waited.is_waker_offered(), "the slot is not the handle's any more");
         assert_eq!(waited.detach(), OnDetach::Discard);
 
         let detached = running();
