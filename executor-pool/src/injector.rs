@@ -40,6 +40,12 @@ impl Injector {
         Ok(())
     }
 
+    /// How many there seem to be.
+    pub(crate) fn len(&self) -> usize {
+        // Relaxed: a hint.
+        self.len.load(Relaxed)
+    }
+
     /// Whether there is none. Whoever must not miss one has a fence before this, and whoever pushed one after.
     pub(crate) fn is_empty(&self) -> bool {
         // Acquire: pairs with the Release in `pop`.

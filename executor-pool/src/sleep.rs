@@ -171,10 +171,14 @@ impl Sleep {
     pub(crate) fn notify(&self, queued: Queued) {
         // Pairs with the fence in `sleep`: see the protocol.
         fence(SeqCst);
-        let counts = self.counts();
-        if counts.calls_for(queued, self.awake(counts) >= self.processors) {
+        if self.calls_for(queued) {
             self.wake_one();
         }
+    }
+
+    fn calls_for(&self, queued: Queued) -> bool {
+        let counts = self.counts();
+        counts.calls_for(queued, self.awake(counts) >= self.processors)
     }
 
     fn awake(&self, counts: Counts) -> u64 {
@@ -217,14 +221,12 @@ impl Sleep {
         Some(Searching(()))
     }
 
-    /// The searcher has found a task. `is_more`: whether there are others, to be asked now.
-    pub(crate) fn found(&self, Searching(()): Searching, is_more: impl FnOnce() -> bool) {
+    /// The searcher has found a task. `more`: what others there are, to be asked now.
+    pub(crate) fn found(&self, Searching(()): Searching, more: impl FnOnce() -> Option<Queued>) {
         if self.change(0, SEARCHING).searching() == 1 && self.counts().sleeping() > 0 {
             // Pairs with the fence in `notify`, which has left it to this searcher.
             fence(SeqCst);
-            let counts = self.counts();
-            let left_to_watchman = self.awake(counts) >= self.processors && counts.0 & WATCHED != 0;
-            if !left_to_watchman && is_more() {
+            if more().is_some_and(|queued| self.calls_for(queued)) {
                 self.wake_one();
             }
         }
@@ -312,7 +314,7 @@ mod tests {
         let awake = sleep.sleep(0, searching, sleeps, must_look);
         assert_eq!((sleep.counts().searching(), sleep.counts().sleeping()), (1, 0));
         assert_eq!(sleep.counts().0 & (WATCHED | UNDISTURBED), 0);
-        sleep.found(awake.searching, || false);
+        sleep.found(awake.searching, || None);
         assert_eq!(sleep.counts().0, 0);
         assert!(!sleep.parkers[0].park_until(Some(Instant::now())), "a call was left over");
         awake.was_called
@@ -389,7 +391,7 @@ mod tests {
                 assert_eq!(sleep.counts().searching(), 0, "somebody was woken for what is watched");
                 true
             });
-            sleep.found(awake.searching, || true);
+            sleep.found(awake.searching, || Some(Queued::Injected));
             assert!(other.join().unwrap().was_called);
         });
     }
@@ -405,7 +407,7 @@ mod tests {
             let search = sleep.search().unwrap();
             sleep.notify(Queued::Injected);
             assert_eq!(sleep.counts().sleeping(), 1, "there is a searcher to find it");
-            sleep.found(search, || true);
+            sleep.found(search, || Some(Queued::Injected));
             assert!(other.join().unwrap().was_called);
         });
     }
@@ -416,8 +418,8 @@ mod tests {
         let first = sleep.search().unwrap();
         let second = sleep.search().unwrap();
         assert!(sleep.search().is_none());
-        sleep.found(first, || false);
-        sleep.found(second, || false);
+        sleep.found(first, || None);
+        sleep.found(second, || None);
         assert!(sleep.search().is_some());
     }
 }

@@ -35,6 +35,10 @@ const PAUSES: u32 = 5;
 /// microsecond or so. A worker that has begun no other poll in between is in a long one.
 const LOOKS_A_ROUND: u32 = 8;
 
+/// Tasks for which it is worth to come to the shared queue. Where there were fewer the last time, a worker that is back at
+/// once waits a little for more to come: else it takes them one by one from the hands of whoever spawns them.
+const ENOUGH_INJECTED: usize = 8;
+
 /// A stolen task that kept the thief busy for less time than this, with all that came of it, was not worth stealing: that
 /// is what it costs to move its memory from one processor to another, there and back.
 const WORTH_STEALING: Duration = Duration::from_nanos(500);
@@ -61,6 +65,8 @@ pub(crate) struct Worker {
     puts: u32,
     /// Tasks taken from `next` since one was taken from elsewhere.
     favoured: u32,
+    /// How many tasks there were in the shared queue when some were taken last.
+    last_injected: usize,
     /// Where to look first when stealing.
     random: u32,
     /// How many polls each of the others had begun, when it was last looked at.
@@ -89,6 +95,7 @@ impl Worker {
             until_injected: 0,
             puts: 0,
             favoured: 0,
+            last_injected: ENOUGH_INJECTED,
             random: 2 * index as u32 + 1,
             seen: shared.desks.iter().map(|_| 0).collect(),
             loot: None,
@@ -150,7 +157,7 @@ impl Worker {
             .or_else(|| self.favoured())
             .or_else(|| self.waiting())
             .or_else(|| self.desk.next.take())
-            .or_else(|| self.injected())
+            .or_else(|| if self.last_injected < ENOUGH_INJECTED { None } else { self.injected(1) })
     }
 
     /// The task that was put last, unless it is the turn of those that wait.
@@ -166,8 +173,14 @@ impl Worker {
         self.queue.pop()
     }
 
-    fn injected(&self) -> Option<Task> {
+    /// A share of the tasks in the shared queue, if there are at least so many.
+    fn injected(&mut self, at_least: usize) -> Option<Task> {
         let Shared { injector, desks, sleep, .. } = &*self.shared;
+        let there = injector.len();
+        if there < at_least {
+            return None;
+        }
+        self.last_injected = there;
         let task = injector.take(desks.len(), &self.queue)?;
         if !self.queue.is_empty() {
             // Whoever was notified of the tasks that came along may have looked while they were in neither queue.
@@ -199,7 +212,10 @@ impl Worker {
                 let looked = if is_crowded || has_watched { self.glance(is_crowded) } else { self.look_around() };
                 match looked {
                     Ok(task) => {
-                        sleep.found(search, || shared.has_tasks());
+                        sleep.found(search, || match shared.injector.is_empty() {
+                            false => Some(Queued::Injected),
+                            true => shared.has_tasks().then_some(Queued::Plenty),
+                        });
                         return Some(task);
                     }
                     Err(Quiet::Everywhere) => sleeps = Sleeps::Soundly,
@@ -221,14 +237,16 @@ impl Worker {
 
     /// Looks once for tasks that another worker doesn't come to; where it `is_crowded`, only behind long polls.
     fn glance(&mut self, is_crowded: bool) -> Result<Task, Quiet> {
-        self.injected().map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok)
+        self.injected(1).map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok)
     }
 
     /// Looks for tasks that another worker doesn't come to, for a while.
     fn look_around(&mut self) -> Result<Task, Quiet> {
         let mut quiet = Quiet::Everywhere;
         for look in 0..LOOKS {
-            if let Some(task) = self.injected() {
+            // A moment ago there were few.
+            let at_least = if look < LOOKS_A_ROUND { ENOUGH_INJECTED } else { 1 };
+            if let Some(task) = self.injected(at_least) {
                 return Ok(task);
             }
             let round = LOOKS_A_ROUND << self.restraint;
