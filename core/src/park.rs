@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_task::ArcWake;
 
@@ -21,12 +21,20 @@ const CALLED: u8 = 2;
 const SPINS: u32 = 32;
 /// Pauses between two looks.
 const PAUSES: u32 = 6;
-/// A wait of less than this would have been better spent awake: about what it takes to wake a thread that sleeps.
-const SHORT: Duration = Duration::from_micros(50);
+/// After a few vain attempts in a row, one wait in eight is begun awake.
+const MOST_SKIPPED: u8 = 7;
 
 thread_local! {
-    /// Whether this thread's last wait was short.
-    static WAS_SHORT: Cell<bool> = const { Cell::new(false) };
+    /// Whether it pays to stay awake, as this thread has found.
+    static HOPE: Cell<Hope> = const { Cell::new(Hope { to_skip: 1, if_vain: 1 }) };
+}
+
+#[derive(Clone, Copy)]
+struct Hope {
+    /// Waits to begin asleep, until one is begun awake.
+    to_skip: u8,
+    /// How many to skip if that one is in vain.
+    if_vain: u8,
 }
 
 /// Whether another thread can call while this one stays awake. Looked up once.
@@ -89,16 +97,20 @@ impl Parker {
         }
     }
 
-    /// As [`park`](Parker::park), but if the last wait was short, stays awake for a few microseconds first, in which most
-    /// calls of a busy program come: then neither side needs the system. After a long wait, and where there is one
-    /// processor only, it sleeps at once: the processor may be needed by those who are to call.
+    /// As [`park`](Parker::park), but stays awake for a few microseconds first, in which most calls of a busy program come:
+    /// then neither side needs the system. The thread does so as long as it helps: after an attempt in vain it skips the
+    /// next one, then two, four and so on. Where there is one processor only, it sleeps at once.
     pub fn park_soon(&self) {
-        if WAS_SHORT.get() && has_processors() && self.spin() || self.take_call() {
+        let hope = HOPE.get();
+        if hope.to_skip > 0 || !has_processors() {
+            HOPE.set(Hope { to_skip: hope.to_skip.saturating_sub(1), ..hope });
+        } else if self.spin() {
+            HOPE.set(Hope { to_skip: 0, if_vain: 1 });
             return;
+        } else {
+            HOPE.set(Hope { to_skip: hope.if_vain, if_vain: MOST_SKIPPED.min(2 * hope.if_vain) });
         }
-        let begin = Instant::now();
         self.park();
-        WAS_SHORT.set(begin.elapsed() < SHORT);
     }
 
     /// Looks for a call for a while. Whether there was one.

@@ -26,11 +26,17 @@ const INJECTOR_INTERVAL: u32 = 61;
 /// those that wait by so many for each.
 const MAX_FAVOURED: u32 = 16;
 
-/// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: twenty microseconds or so in all,
-/// which is about what it costs to fall asleep and to be woken. So a searcher never loses more than twice of what it
+/// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: thirty microseconds or so in all,
+/// which is about what it costs to fall asleep and to be woken. So a searcher hardly loses more than twice of what it
 /// would have lost had it known what was to come.
-const LOOKS: u32 = 160;
+const LOOKS: u32 = 240;
 const PAUSES: u32 = 5;
+/// After so many searches in vain, half as many looks, and so on: that nothing comes may be the searcher's own fault, if
+/// the thread that would bring it waits for this very processor.
+const VAIN_A_HALVING: u32 = 4;
+const MAX_HALVINGS: u32 = 4;
+/// Searches in vain until the searcher takes its time again.
+const MAX_VAIN: u32 = 64;
 /// Looks at the shared queue for each at the other workers, whose cache lines should be left alone meanwhile: a
 /// microsecond or so. A worker that has begun no other poll in between is in a long one.
 const LOOKS_A_ROUND: u32 = 8;
@@ -75,6 +81,8 @@ pub(crate) struct Worker {
     loot: Option<(Instant, u32)>,
     /// How often in a row that wasn't worth it.
     restraint: u32,
+    /// Searches in vain, since one found something or took its time.
+    vain: u32,
     /// How long to watch the next time.
     watch: Duration,
 }
@@ -100,6 +108,7 @@ impl Worker {
             seen: shared.desks.iter().map(|_| 0).collect(),
             loot: None,
             restraint: 0,
+            vain: 0,
             watch: SHORTEST_WATCH,
             shared,
         }
@@ -210,8 +219,14 @@ impl Worker {
                 // with what was seen before the sleep.
                 let is_crowded = sleep.is_crowded();
                 let looked = if is_crowded || has_watched { self.glance(is_crowded) } else { self.look_around() };
+                if looked.is_err() && !was_called {
+                    self.vain = (self.vain + 1) % MAX_VAIN;
+                }
                 match looked {
                     Ok(task) => {
+                        if !was_called {
+                            self.vain = 0;
+                        }
                         sleep.found(search, || match shared.injector.is_empty() {
                             false => Some(Queued::Injected),
                             true => shared.has_tasks().then_some(Queued::Plenty),
@@ -243,7 +258,7 @@ impl Worker {
     /// Looks for tasks that another worker doesn't come to, for a while.
     fn look_around(&mut self) -> Result<Task, Quiet> {
         let mut quiet = Quiet::Everywhere;
-        for look in 0..LOOKS {
+        for look in 0..LOOKS >> MAX_HALVINGS.min(self.vain / VAIN_A_HALVING) {
             // A moment ago there were few.
             let at_least = if look < LOOKS_A_ROUND { ENOUGH_INJECTED } else { 1 };
             if let Some(task) = self.injected(at_least) {

@@ -12,7 +12,8 @@ mod spawning;
 mod spread;
 mod threads;
 
-use std::time::Instant;
+use std::hint::spin_loop;
+use std::time::{Duration, Instant};
 
 pub use memory::resident;
 pub use rows::{growth, rows};
@@ -48,9 +49,17 @@ pub fn warm_up_local<L: Local>(local: &mut L) {
     LocalWorkload::measure(&WARM_UP, local);
 }
 
+/// Long enough for any executor's workers to fall asleep, so that all begin at rest. This thread stays awake meanwhile,
+/// and the system with it.
+const REST: Duration = Duration::from_micros(200);
+
 /// Nanoseconds for each of `operations`, of which `work` does them all. What `work` returns is dropped after the clock
 /// has stopped.
 fn nanoseconds_each<T>(operations: u64, work: impl FnOnce() -> T) -> (f64, T) {
+    let before = Instant::now();
+    while before.elapsed() < REST {
+        spin_loop();
+    }
     let begin = Instant::now();
     let result = work();
     let time = begin.elapsed();
