@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use polyexec_core::Task;
 
 /// The most tasks that a worker takes at a time: enough that it seldom comes, few enough that the others get some.
-const MAX_BATCH: usize = 64;
+pub(crate) const MAX_BATCH: usize = 64;
 
 /// Room for so many tasks is kept when the queue is empty; more is given back.
 const KEPT: usize = 4096;

@@ -15,6 +15,7 @@ use polyexec_core::{Handle, Ran, Task, context};
 use polyexec_crew::Jobs;
 
 use crate::PoolHandle;
+use crate::injector::MAX_BATCH;
 use crate::shared::{Desk, Shared};
 use crate::sleep::{LONGEST_WATCH, Queued, SHORTEST_WATCH, Sleeps};
 
@@ -41,17 +42,20 @@ const MAX_VAIN: u32 = 64;
 /// microsecond or so. A worker that has begun no other poll in between is in a long one.
 const LOOKS_A_ROUND: u32 = 8;
 
-/// Tasks for which it is worth to come to the shared queue. Where there were fewer the last time, a worker that is back at
-/// once waits a little for more to come: else it takes them one by one from the hands of whoever spawns them.
-const ENOUGH_INJECTED: usize = 8;
+/// So many tasks in the shared queue at once, or more, are a flood of them.
+const FLOOD: usize = 8;
+/// How many looks a worker waits for a whole batch to gather in the shared queue, where there was a flood, or a trickle,
+/// the last time: else it takes the tasks one by one from the hands of whoever spawns them.
+const LOOKS_IN_FLOOD: u32 = 32;
+const LOOKS_IN_TRICKLE: u32 = 8;
 
 /// A stolen task that kept the thief busy for less time than this, with all that came of it, was not worth stealing: that
 /// is what it costs to move its memory from one processor to another, there and back.
 const WORTH_STEALING: Duration = Duration::from_nanos(500);
 /// Stolen tasks from whose time something can be learned.
 const ENOUGH_LOOT: u32 = 8;
-/// A thief that has learned so often in a row that the tasks are too short sleeps before it steals again. Until then it
-/// waits awake, each time twice as long.
+/// A thief that has learned so often in a row that the tasks are too short leaves the others alone, and sleeps before it
+/// steals again. Until then it waits awake, each time twice as long.
 const MAX_RESTRAINT: u32 = 4;
 
 pub(crate) struct Worker {
@@ -103,7 +107,7 @@ impl Worker {
             until_injected: 0,
             puts: 0,
             favoured: 0,
-            last_injected: ENOUGH_INJECTED,
+            last_injected: 0,
             random: 2 * index as u32 + 1,
             seen: shared.desks.iter().map(|_| 0).collect(),
             loot: None,
@@ -166,7 +170,7 @@ impl Worker {
             .or_else(|| self.favoured())
             .or_else(|| self.waiting())
             .or_else(|| self.desk.next.take())
-            .or_else(|| if self.last_injected < ENOUGH_INJECTED { None } else { self.injected(1) })
+            .or_else(|| self.injected(MAX_BATCH))
     }
 
     /// The task that was put last, unless it is the turn of those that wait.
@@ -204,45 +208,33 @@ impl Worker {
         let shared = self.shared.clone();
         let sleep = &shared.sleep;
         self.learn();
-        let (mut sleeps, mut searching) = match self.restraint {
-            MAX_RESTRAINT => (Sleeps::Undisturbed(self.watch()), None),
-            _ => (Sleeps::Soundly, sleep.search()),
-        };
-        let mut was_called = false;
-        let mut has_watched = false;
+        let mut searching = sleep.search();
+        let mut comes_from = ComesFrom::Work;
         loop {
             if shared.is_closed() {
                 return None;
             }
+            let mut sleeps = Sleeps::Soundly;
             if let Some(search) = searching {
-                // Where others need the processor, or nobody has called, a look is enough: what is seen now is compared
-                // with what was seen before the sleep.
-                let is_crowded = sleep.is_crowded();
-                let looked = if is_crowded || has_watched { self.glance(is_crowded) } else { self.look_around() };
-                if looked.is_err() && !was_called {
-                    self.vain = (self.vain + 1) % MAX_VAIN;
-                }
-                match looked {
+                match self.look(comes_from) {
                     Ok(task) => {
-                        if !was_called {
-                            self.vain = 0;
-                        }
                         sleep.found(search, || match shared.injector.is_empty() {
                             false => Some(Queued::Injected),
                             true => shared.has_tasks().then_some(Queued::Plenty),
                         });
                         return Some(task);
                     }
-                    Err(Quiet::Everywhere) => sleeps = Sleeps::Soundly,
-                    Err(Quiet::AllButSome) if was_called => sleeps = Sleeps::Undisturbed(SHORTEST_WATCH),
-                    Err(Quiet::AllButSome) => sleeps = Sleeps::Watching(self.watch()),
+                    Err(quiet) => sleeps = self.sleeps(quiet, comes_from),
                 }
                 searching = Some(search);
             }
             self.loot = None;
             let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| shared.must_look(is_seen_to));
-            was_called = awake.was_called;
-            has_watched = !was_called && sleeps != Sleeps::Soundly;
+            comes_from = match sleeps {
+                _ if awake.was_called => ComesFrom::Call,
+                Sleeps::Soundly => ComesFrom::Work,
+                Sleeps::Watching(_) | Sleeps::Undisturbed(_) => ComesFrom::Watch,
+            };
             if sleeps == Sleeps::Soundly {
                 self.begin_anew();
             }
@@ -250,28 +242,37 @@ impl Worker {
         }
     }
 
-    /// Looks once for tasks that another worker doesn't come to; where it `is_crowded`, only behind long polls.
-    fn glance(&mut self, is_crowded: bool) -> Result<Task, Quiet> {
-        self.injected(1).map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok)
+    /// Looks for tasks that another worker doesn't come to: once, if others need the processor, or after a watch, where
+    /// what is seen is compared with what was seen before. Else for a while, and learns whether that was in vain.
+    fn look(&mut self, comes_from: ComesFrom) -> Result<Task, Quiet> {
+        let is_crowded = self.shared.sleep.is_crowded();
+        if is_crowded || comes_from == ComesFrom::Watch {
+            return self.injected(1).map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok);
+        }
+        let looked = self.look_around();
+        if comes_from == ComesFrom::Work {
+            self.vain = if looked.is_ok() { 0 } else { (self.vain + 1) % MAX_VAIN };
+        }
+        looked
     }
 
-    /// Looks for tasks that another worker doesn't come to, for a while.
     fn look_around(&mut self) -> Result<Task, Quiet> {
-        let mut quiet = Quiet::Everywhere;
-        for look in 0..LOOKS >> MAX_HALVINGS.min(self.vain / VAIN_A_HALVING) {
-            // A moment ago there were few.
-            let at_least = if look < LOOKS_A_ROUND { ENOUGH_INJECTED } else { 1 };
-            if let Some(task) = self.injected(at_least) {
+        let looks = LOOKS >> MAX_HALVINGS.min(self.vain / VAIN_A_HALVING);
+        let gather = if self.last_injected < FLOOD { LOOKS_IN_TRICKLE } else { LOOKS_IN_FLOOD };
+        let round = LOOKS_A_ROUND << self.restraint;
+        let mut quiet = if self.restraint < MAX_RESTRAINT { Quiet::Everywhere } else { Quiet::LeftAlone };
+        for look in 0..looks {
+            let is_gathering = look < gather && look + 1 < looks;
+            if let Some(task) = self.injected(if is_gathering { MAX_BATCH } else { 1 }) {
                 return Ok(task);
             }
-            let round = LOOKS_A_ROUND << self.restraint;
-            if look.is_multiple_of(round) && (look > 0 || self.restraint == 0) {
+            if quiet != Quiet::LeftAlone && look.is_multiple_of(round) && (look > 0 || self.restraint == 0) {
                 match self.steal(Desk::has_plenty) {
                     Ok(task) => return Ok(task),
                     // The first look compares with what was seen long ago, unless restraint has made it late.
                     Err(_) if look < round => {}
-                    Err(Quiet::AllButSome) => quiet = Quiet::AllButSome,
                     Err(Quiet::Everywhere) => {}
+                    Err(seen) => quiet = seen,
                 }
             }
             match (look + 1).is_multiple_of(LOOKS_A_ROUND) {
@@ -281,6 +282,17 @@ impl Worker {
             }
         }
         Err(quiet)
+    }
+
+    /// How to sleep after a look in vain.
+    fn sleeps(&mut self, quiet: Quiet, comes_from: ComesFrom) -> Sleeps {
+        match quiet {
+            Quiet::Everywhere => Sleeps::Soundly,
+            Quiet::LeftAlone => Sleeps::Undisturbed(self.watch()),
+            // Called for nothing: what there was, its worker was about to run.
+            Quiet::AllButSome if comes_from == ComesFrom::Call => Sleeps::Undisturbed(SHORTEST_WATCH),
+            Quiet::AllButSome => Sleeps::Watching(self.watch()),
+        }
     }
 
     /// Takes half of another worker's tasks, if it `has_plenty` of them, or is in a long poll.
@@ -333,6 +345,17 @@ impl Worker {
     }
 }
 
+/// What made a worker search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ComesFrom {
+    /// It has run its last task, or was about to sleep and had to look again.
+    Work,
+    /// Somebody woke it.
+    Call,
+    /// It has slept for as long as it wanted.
+    Watch,
+}
+
 /// What a searcher saw that found nothing to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quiet {
@@ -340,6 +363,8 @@ enum Quiet {
     Everywhere,
     /// Some have, but have no more tasks than they run themselves.
     AllButSome,
+    /// It hasn't looked at the other workers.
+    LeftAlone,
 }
 
 impl Drop for Worker {
