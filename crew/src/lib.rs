@@ -101,8 +101,9 @@ impl<J> Queue<J> {
 #[derive(Default)]
 struct Members {
     joinable: HashMap<ThreadId, thread::JoinHandle<()>>,
-    /// The thread that left last. The next one to leave joins it, so that at most one is about to end unjoined.
-    left: Option<thread::JoinHandle<()>>,
+    /// Threads that have left. Each one that leaves joins those that have ended meanwhile, and waits for no other: so they
+    /// end as fast as they can, and only those that left a moment ago are unjoined.
+    left: Vec<thread::JoinHandle<()>>,
     /// Threads that were started, ever: their names are numbered.
     started: u64,
     /// Somebody waits for the last of them, so no more are started.
@@ -201,7 +202,7 @@ impl<J: Send + 'static> Crew<J> {
         let (joinable, left) = {
             let mut members = self.0.members.lock();
             members.joined = true;
-            (std::mem::take(&mut members.joinable), members.left.take())
+            (std::mem::take(&mut members.joinable), std::mem::take(&mut members.left))
         };
         if MEMBER_OF.get() == self.0.number {
             return;
@@ -248,13 +249,16 @@ impl<J: Send + 'static> Crew<J> {
         self.0.settings.started();
         (self.0.body)(Jobs { crew: Self(self.0.clone()), first });
         self.0.settings.stopped();
-        let before = {
+        let ended: Vec<_> = {
             let mut members = self.0.members.lock();
+            let ended = members.left.extract_if(.., |thread| thread.is_finished()).collect();
+            // Gone if somebody joins them all.
             let me = members.joinable.remove(&thread::current().id());
-            me.and_then(|me| members.left.replace(me))
+            members.left.extend(me);
+            ended
         };
-        if let Some(before) = before {
-            let _ = before.join();
+        for thread in ended {
+            let _ = thread.join();
         }
     }
 }
