@@ -32,7 +32,7 @@ use row::Row;
 static ALLOCATOR: polyexec_bench_allocator::Counting = polyexec_bench_allocator::Counting;
 
 /// The most rounds of a growth row, whose cells are large and many.
-const GROWTH_ROUNDS: usize = 5;
+const GROWTH_ROUNDS: usize = 9;
 
 /// Bad arguments.
 const USAGE: u8 = 2;

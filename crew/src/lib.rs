@@ -23,8 +23,8 @@
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::{self, ThreadId};
 use std::{fmt, io};
 
@@ -58,6 +58,8 @@ struct Shared<J> {
     changed: Condvar,
     /// Locked while a thread is started, so that it is in here when it leaves.
     members: Mutex<Members>,
+    /// Threads that have left, and wait for those that left before. Not in `members`: that is locked for long at a time.
+    waiting: AtomicUsize,
 }
 
 struct Queue<J> {
@@ -98,11 +100,15 @@ impl<J> Queue<J> {
     }
 }
 
+/// Threads that wait for each other on their way out, one behind the other. Where threads start faster than that, more
+/// of them would be on their way out all the time, until there is no room for the next.
+const MOST_WAITING: usize = 512;
+
 #[derive(Default)]
 struct Members {
     joinable: HashMap<ThreadId, thread::JoinHandle<()>>,
-    /// Threads that have left. Each one that leaves joins those that have ended meanwhile, and waits for no other: so they
-    /// end as fast as they can, and only those that left a moment ago are unjoined.
+    /// Threads that have left. Each one that leaves joins one that has ended, and waits for the last one: so the memory of
+    /// its stack is there for the next. Unless many wait already: then they end as fast as they can.
     left: Vec<thread::JoinHandle<()>>,
     /// Threads that were started, ever: their names are numbered.
     started: u64,
@@ -133,6 +139,7 @@ impl<J: Send + 'static> Crew<J> {
             queue: Mutex::new(queue),
             changed: Condvar::new(),
             members: Mutex::default(),
+            waiting: AtomicUsize::new(0),
         }))
     }
 
@@ -249,17 +256,24 @@ impl<J: Send + 'static> Crew<J> {
         self.0.settings.started();
         (self.0.body)(Jobs { crew: Self(self.0.clone()), first });
         self.0.settings.stopped();
-        let ended: Vec<_> = {
+        // Two for each that leaves, so that what many have left behind is joined in the end. In an array: the first thing
+        // that a thread allocates is dear.
+        let before = {
             let mut members = self.0.members.lock();
-            let ended = members.left.extract_if(.., |thread| thread.is_finished()).collect();
+            // Relaxed, here and below: it is changed by those who have left, and more or less is not of importance.
+            let may_wait = self.0.waiting.fetch_add(1, Relaxed) < MOST_WAITING;
+            let last = if may_wait { members.left.pop() } else { None };
+            let ended = members.left.iter().position(|thread| thread.is_finished());
+            let ended = ended.map(|ended| members.left.swap_remove(ended));
             // Gone if somebody joins them all.
             let me = members.joinable.remove(&thread::current().id());
             members.left.extend(me);
-            ended
+            [last, ended]
         };
-        for thread in ended {
+        for thread in before.into_iter().flatten() {
             let _ = thread.join();
         }
+        self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
 
