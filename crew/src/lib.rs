@@ -101,8 +101,8 @@ impl<J> Queue<J> {
 }
 
 /// Threads that wait for each other on their way out, one behind the other. Where threads start faster than that, more
-/// of them would be on their way out all the time, until there is no room for the next.
-const MOST_WAITING: usize = 512;
+/// of them would be on their way out all the time, until there is no room for the next: Linux has some 30,000 by default.
+const MOST_WAITING: usize = 4096;
 
 #[derive(Default)]
 struct Members {
