@@ -1,11 +1,9 @@
-//! A worker: a queue of its own, and the loop that takes tasks from it and from elsewhere. A worker belongs to the
+//! A worker: a queue of its own, and the loop that takes tasks from it, or else searches for some. A worker belongs to the
 //! thread that works as it, and goes to another thread when that one blocks.
 
 use std::cell::RefCell;
-use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use crossbeam_deque as deque;
@@ -17,7 +15,9 @@ use polyexec_crew::Jobs;
 use crate::PoolHandle;
 use crate::injector::MAX_BATCH;
 use crate::shared::{Desk, Shared};
-use crate::sleep::{LONGEST_WATCH, Queued, SHORTEST_WATCH, Sleeps};
+use crate::sleep::{Queued, SHORTEST_WATCH};
+
+mod search;
 
 /// Polls between looks at the shared queue, so that tasks from outside never starve. As in tokio and Go: a prime, so
 /// that it falls in step with no pattern of the tasks.
@@ -26,37 +26,6 @@ const INJECTOR_INTERVAL: u32 = 61;
 /// Polls in a row of tasks that were just woken, before one that waits has its turn: tasks that wake each other delay
 /// those that wait by so many for each.
 const MAX_FAVOURED: u32 = 16;
-
-/// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: thirty microseconds or so in all,
-/// which is about what it costs to fall asleep and to be woken. So a searcher hardly loses more than twice of what it
-/// would have lost had it known what was to come.
-const LOOKS: u32 = 240;
-const PAUSES: u32 = 5;
-/// After so many searches in vain, half as many looks, and so on: that nothing comes may be the searcher's own fault, if
-/// the thread that would bring it waits for this very processor.
-const VAIN_A_HALVING: u32 = 4;
-const MAX_HALVINGS: u32 = 4;
-/// Searches in vain until the searcher takes its time again.
-const MAX_VAIN: u32 = 64;
-/// Looks at the shared queue for each at the other workers, whose cache lines should be left alone meanwhile: a
-/// microsecond or so. A worker that has begun no other poll in between is in a long one.
-const LOOKS_A_ROUND: u32 = 8;
-
-/// So many tasks in the shared queue at once, or more, are a flood of them.
-const FLOOD: usize = 8;
-/// How many looks a worker waits for a whole batch to gather in the shared queue, where there was a flood, or a trickle,
-/// the last time: else it takes the tasks one by one from the hands of whoever spawns them.
-const LOOKS_IN_FLOOD: u32 = 32;
-const LOOKS_IN_TRICKLE: u32 = 8;
-
-/// A stolen task that kept the thief busy for less time than this, with all that came of it, was not worth stealing: that
-/// is what it costs to move its memory from one processor to another, there and back.
-const WORTH_STEALING: Duration = Duration::from_nanos(500);
-/// Stolen tasks from whose time something can be learned.
-const ENOUGH_LOOT: u32 = 8;
-/// A thief that has learned so often in a row that the tasks are too short leaves the others alone, and sleeps before it
-/// steals again. Until then it waits awake, each time twice as long.
-const MAX_RESTRAINT: u32 = 4;
 
 pub(crate) struct Worker {
     shared: Arc<Shared>,
@@ -201,170 +170,6 @@ impl Worker {
         }
         Some(task)
     }
-
-    /// A task from elsewhere; sleeps until there is one.
-    #[cold]
-    fn search(&mut self) -> Option<Task> {
-        let shared = self.shared.clone();
-        let sleep = &shared.sleep;
-        self.learn();
-        let mut searching = sleep.search();
-        let mut comes_from = ComesFrom::Work;
-        loop {
-            if shared.is_closed() {
-                return None;
-            }
-            let mut sleeps = Sleeps::Soundly;
-            if let Some(search) = searching {
-                match self.look(comes_from) {
-                    Ok(task) => {
-                        sleep.found(search, || match shared.injector.is_empty() {
-                            false => Some(Queued::Injected),
-                            true => shared.has_tasks().then_some(Queued::Plenty),
-                        });
-                        return Some(task);
-                    }
-                    Err(quiet) => sleeps = self.sleeps(quiet, comes_from),
-                }
-                searching = Some(search);
-            }
-            self.loot = None;
-            let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| shared.must_look(is_seen_to));
-            comes_from = match sleeps {
-                _ if awake.was_called => ComesFrom::Call,
-                Sleeps::Soundly => ComesFrom::Work,
-                Sleeps::Watching(_) | Sleeps::Undisturbed(_) => ComesFrom::Watch,
-            };
-            if sleeps == Sleeps::Soundly {
-                self.begin_anew();
-            }
-            searching = Some(awake.searching);
-        }
-    }
-
-    /// Looks for tasks that another worker doesn't come to: once, if others need the processor, or after a watch, where
-    /// what is seen is compared with what was seen before. Else for a while, and learns whether that was in vain.
-    fn look(&mut self, comes_from: ComesFrom) -> Result<Task, Quiet> {
-        let is_crowded = self.shared.sleep.is_crowded();
-        if is_crowded || comes_from == ComesFrom::Watch {
-            return self.injected(1).map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok);
-        }
-        let looked = self.look_around();
-        if comes_from == ComesFrom::Work {
-            self.vain = if looked.is_ok() { 0 } else { (self.vain + 1) % MAX_VAIN };
-        }
-        looked
-    }
-
-    fn look_around(&mut self) -> Result<Task, Quiet> {
-        let looks = LOOKS >> MAX_HALVINGS.min(self.vain / VAIN_A_HALVING);
-        let gather = if self.last_injected < FLOOD { LOOKS_IN_TRICKLE } else { LOOKS_IN_FLOOD };
-        let round = LOOKS_A_ROUND << self.restraint;
-        let mut quiet = if self.restraint < MAX_RESTRAINT { Quiet::Everywhere } else { Quiet::LeftAlone };
-        for look in 0..looks {
-            let is_gathering = look < gather && look + 1 < looks;
-            if let Some(task) = self.injected(if is_gathering { MAX_BATCH } else { 1 }) {
-                return Ok(task);
-            }
-            if quiet != Quiet::LeftAlone && look.is_multiple_of(round) && (look > 0 || self.restraint == 0) {
-                match self.steal(Desk::has_plenty) {
-                    Ok(task) => return Ok(task),
-                    // The first look compares with what was seen long ago, unless restraint has made it late.
-                    Err(_) if look < round => {}
-                    Err(Quiet::Everywhere) => {}
-                    Err(seen) => quiet = seen,
-                }
-            }
-            match (look + 1).is_multiple_of(LOOKS_A_ROUND) {
-                // A thread that the system has put on this processor may be the one to have work.
-                true => yield_now(),
-                false => (0..PAUSES).for_each(|_| spin_loop()),
-            }
-        }
-        Err(quiet)
-    }
-
-    /// How to sleep after a look in vain.
-    fn sleeps(&mut self, quiet: Quiet, comes_from: ComesFrom) -> Sleeps {
-        match quiet {
-            Quiet::Everywhere => Sleeps::Soundly,
-            Quiet::LeftAlone => Sleeps::Undisturbed(self.watch()),
-            // Called for nothing: what there was, its worker was about to run.
-            Quiet::AllButSome if comes_from == ComesFrom::Call => Sleeps::Undisturbed(SHORTEST_WATCH),
-            Quiet::AllButSome => Sleeps::Watching(self.watch()),
-        }
-    }
-
-    /// Takes half of another worker's tasks, if it `has_plenty` of them, or is in a long poll.
-    fn steal(&mut self, has_plenty: impl Fn(&Desk) -> bool) -> Result<Task, Quiet> {
-        let desks = &self.shared.desks;
-        let first = random(&mut self.random) as usize % desks.len();
-        let mut quiet = Quiet::Everywhere;
-        for victim in (first..desks.len()).chain(0..first).filter(|victim| *victim != self.index) {
-            let desk = &desks[victim];
-            let polls = desk.polls();
-            let is_in_long_poll = std::mem::replace(&mut self.seen[victim], polls) == polls;
-            if (has_plenty(desk) || is_in_long_poll && desk.has_tasks())
-                && let Some(task) = desk.steal(&self.queue)
-            {
-                let (since, tasks) = self.loot.unwrap_or_else(|| (Instant::now(), 0));
-                self.loot = Some((since, tasks + 1 + self.queue.len() as u32));
-                return Ok(task);
-            }
-            if !is_in_long_poll {
-                quiet = Quiet::AllButSome;
-            }
-        }
-        Err(quiet)
-    }
-
-    /// Learns from the time that stolen tasks took, now that they are done, whether to steal again at once.
-    fn learn(&mut self) {
-        let Some((since, tasks)) = self.loot else { return };
-        let took = since.elapsed();
-        if took >= WORTH_STEALING * tasks.max(ENOUGH_LOOT) {
-            self.begin_anew();
-        } else if tasks >= ENOUGH_LOOT {
-            self.loot = None;
-            self.restraint = MAX_RESTRAINT.min(self.restraint + 1);
-        }
-    }
-
-    /// Forgets what was learned: times have changed.
-    fn begin_anew(&mut self) {
-        self.loot = None;
-        self.restraint = 0;
-        self.watch = SHORTEST_WATCH;
-    }
-
-    /// How long to watch: each time in vain twice as long.
-    fn watch(&mut self) -> Duration {
-        let now = self.watch;
-        self.watch = LONGEST_WATCH.min(2 * now);
-        now
-    }
-}
-
-/// What made a worker search.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ComesFrom {
-    /// It has run its last task, or was about to sleep and had to look again.
-    Work,
-    /// Somebody woke it.
-    Call,
-    /// It has slept for as long as it wanted.
-    Watch,
-}
-
-/// What a searcher saw that found nothing to take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Quiet {
-    /// No other worker has begun a poll meanwhile.
-    Everywhere,
-    /// Some have, but have no more tasks than they run themselves.
-    AllButSome,
-    /// It hasn't looked at the other workers.
-    LeftAlone,
 }
 
 impl Drop for Worker {
@@ -374,14 +179,6 @@ impl Drop for Worker {
             drop(task);
         }
     }
-}
-
-/// Xorshift (Marsaglia, 2003): quick, and random enough to keep thieves apart.
-fn random(state: &mut u32) -> u32 {
-    *state ^= *state << 13;
-    *state ^= *state >> 17;
-    *state ^= *state << 5;
-    *state
 }
 
 /// What each thread does: works as one worker after another. It has none while it is a spare.
