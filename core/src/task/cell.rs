@@ -9,7 +9,7 @@
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
-use core::mem::{ManuallyDrop, forget};
+use core::mem::{ManuallyDrop, forget, transmute};
 use core::num::NonZero;
 use core::ops::Deref;
 use core::pin::Pin;
@@ -23,7 +23,7 @@ use super::state::{Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, On
 use super::{Ran, Task, TaskId, own_wake};
 use crate::Executor;
 use crate::error::{Failure, JoinError};
-use crate::unwind::{catch, contain, discard};
+use crate::unwind::{Payload, catch, contain, discard};
 
 /// What all cells have in common, whatever their types.
 pub(crate) struct Header {
@@ -59,13 +59,17 @@ struct Typed {
     fail: unsafe fn(&TaskRef, Failure),
     schedule: unsafe fn(&TaskRef, Task),
     label: unsafe fn(&TaskRef) -> &dyn Label,
-    /// Moves the result to an `Option` of it. The stage must be the caller's.
-    take_result: unsafe fn(&TaskRef, NonNull<()>),
+    /// A [`TakeResult`] of the output's type.
+    take_result: *const (),
     /// Drops what is in the stage, where it is. The stage must be the caller's.
     empty_stage: unsafe fn(&TaskRef),
     /// There must be no other reference.
     free: unsafe fn(NonNull<Header>),
 }
+
+/// Moves the result out; pending if there is none. The stage must be the caller's. By value, and so of a type that only the
+/// handle knows: a large result is moved once, to where the handle's caller wants it.
+type TakeResult<T> = unsafe fn(&TaskRef) -> Poll<Result<T, JoinError>>;
 
 /// Where an executor enters its tasks before they rest for the first time.
 pub(crate) trait Table {
@@ -429,8 +433,11 @@ where
             id: TaskId::next(),
             join_waker: UnsafeCell::new(None),
         };
-        let cell = Box::new(Cell { header, label, executor, stage: UnsafeCell::new(Stage::Future(future)) });
-        let cell = NonNull::from(Box::leak(cell)).cast();
+        let mut cell = Box::<Cell<F, E, L>>::new_uninit();
+        // Written where it stays: a large future would take the stack as many times as it is moved.
+        cell.write(Cell { header, label, executor, stage: UnsafeCell::new(Stage::Future(future)) });
+        // SAFETY: just written.
+        let cell = NonNull::from(Box::leak(unsafe { cell.assume_init() })).cast();
         // A new state has counted both.
         (Task::of(Unrun::new(TaskRef(cell))), Self { cell: TaskRef(cell), types: PhantomData })
     }
@@ -481,12 +488,7 @@ where
         schedule: |cell, task| unsafe { Self::of(cell) }.executor.schedule(task),
         // SAFETY: as above.
         label: |cell| unsafe { &Self::of(cell).label },
-        // SAFETY: as above; `result` is an `Option` of this cell's result.
-        take_result: |cell, result| unsafe {
-            if let Stage::Finished(finished) = Self::of(cell).replace_stage(Stage::Empty) {
-                *result.cast().as_mut() = Some(finished);
-            }
-        },
+        take_result: Self::take_result as TakeResult<F::Output> as *const (),
         // SAFETY: as above.
         empty_stage: |cell| unsafe { Self::of(cell).empty_stage() },
         // SAFETY: as above; the cell was a `Box`, and nobody else refers to it. A drop of the user's may panic.
@@ -509,6 +511,26 @@ where
         unsafe { core::mem::replace(&mut *self.stage.get(), next) }
     }
 
+    /// # Safety
+    ///
+    /// These must be its types, and the stage must be the caller's.
+    unsafe fn take_result(cell: &TaskRef) -> Poll<Result<F::Output, JoinError>> {
+        // SAFETY: these are its types.
+        let cell = unsafe { Self::of(cell) };
+        // SAFETY: the stage is the caller's, so this is the only reference to it.
+        let stage = unsafe { &mut *cell.stage.get() };
+        let Stage::Finished(result) = stage else { panic!("JoinHandle polled after it was ready") };
+        let taken = match result {
+            // SAFETY: it is overwritten below without being dropped, and nothing in between can panic.
+            Ok(output) => Ok(unsafe { core::ptr::read(output) }),
+            // SAFETY: as above; should memory run out for the error, the process ends.
+            Err(failure) => Err(JoinError::new(cell.header.id, &cell.label, unsafe { core::ptr::read(failure) })),
+        };
+        // SAFETY: it is the caller's, and what was in it is moved out.
+        unsafe { core::ptr::write(stage, Stage::Empty) };
+        Poll::Ready(taken)
+    }
+
     /// Drops what is in the stage, where it is; the stage is empty even if that panics.
     ///
     /// # Safety
@@ -526,16 +548,19 @@ where
     /// # Safety
     ///
     /// The stage must be the caller's, and hold the future.
-    unsafe fn poll_future(&self, cx: &mut Context<'_>) -> Poll<()> {
+    unsafe fn poll_future(&self, cx: &mut Context<'_>) -> Result<Poll<()>, Payload> {
         // SAFETY: the stage is the caller's, so this is the only reference to it.
         let stage = unsafe { &mut *self.stage.get() };
         let Stage::Future(future) = stage else { unreachable!("a task that may run has a future") };
         // SAFETY: the cell never moves, and never hands the future out once it was polled; it is dropped in place.
-        match unsafe { Pin::new_unchecked(future) }.poll(cx) {
-            Poll::Pending => Poll::Pending,
+        match unsafe { Pin::new_unchecked(&mut *future) }.poll(cx) {
+            Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(output) => {
-                *stage = Stage::Finished(Ok(output));
-                Poll::Ready(())
+                // SAFETY: it is overwritten below without being dropped again.
+                let dropped = catch(|| unsafe { core::ptr::drop_in_place(future) });
+                // SAFETY: the stage is the caller's, and what was in it is dropped.
+                unsafe { core::ptr::write(stage, Stage::Finished(Ok(output))) };
+                dropped.map(Poll::Ready)
             }
         }
     }
@@ -553,7 +578,7 @@ where
                 let waker = ManuallyDrop::new(unsafe { Waker::new(task.0.as_ptr().cast_const().cast(), &WAKER) });
                 let mut cx = Context::from_waker(&waker);
                 // SAFETY: `begin` made the stage ours, and it holds the future until we complete.
-                let poll = || catch(|| unsafe { cell.poll_future(&mut cx) });
+                let poll = || catch(|| unsafe { cell.poll_future(&mut cx) }).flatten();
                 match own_wake::noticed(task.address(), poll) {
                     // SAFETY: `begin` made the stage ours, and the output is stored.
                     (Ok(Poll::Ready(())), _) => return unsafe { task.finish(table) },
@@ -658,12 +683,10 @@ impl<T> Joiner<T> {
         if self.task.header().wait(newest) == OnJoin::Pending {
             return Poll::Pending;
         }
-        let mut result: Option<Result<T, Failure>> = None;
-        // SAFETY: the functions in a cell's header are those of its types, among them `T`. The task has completed and
-        // the handle lives, so the stage is the handle's.
-        unsafe { (self.task.typed().take_result)(&self.task, NonNull::from_mut(&mut result).cast()) };
-        let Some(result) = result else { panic!("JoinHandle polled after it was ready") };
-        Poll::Ready(result.map_err(|failure| JoinError::new(self.task.header().id, self.task.label(), failure)))
+        // SAFETY: the functions in a cell's header are those of its types, among them `T`.
+        let take_result: TakeResult<T> = unsafe { transmute(self.task.typed().take_result) };
+        // SAFETY: the task has completed and the handle lives, so the stage is the handle's.
+        unsafe { take_result(&self.task) }
     }
 }
 
