@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
-use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -107,7 +107,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 impl<T> UnwindSafe for JoinHandle<T> {}
 impl<T> RefUnwindSafe for JoinHandle<T> {}
 
-/// Aborts a task from anywhere, any number of times. Made by [`JoinHandle::abort_handle`].
+/// Aborts a task from anywhere, any number of times, and tells what it is called. Made by [`JoinHandle::abort_handle`].
 ///
 /// # What dropping does
 ///
@@ -116,6 +116,11 @@ impl<T> RefUnwindSafe for JoinHandle<T> {}
 pub struct AbortHandle(TaskRef);
 
 impl AbortHandle {
+    #[cfg(feature = "std")]
+    pub(crate) fn new(task: TaskRef) -> Self {
+        Self(task)
+    }
+
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
         self.0.abort();
@@ -129,6 +134,16 @@ impl AbortHandle {
     /// The id of the task.
     pub fn id(&self) -> TaskId {
         self.0.header().id
+    }
+
+    /// The name that the task was spawned with, if any.
+    pub fn name(&self) -> Option<&str> {
+        self.0.label().name()
+    }
+
+    /// The place in the source that spawned the task.
+    pub fn location(&self) -> &'static Location<'static> {
+        self.0.label().location()
     }
 }
 

@@ -30,7 +30,7 @@ use std::{fmt, io};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-pub use settings::Settings;
+pub use settings::{Settings, contain};
 
 mod settings;
 

@@ -74,8 +74,14 @@ impl Settings {
 }
 
 fn call(hook: Option<&Hook>) {
-    let Some(hook) = hook else { return };
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook())) {
+    if let Some(hook) = hook {
+        contain(|| hook());
+    }
+}
+
+/// Calls a hook of somebody's on a thread that is to live on, whether or not the hook panics.
+pub fn contain(hook: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(hook)) {
         // Dropping it may panic again. The panic hook has reported it; nobody else wants it.
         std::mem::forget(payload);
     }

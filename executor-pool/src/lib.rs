@@ -2,7 +2,9 @@
 //! nothing to do takes from the others.
 //!
 //! The executor for programs with many tasks. A task runs on whatever worker is free; one that must block says so with
-//! [`block_in_place`](polyexec_core::block_in_place), and another thread takes its worker over.
+//! [`block_in_place`](polyexec_core::block_in_place), and another thread takes its worker over at once. One that blocks
+//! without saying so is noticed after some milliseconds, and
+//! [`on_stall`](Builder::on_stall) tells which it is.
 //!
 //! # Examples
 //!
@@ -20,11 +22,19 @@
 
 pub use builder::Builder;
 pub use pool::{Pool, PoolHandle};
+pub use stall::Stall;
 
 mod builder;
+mod desk;
 mod injector;
+mod job;
+mod monitor;
 mod next;
 mod pool;
+mod relief;
+mod roster;
 mod shared;
 mod sleep;
+mod stall;
+mod system;
 mod worker;

@@ -76,7 +76,7 @@ impl Pool {
 
     /// How many workers there are, and so how many tasks can be polled at the same time.
     pub fn worker_threads(&self) -> usize {
-        self.0.shared().desks.len()
+        self.0.shared().workers
     }
 
     /// Spawns `future` as a task. See [`Executor::spawn`].
@@ -160,13 +160,7 @@ impl Executor for PoolHandle {
     /// Another thread becomes this one's worker, so that its tasks go on. This thread has none from then on: it
     /// finishes its task, and is a spare.
     fn block_in_place(&self, work: &mut dyn FnMut()) {
-        if let Some(worker) = worker::take(self.shared()) {
-            // Without a thread to be had the pool is slower, until one is free: this one, at the latest.
-            if let Err(refused) = self.shared().crew.queue(worker) {
-                // It has shut down.
-                worker::give(refused.job);
-            }
-        }
+        worker::hand_over(self.shared());
         work();
     }
 }
@@ -186,7 +180,7 @@ impl futures_task::Spawn for Pool {
 impl fmt::Debug for PoolHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolHandle")
-            .field("worker_threads", &self.shared().desks.len())
+            .field("worker_threads", &self.shared().workers)
             .field("crew", &self.shared().crew)
             .field("live", &self.shared().live)
             .finish()

@@ -190,6 +190,12 @@ impl Sleep {
         self.awake(self.counts()) > self.processors
     }
 
+    /// Whether some worker searches or sleeps.
+    pub(crate) fn is_anyone_free(&self) -> bool {
+        let counts = self.counts();
+        counts.searching() + counts.sleeping() > 0
+    }
+
     /// Makes a sleeper a searcher, if there still is one.
     #[cold]
     fn wake_one(&self) {

@@ -3,19 +3,21 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
 use polyexec_core::task::is_polling;
-use polyexec_core::{Handle, Ran, Task, context};
-use polyexec_crew::Jobs;
+use polyexec_core::{Ran, Task};
+use polyexec_crew::Refused;
 
-use crate::PoolHandle;
+use crate::desk::Desk;
 use crate::injector::MAX_BATCH;
-use crate::shared::{Desk, Shared};
+use crate::job::Job;
+use crate::shared::Shared;
 use crate::sleep::{Queued, SHORTEST_WATCH};
+use crate::system::ThreadId;
+use crate::{PoolHandle, monitor, roster};
 
 mod search;
 
@@ -36,6 +38,8 @@ pub(crate) struct Worker {
     queue: deque::Worker<Task>,
     /// What others see of this worker.
     desk: Arc<CachePadded<Desk>>,
+    /// What it sees of the others.
+    roster: roster::Copy,
     /// Tasks taken so far.
     polls: u32,
     /// Tasks to be taken until the next look at the shared queue.
@@ -67,24 +71,30 @@ thread_local! {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, index: usize, queue: deque::Worker<Task>) -> Self {
+        let roster = shared.roster.copy();
         Self {
             handle: PoolHandle::new(shared.clone()),
             index,
             queue,
-            desk: shared.desks[index].clone(),
+            desk: roster[index].clone(),
             polls: 0,
             until_injected: 0,
             puts: 0,
             favoured: 0,
             last_injected: 0,
             random: 2 * index as u32 + 1,
-            seen: shared.desks.iter().map(|_| 0).collect(),
+            seen: roster.iter().map(|_| 0).collect(),
+            roster,
             loot: None,
             restraint: 0,
             vain: 0,
             watch: SHORTEST_WATCH,
             shared,
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Takes a task that became ready on this thread. If the one that runs has woken or spawned it, it is to be run next,
@@ -107,16 +117,38 @@ impl Worker {
         }
     }
 
-    /// The next task; sleeps until there is one. `None` when the pool shuts down.
+    /// The next task; sleeps until there is one. `None` when the pool shuts down, or this worker was relieved.
     ///
     /// `again` is the task that was run last, if it woke itself. It goes behind what waits, and needs no notification:
     /// this worker will come to it, and to whatever waits before it.
     fn next(&mut self, again: Option<Task>) -> Option<Task> {
+        if self.desk.is_relieved() {
+            again.into_iter().for_each(|again| self.queue.push(again));
+            return None;
+        }
         let task = self.local(again).or_else(|| self.search())?;
         self.polls = self.polls.wrapping_add(1);
-        // Relaxed: it is compared with itself, and orders nothing.
-        self.desk.polls.store(self.polls, Relaxed);
+        self.desk.begin_poll(self.polls);
         Some(task)
+    }
+
+    /// Takes its seat, and may be relieved from then on.
+    fn come(&self) {
+        self.desk.come();
+        monitor::notice();
+    }
+
+    /// Gives up what it has: it was relieved, and there are enough workers without this one.
+    fn move_out(&self) {
+        while let Some(task) = self.take_out() {
+            // The pool may have shut down. Then the task ends.
+            drop(self.shared.inject(task));
+        }
+        self.desk.retire();
+    }
+
+    fn take_out(&self) -> Option<Task> {
+        self.queue.pop().or_else(|| self.desk.next.take())
     }
 
     /// A task from the worker's own queue, or its share of those that are nobody's yet.
@@ -157,13 +189,13 @@ impl Worker {
 
     /// A share of the tasks in the shared queue, if there are at least so many.
     fn injected(&mut self, at_least: usize) -> Option<Task> {
-        let Shared { injector, desks, sleep, .. } = &*self.shared;
+        let Shared { injector, workers, sleep, .. } = &*self.shared;
         let there = injector.len();
         if there < at_least {
             return None;
         }
         self.last_injected = there;
-        let task = injector.take(desks.len(), &self.queue)?;
+        let task = injector.take(*workers, &self.queue)?;
         if !self.queue.is_empty() {
             // Whoever was notified of the tasks that came along may have looked while they were in neither queue.
             sleep.notify(Queued::Plenty);
@@ -175,39 +207,60 @@ impl Worker {
 impl Drop for Worker {
     /// The pool holds on to the other end of the queue, and the tasks in it to the pool.
     fn drop(&mut self) {
-        while let Some(task) = self.queue.pop().or_else(|| self.desk.next.take()) {
+        while let Some(task) = self.take_out() {
             drop(task);
         }
     }
 }
 
-/// What each thread does: works as one worker after another. It has none while it is a spare.
-pub(crate) fn work(workers: Jobs<Worker>) {
-    let mut resident = None;
-    for worker in workers {
-        let shared = worker.shared.clone();
-        // Once a thread: all its workers are of the same pool.
-        resident.get_or_insert_with(|| context::reside(Handle::new(PoolHandle::new(shared.clone()))));
-        give(worker);
-        let mut again = None;
-        while let Some(Some(task)) = with(&shared, |worker| worker.next(again.take())) {
-            if let Ran::Again(task) = shared.live.run(task) {
-                again = Some(task);
-            }
+/// Works as `worker` on this thread, until that goes to another thread, is relieved, or the pool shuts down.
+pub(crate) fn work(worker: Worker, thread: &ThreadId) {
+    let (shared, desk) = (worker.shared.clone(), worker.desk.clone());
+    desk.thread().set(thread);
+    worker.come();
+    WORKER.set(Some(worker));
+    let mut again = None;
+    while let Some(Some(task)) = with(&shared, |worker| worker.next(again.take())) {
+        let ran = match &shared.on_stall {
+            None => shared.live.run(task),
+            Some(_) => desk.noting(task.abort_handle(), || shared.live.run(task)),
+        };
+        if let Ran::Again(task) = ran {
+            again = Some(task);
         }
-        if let Some(task) = again {
-            // The worker was taken from this thread. At the shutdown, the task ends.
-            drop(shared.inject(task));
-        }
-        // At the shutdown it ends here, with the tasks in its queue; else it was taken from this thread before.
-        drop(take(&shared));
+    }
+    if let Some(task) = again {
+        // The worker was taken from this thread. At the shutdown, the task ends.
+        drop(shared.inject(task));
+    }
+    // It was taken from this thread before, or was relieved. At the shutdown it ends here, with the tasks in its queue.
+    if let Some(worker) = take(&shared).filter(|_| desk.is_relieved()) {
+        worker.move_out();
+    }
+}
+
+/// Another thread becomes this one's worker, so that its tasks go on, since this one is about to block. It has none from
+/// then on: it finishes its task, and is a spare.
+pub(crate) fn hand_over(shared: &Arc<Shared>) {
+    let Some(worker) = take(shared) else { return };
+    if !worker.desk.leave() {
+        return worker.move_out();
+    }
+    // Without a thread to be had the pool is slower, until one is free: this one, at the latest.
+    if let Err(Refused { job: Job::Work(worker), .. }) = shared.crew.queue(Job::Work(Box::new(worker))) {
+        // It has shut down.
+        WORKER.set(Some(*worker));
     }
 }
 
 /// Queues a task that became ready on this thread, or gives it back if the pool has shut down.
 pub(crate) fn schedule(shared: &Arc<Shared>, task: Task) -> Result<(), Task> {
     let mut task = Some(task);
-    with(shared, |worker| task.take().into_iter().for_each(|task| worker.put(task)));
+    with(shared, |worker| {
+        if !worker.desk.is_relieved() {
+            task.take().into_iter().for_each(|task| worker.put(task));
+        }
+    });
     match task {
         // This thread isn't a worker of the pool.
         Some(task) => shared.inject(task),
@@ -232,14 +285,9 @@ fn with<T>(shared: &Arc<Shared>, run: impl FnOnce(&mut Worker) -> T) -> Option<T
 }
 
 /// Takes this thread's worker away, if it is one of this pool.
-pub(crate) fn take(shared: &Arc<Shared>) -> Option<Worker> {
+fn take(shared: &Arc<Shared>) -> Option<Worker> {
     let lend = |worker: &RefCell<Option<Worker>>| {
         worker.try_borrow_mut().ok()?.take_if(|worker| Arc::ptr_eq(&worker.shared, shared))
     };
     WORKER.try_with(lend).ok().flatten()
-}
-
-/// Makes this thread work as `worker`.
-pub(crate) fn give(worker: Worker) {
-    WORKER.set(Some(worker));
 }

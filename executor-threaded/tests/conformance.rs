@@ -22,6 +22,9 @@ mod cached {
         start: Threaded::new,
         start_with: |options| with(Threaded::builder(), options),
         without: {
+            p65_a_task_that_wakes_itself_delays_others_by_64_polls_at_most: "its tasks run at the same time",
+            p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most: "its tasks run at the same time",
+            p67_a_task_from_outside_waits_for_64_polls_at_most: "its tasks run at the same time",
             p75_a_million_live_tasks_complete: "a million live tasks would be a million threads",
             p77_a_chain_of_100_000_handles_is_dropped: "100,000 live tasks would be as many threads",
         },
@@ -36,6 +39,9 @@ mod fresh {
         start_with: |options| with(Threaded::builder().fresh_threads(), options),
         without: {
             p06_one_allocation_a_task: "starting a thread allocates, and each task starts one",
+            p65_a_task_that_wakes_itself_delays_others_by_64_polls_at_most: "its tasks run at the same time",
+            p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most: "its tasks run at the same time",
+            p67_a_task_from_outside_waits_for_64_polls_at_most: "its tasks run at the same time",
             p75_a_million_live_tasks_complete: "a million live tasks would be a million threads",
             p77_a_chain_of_100_000_handles_is_dropped: "100,000 live tasks would be as many threads",
         },

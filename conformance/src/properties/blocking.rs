@@ -1,4 +1,4 @@
-//! Blocking inside a task, parking, and two executors at once: properties 60 to 62.
+//! Blocking inside a task, parking, and two executors at once: properties 60 to 64, and 68.
 
 use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering::*};
@@ -11,7 +11,7 @@ use polyexec_core::{Executor, JoinHandle};
 use polyexec_futures::yield_now;
 
 use crate::Subject;
-use crate::probe::{Gate, OnDrop, Tally, carrying};
+use crate::probe::{Gate, OnDrop, Tally, WakerSlot, carrying};
 
 pub(crate) fn p60_a_nested_block_on_works(subject: &Subject) {
     let executor = subject.start();
@@ -305,4 +305,95 @@ fn entangled(one: &Arc<dyn Executor>, other: &Arc<dyn Executor>, dropped: &Tally
     let aborts = OnDrop::new(move || abort.abort());
     let near = one.spawn(carrying((dropped.on_drop(), aborts), pending()));
     [near, far]
+}
+
+pub(crate) fn p63_one_task_that_blocks_leaves_the_others_running(subject: &Subject) {
+    let executor = subject.start();
+    let (handle, gate, begun) = (executor.handle(), Gate::new(), Gate::new());
+    let (waits, begins) = (gate.clone(), begun.clone());
+    let blocked = handle.spawn(async move {
+        begins.open();
+        waits.wait();
+    });
+    executor.block_on(begun.opened());
+    let others: Vec<_> = (0..1_000).map(|n| handle.spawn(three(n))).collect();
+    let sum = executor.block_on(async {
+        let mut sum = 0;
+        for task in others {
+            sum += task.await.unwrap();
+        }
+        sum
+    });
+    assert_eq!(sum, 3 * 499_500);
+    assert!(!blocked.is_finished());
+    gate.open();
+    executor.block_on(blocked).unwrap();
+}
+
+pub(crate) fn p64_tasks_that_all_block_in_join_still_progress(subject: &Subject) {
+    const BLOCKED: usize = 20;
+    let executor = subject.start();
+    let (handle, gate, begun) = (executor.handle(), Gate::new(), Tally::new());
+    let blocked: Vec<_> = (0..BLOCKED)
+        .map(|n| {
+            let (inner, gate, begun) = (handle.clone(), gate.clone(), begun.clone());
+            handle.spawn(async move {
+                let waits = inner.spawn(async move {
+                    gate.opened().await;
+                    n
+                });
+                begun.add();
+                waits.join().unwrap()
+            })
+        })
+        .collect();
+    // More than there are workers, and none of them goes on before this one has run.
+    let opens = handle.spawn(async move {
+        while begun.get() < BLOCKED {
+            yield_now().await;
+        }
+        gate.open();
+    });
+    let sum = executor.block_on(async {
+        opens.await.unwrap();
+        let mut sum = 0;
+        for task in blocked {
+            sum += task.await.unwrap();
+        }
+        sum
+    });
+    assert_eq!(sum, (0..BLOCKED).sum());
+}
+
+pub(crate) fn p68_a_task_just_woken_runs_though_its_waker_blocks(subject: &Subject) {
+    let executor = subject.start();
+    let handle = executor.handle();
+    for _ in 0..50 {
+        let (rests, ran) = (WakerSlot::new(), Gate::new());
+        let woken = {
+            let (rests, ran, mut rested) = (rests.clone(), ran.clone(), false);
+            handle.spawn(poll_fn(move |cx| {
+                if std::mem::replace(&mut rested, true) {
+                    ran.open();
+                    return Poll::Ready(());
+                }
+                rests.put(cx.waker().clone());
+                Poll::Pending
+            }))
+        };
+        executor.block_on(async {
+            while rests.get().is_none() {
+                yield_now().await;
+            }
+        });
+        // What it wakes is its own thread's to run next, and it waits for that.
+        let blocks = handle.spawn(async move {
+            rests.take().expect("it was stored").wake();
+            ran.wait();
+        });
+        executor.block_on(async {
+            blocks.await.unwrap();
+            woken.await.unwrap();
+        });
+    }
 }

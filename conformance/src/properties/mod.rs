@@ -7,6 +7,7 @@ pub(crate) mod abort;
 pub(crate) mod blocking;
 pub(crate) mod detach;
 pub(crate) mod drop_order;
+pub(crate) mod fairness;
 pub(crate) mod join;
 pub(crate) mod panic;
 pub(crate) mod poll;

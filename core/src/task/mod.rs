@@ -12,6 +12,8 @@ pub use id::TaskId;
 #[cfg(feature = "std")]
 pub use own_wake::is_polling;
 
+#[cfg(feature = "std")]
+use crate::AbortHandle;
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};
 #[cfg(feature = "std")]
@@ -130,6 +132,12 @@ impl Task {
     /// The place in the source that spawned it.
     pub fn location(&self) -> &'static Location<'static> {
         self.0.label().location()
+    }
+
+    /// Aborts the task, and tells what it is called, from anywhere, for as long as one likes: when it is over, too.
+    #[cfg(feature = "std")]
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::new(self.0.hold())
     }
 
     /// The executor's word; zero in a task that it has not entered in a table.

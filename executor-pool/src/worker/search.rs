@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use polyexec_core::Task;
 
 use super::Worker;
+use crate::desk::Desk;
 use crate::injector::MAX_BATCH;
-use crate::shared::Desk;
 use crate::sleep::{LONGEST_WATCH, Queued, SHORTEST_WATCH, Sleeps};
 
 /// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: thirty microseconds or so in all,
@@ -44,9 +44,18 @@ const ENOUGH_LOOT: u32 = 8;
 const MAX_RESTRAINT: u32 = 4;
 
 impl Worker {
-    /// A task from elsewhere; sleeps until there is one.
+    /// A task from elsewhere; sleeps until there is one. `None` when the pool shuts down, or this worker was relieved.
     #[cold]
     pub(super) fn search(&mut self) -> Option<Task> {
+        if !self.desk.leave() {
+            return None;
+        }
+        let found = self.search_away()?;
+        self.come();
+        Some(found)
+    }
+
+    fn search_away(&mut self) -> Option<Task> {
         let shared = self.shared.clone();
         let sleep = &shared.sleep;
         self.learn();
@@ -62,7 +71,7 @@ impl Worker {
                     Ok(task) => {
                         sleep.found(search, || match shared.injector.is_empty() {
                             false => Some(Queued::Injected),
-                            true => shared.has_tasks().then_some(Queued::Plenty),
+                            true => self.has_queued_tasks().then_some(Queued::Plenty),
                         });
                         return Some(task);
                     }
@@ -71,7 +80,7 @@ impl Worker {
                 searching = Some(search);
             }
             self.loot = None;
-            let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| shared.must_look(is_seen_to));
+            let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| self.must_look(is_seen_to));
             comes_from = match sleeps {
                 _ if awake.was_called => ComesFrom::Call,
                 Sleeps::Soundly => ComesFrom::Work,
@@ -139,11 +148,12 @@ impl Worker {
 
     /// Takes half of another worker's tasks, if it `has_plenty` of them, or is in a long poll.
     fn steal(&mut self, has_plenty: impl Fn(&Desk) -> bool) -> Result<Task, Quiet> {
-        let desks = &self.shared.desks;
-        let first = random(&mut self.random) as usize % desks.len();
+        self.roster.renew(&self.shared.roster);
+        let workers = self.roster.len();
+        let first = random(&mut self.random) as usize % workers;
         let mut quiet = Quiet::Everywhere;
-        for victim in (first..desks.len()).chain(0..first).filter(|victim| *victim != self.index) {
-            let desk = &desks[victim];
+        for victim in (first..workers).chain(0..first).filter(|victim| *victim != self.index) {
+            let desk = &self.roster[victim];
             let polls = desk.polls();
             let is_in_long_poll = std::mem::replace(&mut self.seen[victim], polls) == polls;
             if (has_plenty(desk) || is_in_long_poll && desk.has_tasks())
@@ -158,6 +168,18 @@ impl Worker {
             }
         }
         Err(quiet)
+    }
+
+    /// Whether a worker that is about to sleep must look once more; not at what workers have queued, if somebody else sees
+    /// to that.
+    fn must_look(&mut self, is_seen_to: bool) -> bool {
+        self.shared.is_closed() || !self.shared.injector.is_empty() || !is_seen_to && self.has_queued_tasks()
+    }
+
+    /// Whether some worker has a task in its queue, at this moment.
+    fn has_queued_tasks(&mut self) -> bool {
+        self.roster.renew(&self.shared.roster);
+        self.roster.iter().any(|desk| desk.has_tasks())
     }
 
     /// Learns from the time that stolen tasks took, now that they are done, whether to steal again at once.

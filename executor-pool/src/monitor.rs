@@ -1,0 +1,155 @@
+//! One thread for all pools of the process, which looks at their workers every few milliseconds while one of them is at
+//! work, and sleeps otherwise. What it does when it looks, `relief` decides.
+//!
+//! # Why it doesn't sleep while a worker is at work
+//!
+//! It falls asleep after a while in which nobody was at work: it says so, fence, looks once more. A worker comes to work,
+//! fence, and wakes the monitor if it sleeps. One of the two fences comes first, and the other side sees what was
+//! written before that.
+//!
+//! The thread begins with the first pool, and ends with the last. No code of anybody else's runs on it, and none under
+//! its lock.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, fence};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use polyexec_core::Parker;
+
+use crate::relief::{INTERVAL, Quiet, Rounds};
+use crate::shared::Shared;
+
+/// Looks in a row at pools that are quiet, until the monitor sleeps: 100 ms in all, so that a program which has a task now
+/// and then doesn't pay for each that it has to be woken.
+const QUIET_LOOKS: u32 = 20;
+
+/// Whether the monitor sleeps, or is about to. Set by it, cleared by it or by whoever wakes it.
+static ASLEEP: AtomicBool = AtomicBool::new(false);
+
+static OFFICE: Mutex<Office> = Mutex::new(Office { pools: Vec::new(), monitor: None });
+
+struct Office {
+    pools: Vec<Rounds>,
+    /// None without pools.
+    monitor: Option<Monitor>,
+}
+
+struct Monitor {
+    post: Arc<Post>,
+    thread: JoinHandle<()>,
+}
+
+/// What a monitor and those who want something of it share.
+struct Post {
+    parker: Parker,
+    /// Set under the lock of the office, when the last pool is gone.
+    is_over: AtomicBool,
+}
+
+/// Looks after a pool from now on.
+///
+/// # Errors
+///
+/// It is the first, and the system has no thread.
+pub(crate) fn watch(shared: Arc<Shared>) -> io::Result<()> {
+    let mut office = OFFICE.lock();
+    if office.monitor.is_none() {
+        let post = Arc::new(Post { parker: Parker::new(), is_over: AtomicBool::new(false) });
+        let its = post.clone();
+        let thread = thread::Builder::new().name("pool-monitor".to_owned()).spawn(move || its.look_after_pools())?;
+        office.monitor = Some(Monitor { post, thread });
+    }
+    office.pools.push(Rounds::new(shared));
+    drop(office);
+    notice();
+    Ok(())
+}
+
+/// Looks after the pool no longer. Waits for the monitor's end if it was the last one.
+pub(crate) fn forget(shared: &Arc<Shared>) {
+    let (rounds, monitor) = {
+        let mut office = OFFICE.lock();
+        let place = office.pools.iter().position(|rounds| Arc::ptr_eq(&rounds.shared, shared));
+        let rounds = place.map(|place| office.pools.swap_remove(place));
+        let monitor = if office.pools.is_empty() { office.monitor.take() } else { None };
+        if let Some(monitor) = &monitor {
+            monitor.post.is_over.store(true, Relaxed);
+        }
+        (rounds, monitor)
+    };
+    drop(rounds);
+    if let Some(Monitor { post, thread }) = monitor {
+        post.parker.unpark();
+        thread.join().expect("the monitor doesn't panic");
+    }
+}
+
+/// To be called after a worker has come to work.
+pub(crate) fn notice() {
+    // Pairs with the fence in `sleep`.
+    fence(SeqCst);
+    if ASLEEP.load(Relaxed) {
+        wake();
+    }
+}
+
+#[cold]
+fn wake() {
+    if ASLEEP.swap(false, Relaxed)
+        && let Some(monitor) = &OFFICE.lock().monitor
+    {
+        monitor.post.parker.unpark();
+    }
+}
+
+impl Post {
+    fn look_after_pools(&self) {
+        let mut quiet_looks = 0;
+        while let Some(quiet) = self.look() {
+            match quiet {
+                Quiet::No => quiet_looks = 0,
+                Quiet::Yes => quiet_looks += 1,
+            }
+            if quiet_looks < QUIET_LOOKS {
+                self.parker.park_until(Some(Instant::now() + INTERVAL));
+            } else {
+                self.sleep();
+                quiet_looks = 0;
+            }
+        }
+    }
+
+    /// `None`: there are no more pools.
+    fn look(&self) -> Option<Quiet> {
+        let mut office = OFFICE.lock();
+        if self.is_over.load(Relaxed) {
+            return None;
+        }
+        let now = Instant::now();
+        let looks = office.pools.iter_mut().map(|rounds| rounds.look(now));
+        Some(looks.fold(Quiet::Yes, |all, one| if one == Quiet::Yes { all } else { one }))
+    }
+
+    /// Sleeps until a worker comes to work, or there are no more pools.
+    fn sleep(&self) {
+        ASLEEP.store(true, Relaxed);
+        // Pairs with the fence in `notice`.
+        fence(SeqCst);
+        {
+            let office = OFFICE.lock();
+            // If it is over, there may be another monitor, to whom ASLEEP belongs.
+            if self.is_over.load(Relaxed) {
+                return;
+            }
+            if office.pools.iter().any(Rounds::is_anyone_at_work) {
+                ASLEEP.store(false, Relaxed);
+                return;
+            }
+        }
+        self.parker.park();
+    }
+}

@@ -1,0 +1,168 @@
+//! Notices that a worker is in a poll which doesn't end, tells of it, and gives its seat to another one. When this happens,
+//! `monitor` decides.
+//!
+//! A poll that sleeps in the system uses no processor: its worker is relieved at once, so that the pool is at strength
+//! again. One that computes does; another worker would only take turns with it, so it is relieved late, if tasks wait
+//! and nobody is free for them, and not many of them at a time.
+//!
+//! Who was relieved may not know it at once, and queue a task once more where nobody looks any more. So for as long as
+//! it is in its poll, each look here takes what it has.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_deque::Worker as Queue;
+use crossbeam_utils::CachePadded;
+
+use crate::Stall;
+use crate::desk::Desk;
+use crate::job::Job;
+use crate::shared::Shared;
+use crate::sleep::Queued;
+use crate::worker::Worker;
+
+/// Between two looks. A poll is long when it was there at a look and still is at the next one: after ten milliseconds at
+/// the latest.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(5);
+
+/// How long a poll may compute, or do what nobody knows, while tasks wait for its worker. A thread that takes turns with it
+/// makes them wait for less than that, and costs little then.
+const LATE: Duration = Duration::from_millis(100);
+
+/// The workers of one pool, as they were at the last look.
+pub(crate) struct Rounds {
+    pub(crate) shared: Arc<Shared>,
+    seats: Box<[Option<Seen>]>,
+    relieved: Vec<Relieved>,
+}
+
+/// A poll, or the pause after it.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// How many the worker had begun.
+    polls: u32,
+    /// When it was seen first.
+    since: Instant,
+}
+
+impl Seen {
+    /// What is seen of the worker at this look.
+    fn anew(before: Option<Self>, desk: &Desk, now: Instant) -> Self {
+        let polls = desk.polls();
+        before.filter(|seen| seen.polls == polls).unwrap_or(Self { polls, since: now })
+    }
+}
+
+/// A worker that is in its last poll. Or in the one after that, if that ended when its worker was relieved.
+struct Relieved {
+    desk: Arc<CachePadded<Desk>>,
+    seen: Seen,
+    computes: bool,
+}
+
+/// What a look has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    /// Every worker searches or sleeps.
+    Yes,
+    /// Some are at work.
+    No,
+}
+
+impl Rounds {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { seats: vec![None; shared.workers].into(), relieved: Vec::new(), shared }
+    }
+
+    /// Whether a worker may be in a long poll soon. Has a fence before it, and who comes to work one after.
+    pub(crate) fn is_anyone_at_work(&self) -> bool {
+        self.shared.roster.copy().iter().any(|desk| desk.is_at_work())
+    }
+
+    /// Looks at each worker, and does what is to be done.
+    pub(crate) fn look(&mut self, now: Instant) -> Quiet {
+        self.see_to_relieved(now);
+        let desks = self.shared.roster.copy();
+        let mut quiet = Quiet::Yes;
+        for (seat, desk) in desks.iter().enumerate() {
+            if !desk.is_at_work() {
+                self.seats[seat] = None;
+                continue;
+            }
+            quiet = Quiet::No;
+            let before = self.seats[seat];
+            let seen = Seen::anew(before, desk, now);
+            self.seats[seat] = Some(seen);
+            let duration = now - seen.since;
+            if duration.is_zero() {
+                // Seen for the first time.
+                continue;
+            }
+            self.tell(desk, seen, now);
+            let computes = desk.thread().sleeps() != Some(true);
+            if !computes || duration >= LATE && self.is_late_relief_due() {
+                self.relieve(seat, Relieved { desk: desk.clone(), seen, computes });
+            }
+        }
+        quiet
+    }
+
+    /// Tells of a long poll, once: it is noted until then.
+    fn tell(&self, desk: &Desk, Seen { polls, since }: Seen, now: Instant) {
+        let Some(on_stall) = &self.shared.on_stall else { return };
+        if let Some(task) = desk.take_noted(polls) {
+            self.give(Job::Tell(Stall { task, duration: now - since }, on_stall.clone()));
+        }
+    }
+
+    /// Whether tasks wait that nobody is free to run, and one more thread that computes does no harm.
+    fn is_late_relief_due(&self) -> bool {
+        let Shared { injector, roster, sleep, workers, .. } = &*self.shared;
+        let waits = !injector.is_empty() || roster.copy().iter().any(|desk| desk.has_tasks());
+        waits && !sleep.is_anyone_free() && self.relieved.iter().filter(|relieved| relieved.computes).count() < *workers
+    }
+
+    /// Gives the seat to a new worker, with the tasks that are there.
+    fn relieve(&mut self, seat: usize, relieved: Relieved) {
+        let desk = &relieved.desk;
+        if !desk.relieve() {
+            return;
+        }
+        let queue = Queue::new_fifo();
+        while let Some(task) = desk.steal(&queue) {
+            queue.push(task);
+        }
+        // Others compare it with what they have seen there before.
+        let polls = desk.polls().wrapping_add(1);
+        self.shared.roster.change(seat, Arc::new(CachePadded::new(Desk::new(queue.stealer(), polls))));
+        self.give(Job::Work(Box::new(Worker::new(self.shared.clone(), seat, queue))));
+        // Who was about to sleep may have looked while the tasks were at neither desk.
+        self.shared.sleep.notify(Queued::Plenty);
+        self.relieved.push(relieved);
+    }
+
+    /// A thread takes the job as soon as there is one: whoever was relieved, at the latest.
+    fn give(&self, job: Job) {
+        let given = self.shared.crew.queue(job);
+        assert!(given.is_ok(), "a crew is closed only after the monitor has forgotten its pool");
+    }
+
+    /// Takes the tasks of those that are still in their last poll, and forgets the others.
+    fn see_to_relieved(&mut self, now: Instant) {
+        self.relieved.retain(|relieved| !relieved.desk.is_retired());
+        for relieved in &mut self.relieved {
+            let queue = Queue::new_fifo();
+            while let Some(task) = relieved.desk.steal(&queue).or_else(|| queue.pop()) {
+                // It can't have shut down: see `give`.
+                drop(self.shared.inject(task));
+            }
+            relieved.seen = Seen::anew(Some(relieved.seen), &relieved.desk, now);
+        }
+        for Relieved { desk, seen, .. } in &self.relieved {
+            // Only what is seen for the second time is long.
+            if seen.since < now {
+                self.tell(desk, *seen, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Polls that block, or compute, without saying so: another worker takes their worker's place, and whoever wants to knows.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use polyexec_conformance::probe::{Gate, OnDrop};
+use polyexec_core::{Executor, JoinHandle, block_in_place, task};
+use polyexec_pool::{Builder, Pool};
+
+fn builder(workers: usize) -> Builder {
+    Pool::builder().worker_threads(workers)
+}
+
+fn pool(workers: usize) -> Pool {
+    builder(workers).build().unwrap()
+}
+
+/// So many tasks that block until the gate is opened, each in a poll by now.
+fn blocked(pool: &Pool, tasks: usize, gate: &Gate) -> Vec<JoinHandle<()>> {
+    let (in_poll, polls) = mpsc::channel();
+    let tasks: Vec<_> = (0..tasks)
+        .map(|_| {
+            let (in_poll, gate) = (in_poll.clone(), gate.clone());
+            pool.spawn(async move {
+                in_poll.send(()).unwrap();
+                gate.wait();
+            })
+        })
+        .collect();
+    tasks.iter().for_each(|_| polls.recv().unwrap());
+    tasks
+}
+
+fn join_all<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
+    tasks.into_iter().map(|task| task.join().unwrap()).collect()
+}
+
+#[test]
+fn with_every_worker_blocked_new_tasks_run() {
+    for workers in [1, 2, 4] {
+        let (pool, gate) = (pool(workers), Gate::new());
+        let blocked = blocked(&pool, workers, &gate);
+        let others = (0..100).map(|n| pool.spawn(async move { n }));
+        assert_eq!(join_all(others).iter().sum::<i32>(), 4_950);
+        gate.open();
+        join_all(blocked);
+    }
+}
+
+#[test]
+fn far_more_tasks_than_workers_may_block_at_the_same_time() {
+    let (pool, gate) = (pool(2), Gate::new());
+    // Comes back when all are in their polls.
+    let blocked = blocked(&pool, 50, &gate);
+    gate.open();
+    join_all(blocked);
+}
+
+#[test]
+fn one_of_two_blocked_leaves_the_pool_at_strength() {
+    let (pool, gate) = (pool(2), Gate::new());
+    let blocked = blocked(&pool, 1, &gate);
+    let barrier = Arc::new(Barrier::new(2));
+    let both = [barrier.clone(), barrier].map(|barrier| pool.spawn(async move { barrier.wait() }));
+    join_all(both);
+    gate.open();
+    join_all(blocked);
+}
+
+#[test]
+fn what_waits_for_a_worker_that_blocks_is_taken_over() {
+    let pool = pool(1);
+    let (handle, gate) = (pool.handle(), Gate::new());
+    let waits = gate.clone();
+    let blocked = pool.spawn(async move {
+        let others: Vec<_> = (0..100).map(|n| handle.spawn(async move { n })).collect();
+        let opens = handle.spawn(async move { gate.open() });
+        // In the queue of the only worker there is, which waits for the last of them.
+        waits.wait();
+        opens.await.unwrap();
+        let mut sum = 0;
+        for task in others {
+            sum += task.await.unwrap();
+        }
+        sum
+    });
+    assert_eq!(blocked.join().unwrap(), 4_950);
+}
+
+#[test]
+fn what_a_poll_spawns_after_it_has_blocked_is_run() {
+    let pool = pool(1);
+    let handle = pool.handle();
+    let blocked = pool.spawn(async move {
+        for _ in 0..20 {
+            let gate = Gate::new();
+            let (waits, other) = (gate.clone(), handle.clone());
+            // The first time before this one is relieved, then after it was; one task spawns the next.
+            drop(handle.spawn(async move { drop(other.spawn(async move { gate.open() })) }));
+            waits.wait();
+        }
+    });
+    blocked.join().unwrap();
+}
+
+#[test]
+fn who_blocked_is_no_worker_any_more() {
+    let (pool, gate) = (pool(2), Gate::new());
+    let blocked = blocked(&pool, 48, &gate);
+    gate.open();
+    join_all(blocked);
+    // Fifty threads have been workers. Now two are; and on a machine with much else to do a few more, since one that has to
+    // wait for a processor looks like one that computes.
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tasks = (0..2_000).map(|_| {
+        let (now, most) = (now.clone(), most.clone());
+        pool.spawn(async move {
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_micros(20) {}
+            now.fetch_sub(1, SeqCst);
+        })
+    });
+    join_all(tasks.collect::<Vec<_>>());
+    assert!(most.load(SeqCst) < 10, "{} tasks at the same time", most.load(SeqCst));
+}
+
+#[test]
+fn without_a_spare_thread_the_rest_waits_for_the_first_to_go_on() {
+    let (first, second) = (Gate::new(), Gate::new());
+    let pool = builder(1).spare_threads(1).build().unwrap();
+    let blocked = [blocked(&pool, 1, &first), blocked(&pool, 1, &second)];
+    let waits = pool.spawn(async { 1 });
+    // One of the two threads there may be is free then.
+    first.open();
+    assert_eq!(waits.join().unwrap(), 1);
+    second.open();
+    join_all(blocked.into_iter().flatten());
+    assert_eq!(pool.spawn(async { 2 }).join().unwrap(), 2);
+}
+
+#[test]
+fn a_task_that_looks_without_end_whether_another_has_run_sees_it() {
+    let pool = pool(1);
+    let (handle, flag) = (pool.handle(), Arc::new(AtomicBool::new(false)));
+    let looks = pool.spawn(async move {
+        let sets = flag.clone();
+        drop(handle.spawn(async move { sets.store(true, SeqCst) }));
+        while !flag.load(SeqCst) {
+            std::hint::spin_loop();
+        }
+    });
+    looks.join().unwrap();
+}
+
+#[test]
+fn a_shutdown_waits_for_those_that_block() {
+    for relieved in [false, true] {
+        let (pool, gate) = (pool(2), Gate::new());
+        let blocked = blocked(&pool, 2, &gate);
+        if relieved {
+            pool.spawn(async {}).join().unwrap();
+        }
+        let opens = OnDrop::new(move || gate.open());
+        let rests = pool.spawn(async move {
+            let _opens = opens;
+            std::future::pending::<()>().await;
+        });
+        drop(pool);
+        assert!(rests.join().unwrap_err().is_shutdown());
+        // They were ready at their only poll.
+        join_all(blocked);
+    }
+}
+
+/// What was told of a stall.
+#[derive(Debug)]
+struct Told {
+    id: polyexec_core::TaskId,
+    name: Option<String>,
+    line: u32,
+    duration: Duration,
+}
+
+fn telling(workers: usize) -> (Pool, mpsc::Receiver<Told>) {
+    let (sender, told) = mpsc::channel();
+    let pool = builder(workers)
+        .on_stall(move |stall| {
+            assert!(stall.location().file().ends_with("blocked.rs"));
+            let (id, name) = (stall.id(), stall.name().map(str::to_owned));
+            sender.send(Told { id, name, line: stall.location().line(), duration: stall.duration() }).unwrap();
+        })
+        .build()
+        .unwrap();
+    (pool, told)
+}
+
+#[test]
+fn a_stall_is_told_of_once_with_the_task_that_blocks() {
+    let (pool, stalls) = telling(2);
+    let gate = Gate::new();
+    let waits = gate.clone();
+    let named = task::Builder::new().name("reader").spawn_on(&pool.handle(), async move { waits.wait() });
+    let told = stalls.recv().unwrap();
+    assert_eq!((told.id, told.name.as_deref()), (named.id(), Some("reader")));
+    assert!(told.duration > Duration::ZERO && told.duration < Duration::from_secs(60), "{told:?}");
+    gate.open();
+    named.join().unwrap();
+
+    // Another one, without a name, of which nothing is told twice.
+    let gate = Gate::new();
+    let waits = gate.clone();
+    let (line, plain) = (line!(), pool.spawn(async move { waits.wait() }));
+    let told = stalls.recv().unwrap();
+    assert_eq!((told.id, told.name, told.line), (plain.id(), None, line));
+    gate.open();
+    plain.join().unwrap();
+    drop(pool);
+    assert_eq!(stalls.try_iter().count(), 0);
+}
+
+#[test]
+fn a_poll_that_computes_is_told_of_too() {
+    let (pool, stalls) = telling(2);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let computes = pool.spawn(async move { while !stopped.load(SeqCst) {} });
+    assert_eq!(stalls.recv().unwrap().id, computes.id());
+    stop.store(true, SeqCst);
+    computes.join().unwrap();
+}
+
+#[test]
+fn who_says_that_it_blocks_is_not_told_of() {
+    let (pool, stalls) = telling(1);
+    let (handle, gate) = (pool.handle(), Gate::new());
+    let waits = gate.clone();
+    let announced = pool.spawn(async move { block_in_place(|| waits.wait()) });
+    let opened = gate.clone();
+    let joins = pool.spawn(async move { handle.spawn(async move { opened.opened().await }).join().unwrap() });
+    // The monitor has looked at the two that block when it tells of this one.
+    let waits = Gate::new();
+    let blocks = waits.clone();
+    let silent = pool.spawn(async move { blocks.wait() });
+    assert_eq!(stalls.recv().unwrap().id, silent.id());
+    waits.open();
+    gate.open();
+    join_all([silent, announced, joins]);
+    drop(pool);
+    assert_eq!(stalls.try_iter().count(), 0);
+}
+
+#[test]
+fn a_hook_that_panics_or_blocks_harms_nobody() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let (calls, gate) = (Arc::new(AtomicUsize::new(0)), Gate::new());
+    let (counted, waits) = (calls.clone(), gate.clone());
+    let pool = builder(1)
+        .on_stall(move |_| {
+            if counted.fetch_add(1, SeqCst) == 0 {
+                panic!("the hook panics");
+            }
+            waits.wait();
+        })
+        .build()
+        .unwrap();
+    for tasks in 1..=3 {
+        let gate = Gate::new();
+        let blocked = blocked(&pool, 1, &gate);
+        while calls.load(SeqCst) < tasks {
+            thread::yield_now();
+        }
+        assert_eq!(pool.spawn(async { 1 }).join().unwrap(), 1);
+        gate.open();
+        join_all(blocked);
+    }
+    gate.open();
+}
