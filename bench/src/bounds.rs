@@ -29,6 +29,7 @@ const BOUNDS: &[(&str, &[Bound])] = &[
     ("fib", &[OfBestPeer(0.6)]),
     ("wake_outside", &[OfBestPeer(0.5)]),
     ("work", &[OfLimit(1.05)]),
+    ("blocked", &[AtMost(50.0)]),
     ("memory", &[AtMost(144.0)]),
     ("local_spawn", &[OfBestPeer(0.6)]),
     ("local_yield", &[OfBestPeer(0.6)]),

@@ -3,6 +3,7 @@
 mod batch;
 mod baton;
 mod block_on;
+mod blocked;
 mod busy;
 mod fork_join;
 mod memory;

@@ -6,6 +6,7 @@ use super::PoolWorkload;
 use super::batch::{Batch, Counters, OneCounter, Yields};
 use super::baton::HandOver;
 use super::block_on;
+use super::blocked::Blocked;
 use super::busy::Busy;
 use super::fork_join::Fib;
 use super::memory::{Waiting, resident_elsewhere};
@@ -117,6 +118,13 @@ pub fn rows() -> Vec<Row> {
         )
         .pools(busy)
         .limit("no executor: two threads", move || busy.on_threads()),
+        Row::new(
+            "blocked",
+            "ms",
+            "Both workers are in polls that sleep for 100 ms without saying so: when has a new task run? tokio's users are \
+             told to use `spawn_blocking` instead.",
+        )
+        .pools(Blocked(Duration::from_millis(100))),
         Row::new(
             "memory",
             "B/task",
