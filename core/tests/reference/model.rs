@@ -149,7 +149,12 @@ impl Model {
     pub(crate) fn end(&mut self, leftover: Leftover) {
         match leftover {
             Leftover::Task => self.perform(Action::DropTask, false),
-            Leftover::Handle => self.perform(Action::DropHandle, false),
+            Leftover::Handle => {
+                if self.plan.looks_in_the_end {
+                    self.perform(Action::Join(Joiner::A), false);
+                }
+                self.perform(Action::DropHandle, false);
+            }
             Leftover::Wakers => (0..self.wakers).for_each(|_| self.perform(Action::DropWaker(0), false)),
             Leftover::AbortHandles => {
                 (0..self.abort_handles).for_each(|_| self.perform(Action::DropAbortHandle(0), false));

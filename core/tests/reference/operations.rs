@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     /// The same for the two plain join wakers, when they are woken.
     pub(crate) join_wake: Vec<Action>,
     pub(crate) join_wake_panics: bool,
+    /// Whether the handle is polled before it is dropped in the end.
+    pub(crate) looks_in_the_end: bool,
     /// In which order everything is dropped that the steps have left.
     pub(crate) ending: [Leftover; 5],
 }
@@ -131,7 +133,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => place().prop_map(Action::WakeByRef),
         4 => place().prop_map(Action::WakeByValue),
         3 => place().prop_map(Action::WakeElsewhere),
-        2 => Just(Action::Abort),
+        3 => Just(Action::Abort),
         2 => Just(Action::KeepAbortHandle),
         1 => place().prop_map(Action::AbortBy),
         2 => place().prop_map(Action::DropAbortHandle),
@@ -140,7 +142,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Detach),
         2 => Just(Action::DropHandle),
         1 => Just(Action::DropTask),
-        1 => Just(Action::Close),
+        2 => Just(Action::Close),
         // Seldom: what is forgotten is never freed, and shows less.
         1 => prop_oneof![
             6 => Just(Action::WakeSelf),
@@ -175,18 +177,21 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
     let seldom = || proptest::bool::weighted(0.1);
     let ending = Just([Task, Handle, Wakers, AbortHandles, Table]).prop_shuffle();
     let drops = (few(), seldom(), few(), seldom(), few(), seldom());
-    (birth, any::<bool>(), drops, ending).prop_map(|(birth, in_table, drops, ending)| {
-        let (future_drop, future_drop_panics, output_drop, output_drop_panics, join_wake, join_wake_panics) = drops;
-        Plan {
-            birth,
-            in_table,
-            future_drop,
-            future_drop_panics,
-            output_drop,
-            output_drop_panics,
-            join_wake,
-            join_wake_panics,
-            ending,
-        }
-    })
+    (birth, any::<bool>(), drops, any::<bool>(), ending).prop_map(
+        |(birth, in_table, drops, looks_in_the_end, ending)| {
+            let (future_drop, future_drop_panics, output_drop, output_drop_panics, join_wake, join_wake_panics) = drops;
+            Plan {
+                birth,
+                in_table,
+                future_drop,
+                future_drop_panics,
+                output_drop,
+                output_drop_panics,
+                join_wake,
+                join_wake_panics,
+                looks_in_the_end,
+                ending,
+            }
+        },
+    )
 }

@@ -230,7 +230,12 @@ impl Subject {
     pub(crate) fn end(&self, leftover: Leftover) {
         match leftover {
             Leftover::Task => self.perform(Action::DropTask, None),
-            Leftover::Handle => self.perform(Action::DropHandle, None),
+            Leftover::Handle => {
+                if self.plan.looks_in_the_end {
+                    self.perform(Action::Join(Joiner::A), None);
+                }
+                self.perform(Action::DropHandle, None);
+            }
             Leftover::Wakers => while self.take_waker(0).is_some() {},
             Leftover::AbortHandles => {
                 let handles = self.abort_handles.borrow().len();
