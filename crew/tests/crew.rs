@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use polyexec_conformance::watched;
 use polyexec_crew::{Crew, Jobs, Settings};
 
 /// A job that tells when it begins, and ends when it is told to.
@@ -33,6 +34,7 @@ fn crew(settings: Settings) -> Crew<Job> {
 
 #[test]
 fn threads_are_named_by_number() {
+    watched!();
     let crew = crew(Settings::new("name"));
     let (first, begins, _end) = job();
     crew.give(first).unwrap();
@@ -44,6 +46,7 @@ fn threads_are_named_by_number() {
 
 #[test]
 fn a_job_too_many_comes_back() {
+    watched!();
     let crew = crew(Settings { max_threads: 1, ..Settings::new("one") });
     let (first, begins, end) = job();
     crew.give(first).unwrap();
@@ -65,6 +68,7 @@ fn a_job_too_many_comes_back() {
 
 #[test]
 fn a_job_without_a_thread_to_be_had_comes_back() {
+    watched!();
     // Half of all addresses: no system has that.
     let crew = crew(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
     let (one, begins, _end) = job();
@@ -78,6 +82,7 @@ fn a_job_without_a_thread_to_be_had_comes_back() {
 
 #[test]
 fn a_closed_crew_refuses_and_finishes() {
+    watched!();
     let crew = crew(Settings::new("closed"));
     let (first, begins, end) = job();
     crew.give(first).unwrap();
@@ -91,6 +96,7 @@ fn a_closed_crew_refuses_and_finishes() {
 
 #[test]
 fn a_thread_of_the_crew_does_not_wait_for_itself() {
+    watched!();
     let (sender, crews) = channel::<Arc<Crew<()>>>();
     let crews = std::sync::Mutex::new(crews);
     let (done, ended) = channel();
@@ -109,6 +115,7 @@ fn a_thread_of_the_crew_does_not_wait_for_itself() {
 
 #[test]
 fn hooks_balance_and_may_panic() {
+    watched!();
     let [starts, stops] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let (started, stopped) = (starts.clone(), stops.clone());
     let crew = crew(Settings {
@@ -136,6 +143,7 @@ fn hooks_balance_and_may_panic() {
 
 #[test]
 fn threads_that_come_and_go_are_all_joined() {
+    watched!();
     for fresh in [None, Some(Duration::ZERO)] {
         let crew = crew(Settings { keep_alive: fresh, ..Settings::new("gone") });
         for _ in 0..200 {
