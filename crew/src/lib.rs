@@ -47,6 +47,8 @@ pub struct Crew<J>(Arc<Shared<J>>);
 thread_local! {
     /// The number of the crew that this thread is of. Without a destructor, so that it is there to the thread's end.
     static MEMBER_OF: Cell<u64> = const { Cell::new(0) };
+    /// Whether this thread has left its crew, and somebody may join it. Without a destructor, too.
+    static HAS_LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Shared<J> {
@@ -222,7 +224,26 @@ impl<J: Send + 'static> Crew<J> {
 
     /// Starts a thread whose first job is `job`, and which is counted already.
     fn start_thread(&self, job: J) -> Result<(), Refused<J>> {
-        self.try_start_thread(job).inspect_err(|_| self.0.queue.lock().threads -= 1)
+        let started = match self.try_start_thread(job) {
+            Err(Refused { job, cause: Some(_) }) if self.join_ended() => self.try_start_thread(job),
+            started => started,
+        };
+        started.inspect_err(|_| self.0.queue.lock().threads -= 1)
+    }
+
+    /// Joins threads that have ended: until then the system keeps the memory of their stacks, and has none for the next
+    /// perhaps. Whether there were any.
+    fn join_ended(&self) -> bool {
+        // Called in a destructor of the thread's locals: those that have ended may be about to join this one.
+        if HAS_LEFT.get() {
+            return false;
+        }
+        let ended: Vec<_> = self.0.members.lock().left.extract_if(.., |thread| thread.is_finished()).collect();
+        let were_any = !ended.is_empty();
+        for thread in ended {
+            let _ = thread.join();
+        }
+        were_any
     }
 
     fn try_start_thread(&self, job: J) -> Result<(), Refused<J>> {
@@ -256,6 +277,7 @@ impl<J: Send + 'static> Crew<J> {
         self.0.settings.started();
         (self.0.body)(Jobs { crew: Self(self.0.clone()), first });
         self.0.settings.stopped();
+        HAS_LEFT.set(true);
         // Two for each that leaves, so that what many have left behind is joined in the end. In an array: the first thing
         // that a thread allocates is dear.
         let before = {
