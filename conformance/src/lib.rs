@@ -41,6 +41,8 @@ mod list;
 pub mod probe;
 pub mod properties;
 mod run;
+#[cfg(target_os = "linux")]
+pub mod scarce;
 mod subject;
 mod watchdog;
 
