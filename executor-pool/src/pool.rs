@@ -161,11 +161,9 @@ impl Executor for PoolHandle {
     /// finishes its task, and is a spare.
     fn block_in_place(&self, work: &mut dyn FnMut()) {
         if let Some(worker) = worker::take(self.shared()) {
-            // Without a thread to be had the pool is slower, until one is free: this one, at the latest.
-            if let Err(refused) = self.shared().crew.queue(worker) {
-                // It has shut down.
-                worker::give(refused.job);
-            }
+            // Without a thread to be had the pool is slower, until one is free: this one, at the latest. Refused, since the
+            // pool has shut down, the worker ends here, and with it its tasks: `work` may wait for one of them.
+            drop(self.shared().crew.queue(worker));
         }
         work();
     }

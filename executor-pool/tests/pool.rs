@@ -323,6 +323,29 @@ fn an_owner_may_be_dropped_in_a_task_of_another_pool() {
 }
 
 #[test]
+fn a_task_that_joins_another_in_the_middle_of_the_shutdown_does_not_wait_for_ever() {
+    watched!();
+    let (begun, stopped) = (Gate::new(), Gate::new());
+    let open = stopped.clone();
+    let pool = Pool::builder().worker_threads(1).on_thread_stop(move || open.open()).build().unwrap();
+    // From now on there is a second thread, which has nothing to do, and leaves once the shutdown tells it.
+    pool.spawn(async { block_in_place(|| {}) }).join().unwrap();
+    let (handle, begins) = (pool.handle(), begun.clone());
+    let outer = pool.spawn(async move {
+        let inner = handle.spawn(async {});
+        begins.open();
+        while !stopped.is_open() {
+            std::hint::spin_loop();
+        }
+        // There is nobody any more to take this thread's place, and what it waits for is in its own queue.
+        inner.join()
+    });
+    begun.wait();
+    drop(pool);
+    assert!(outer.join().unwrap().unwrap_err().is_shutdown());
+}
+
+#[test]
 fn spare_threads_retire() {
     watched!();
     let stops = Arc::new(AtomicUsize::new(0));
