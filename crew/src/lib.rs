@@ -88,6 +88,11 @@ enum OnJob {
 }
 
 impl<J> Queue<J> {
+    /// Whether there are more jobs than threads that are about to take them.
+    fn is_behind(&self) -> bool {
+        self.jobs.len() > self.idle
+    }
+
     fn welcome(&mut self, settings: &Settings) -> OnJob {
         if self.closed {
             OnJob::Closed
@@ -199,10 +204,44 @@ impl<J: Send + 'static> Crew<J> {
         self.0.changed.notify_one();
     }
 
-    /// Takes no more jobs. Threads leave when they have finished theirs; they are not waited for.
+    /// Takes no more jobs, and drops those that wait for a thread: there may be none, and somebody may wait for what they
+    /// hold. Threads leave when they have finished theirs; they are not waited for.
     pub fn close(&self) {
-        self.0.queue.lock().closed = true;
+        let waiting = {
+            let mut queue = self.0.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.jobs)
+        };
         self.0.changed.notify_all();
+        drop(waiting);
+    }
+
+    /// Starts a thread for a job that [waits](Crew::queue) for one, if there is one to be had by now. Whether others wait, or
+    /// still the same.
+    pub fn catch_up(&self) -> bool {
+        let mut queue = self.0.queue.lock();
+        if !queue.is_behind() {
+            return false;
+        }
+        if queue.threads < self.0.settings.max_threads
+            && let Some(job) = queue.jobs.pop_front()
+        {
+            queue.threads += 1;
+            drop(queue);
+            let started = self.start_thread(job);
+            queue = self.0.queue.lock();
+            if let Err(Refused { job, .. }) = started {
+                if queue.closed {
+                    drop(queue);
+                    drop(job);
+                    return false;
+                }
+                // Others have come later.
+                queue.jobs.push_front(job);
+                self.0.changed.notify_one();
+            }
+        }
+        queue.is_behind()
     }
 
     /// Waits until every thread of a [closed](Crew::close) crew has ended. One of the threads itself waits for none, to

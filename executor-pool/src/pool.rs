@@ -4,13 +4,18 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
+use std::time::{Duration, Instant};
 
-use futures_task::{FutureObj, SpawnError as SpawnObjError};
-use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, Task, block_on, context};
+use futures_task::{FutureObj, SpawnError as SpawnObjError, waker_ref};
+use polyexec_core::{Executor, Handle, JoinHandle, Parker, Rejected, SpawnError, Task, block_on, context};
 
 use crate::Builder;
 use crate::shared::Shared;
 use crate::worker;
+
+/// Between two attempts to have a thread that was not to be had: those who wait for it hardly notice, and it costs nothing.
+const CATCH_UP_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs tasks on a fixed number of workers that steal from each other.
 ///
@@ -155,6 +160,24 @@ impl Executor for PoolHandle {
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         let _context = context::enter(Handle::new(self.clone()));
         block_on(future);
+    }
+
+    /// As provided, and where there was no thread for this one's worker, tries again and again to have one: `future` may
+    /// wait for the worker's tasks.
+    fn wait(&self, mut future: Pin<&mut dyn Future<Output = ()>>) {
+        let parker = Arc::new(Parker::new());
+        let waker = waker_ref(&parker);
+        let mut cx = Context::from_waker(&waker);
+        while future.as_mut().poll(&mut cx).is_pending() {
+            self.block_in_place(&mut || {
+                while self.shared().crew.catch_up() {
+                    if parker.park_until(Some(Instant::now() + CATCH_UP_INTERVAL)) {
+                        return;
+                    }
+                }
+                parker.park();
+            });
+        }
     }
 
     /// Another thread becomes this one's worker, so that its tasks go on. This thread has none from then on: it
