@@ -58,6 +58,8 @@ struct Shared<J> {
     body: Box<dyn Fn(Jobs<J>) + Send + Sync>,
     queue: Mutex<Queue<J>>,
     changed: Condvar,
+    /// Called when a thread was started, or not.
+    decided: Condvar,
     /// Locked while a thread is started, so that it is in here when it leaves.
     members: Mutex<Members>,
     /// Threads that have left, and wait for those that left before. Not in `members`: that is locked for long at a time.
@@ -69,8 +71,10 @@ struct Queue<J> {
     jobs: VecDeque<J>,
     /// Threads that wait for a job.
     idle: usize,
-    /// Threads that have not decided to leave.
+    /// Threads that have not decided to leave, those included that are being started.
     threads: usize,
+    /// Threads that are being started, and may yet turn out not to be had.
+    starting: usize,
     closed: bool,
 }
 
@@ -81,6 +85,8 @@ enum OnJob {
     Queue,
     /// Start a thread for it, which is counted already.
     StartThread,
+    /// Wait: there are as many threads as may be, if those that are being started are to be had.
+    Undecided,
     /// Nothing: there are as many threads as may be, and all have a job.
     Busy,
     /// Nothing: no more jobs are taken.
@@ -99,11 +105,19 @@ impl<J> Queue<J> {
         } else if self.idle > self.jobs.len() {
             OnJob::Queue
         } else if self.threads < settings.max_threads {
-            self.threads += 1;
+            self.count_in();
             OnJob::StartThread
+        } else if self.starting > 0 {
+            OnJob::Undecided
         } else {
             OnJob::Busy
         }
+    }
+
+    /// Counts a thread that is about to be started.
+    fn count_in(&mut self) {
+        self.threads += 1;
+        self.starting += 1;
     }
 }
 
@@ -137,7 +151,7 @@ impl<J: Send + 'static> Crew<J> {
     pub fn new(settings: Settings, body: impl Fn(Jobs<J>) + Send + Sync + 'static) -> Self {
         /// Zero is no crew's.
         static CREWS: AtomicU64 = AtomicU64::new(1);
-        let queue = Queue { jobs: VecDeque::new(), idle: 0, threads: 0, closed: false };
+        let queue = Queue { jobs: VecDeque::new(), idle: 0, threads: 0, starting: 0, closed: false };
         Self(Arc::new(Shared {
             // Relaxed: only that each number is given once matters.
             number: CREWS.fetch_add(1, Relaxed),
@@ -145,6 +159,7 @@ impl<J: Send + 'static> Crew<J> {
             body: Box::new(body),
             queue: Mutex::new(queue),
             changed: Condvar::new(),
+            decided: Condvar::new(),
             members: Mutex::default(),
             waiting: AtomicUsize::new(0),
         }))
@@ -157,20 +172,23 @@ impl<J: Send + 'static> Crew<J> {
     /// The crew is closed, it has as many threads as it may, or the system has no thread for it. The job comes back.
     pub fn give(&self, job: J) -> Result<(), Refused<J>> {
         let mut queue = self.0.queue.lock();
-        match queue.welcome(&self.0.settings) {
-            OnJob::Queue => {
-                self.put(queue, job);
-                Ok(())
+        loop {
+            match queue.welcome(&self.0.settings) {
+                OnJob::Queue => {
+                    self.put(queue, job);
+                    return Ok(());
+                }
+                OnJob::StartThread => {
+                    drop(queue);
+                    return self.start_thread(job);
+                }
+                OnJob::Undecided => self.0.decided.wait(&mut queue),
+                OnJob::Busy => {
+                    let busy = format!("all {} threads are busy", queue.threads);
+                    return Err(Refused { job, cause: Some(io::Error::new(io::ErrorKind::WouldBlock, busy)) });
+                }
+                OnJob::Closed => return Err(Refused { job, cause: None }),
             }
-            OnJob::StartThread => {
-                drop(queue);
-                self.start_thread(job)
-            }
-            OnJob::Busy => {
-                let busy = format!("all {} threads are busy", queue.threads);
-                Err(Refused { job, cause: Some(io::Error::new(io::ErrorKind::WouldBlock, busy)) })
-            }
-            OnJob::Closed => Err(Refused { job, cause: None }),
         }
     }
 
@@ -188,7 +206,7 @@ impl<J: Send + 'static> Crew<J> {
                 queue = self.0.queue.lock();
                 refused.job
             }
-            OnJob::Queue | OnJob::Busy | OnJob::Closed => job,
+            OnJob::Queue | OnJob::Undecided | OnJob::Busy | OnJob::Closed => job,
         };
         if queue.closed {
             return Err(Refused { job, cause: None });
@@ -226,7 +244,7 @@ impl<J: Send + 'static> Crew<J> {
         if queue.threads < self.0.settings.max_threads
             && let Some(job) = queue.jobs.pop_front()
         {
-            queue.threads += 1;
+            queue.count_in();
             drop(queue);
             let started = self.start_thread(job);
             queue = self.0.queue.lock();
@@ -267,7 +285,12 @@ impl<J: Send + 'static> Crew<J> {
             Err(Refused { job, cause: Some(_) }) if self.join_ended() => self.try_start_thread(job),
             started => started,
         };
-        started.inspect_err(|_| self.0.queue.lock().threads -= 1)
+        let mut queue = self.0.queue.lock();
+        queue.starting -= 1;
+        queue.threads -= usize::from(started.is_err());
+        drop(queue);
+        self.0.decided.notify_all();
+        started
     }
 
     /// Joins threads that have ended: until then the system keeps the memory of their stacks, and has none for the next

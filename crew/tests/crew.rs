@@ -80,6 +80,56 @@ fn a_job_without_a_thread_to_be_had_comes_back() {
     crew.join();
 }
 
+/// Half of all addresses, and more: no system has that.
+const TOO_LARGE: [usize; 4] =
+    [isize::MAX as usize / 4096 * 4096, isize::MAX as usize, isize::MAX as usize + 1, usize::MAX];
+
+#[test]
+fn a_stack_of_any_size_that_is_not_to_be_had_is_an_error() {
+    watched!();
+    for stack_size in TOO_LARGE {
+        let crew = crew(Settings { stack_size: Some(stack_size), ..Settings::new("none") });
+        let (one, ..) = job();
+        assert!(crew.give(one).unwrap_err().cause.unwrap().raw_os_error().is_some());
+    }
+}
+
+#[test]
+fn a_thread_that_fails_to_start_is_not_a_busy_one() {
+    watched!();
+    let crew = Arc::new(crew(Settings { stack_size: Some(TOO_LARGE[0]), max_threads: 1, ..Settings::new("one") }));
+    let givers = [(); 3].map(|()| {
+        let crew = crew.clone();
+        thread::spawn(move || {
+            for _ in 0..2_000 {
+                let (one, ..) = job();
+                let cause = crew.give(one).unwrap_err().cause.unwrap();
+                assert!(cause.raw_os_error().is_some(), "not what the system said: {cause}");
+            }
+        })
+    });
+    for giver in givers {
+        giver.join().unwrap();
+    }
+}
+
+#[test]
+fn a_job_that_waits_for_a_thread_ends_with_the_crew() {
+    watched!();
+    let crew = crew(Settings { max_threads: 1, ..Settings::new("one") });
+    let (first, begins, end) = job();
+    crew.queue(first).unwrap();
+    begins.recv().unwrap();
+    let (second, begins, _end) = job();
+    crew.queue(second).unwrap();
+    assert!(crew.catch_up(), "the first is still there, and may be the only one");
+    crew.close();
+    assert!(begins.recv().is_err(), "somebody runs it");
+    assert!(!crew.catch_up());
+    end.send(()).unwrap();
+    crew.join();
+}
+
 #[test]
 fn a_closed_crew_refuses_and_finishes() {
     watched!();
