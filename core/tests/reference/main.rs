@@ -17,8 +17,8 @@ mod model;
 mod operations;
 mod subject;
 
-/// So many take two seconds.
-const CASES: u32 = 40_000;
+/// So many take a second or two.
+const CASES: u32 = 25_000;
 
 fn config() -> ProptestConfig {
     // `PROPTEST_CASES` is in there already, where it is set.

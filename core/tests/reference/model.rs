@@ -48,6 +48,8 @@ pub(crate) struct Model {
     future: bool,
     /// There is a `Task`, in the queue.
     queued: Option<Queued>,
+    /// That `Task` is forgotten: it is there for ever, and nobody has it.
+    task_is_forgotten: bool,
     /// The future is being polled, or dropped for good.
     busy: bool,
     /// Another poll is owed.
@@ -98,6 +100,7 @@ impl Model {
             events: Vec::new(),
             future: true,
             queued: Some(Queued::Owning),
+            task_is_forgotten: false,
             busy: false,
             woken: false,
             aborted: false,
@@ -167,7 +170,7 @@ impl Model {
     }
 
     pub(crate) fn is_queued(&self) -> bool {
-        self.queued.is_some()
+        self.queued.is_some() && !self.task_is_forgotten
     }
 
     /// What the handle should say, if there is one.
@@ -198,11 +201,13 @@ impl Model {
 
     /// Whether nothing has been forgotten, so that in the end nothing may be left.
     pub(crate) fn must_be_freed(&self) -> bool {
-        !self.handle_is_forgotten && self.forgotten_wakers == 0
+        !self.handle_is_forgotten && !self.task_is_forgotten && self.forgotten_wakers == 0
     }
 
     fn run(&mut self, script: &Script) {
-        let Some(_) = self.queued.take() else { return };
+        if !self.take_task() {
+            return;
+        }
         self.calls += 1;
         let became = self.run_taken(script);
         self.events.push(Event::Ran(became));
@@ -387,6 +392,7 @@ impl Model {
             Action::DropHandle => self.drop_handle(),
             Action::ForgetHandle => self.handle_is_forgotten |= self.handle.take().is_some(),
             Action::DropTask => self.drop_task(),
+            Action::ForgetTask => self.task_is_forgotten |= self.is_queued(),
             Action::Close => self.close(),
         }
     }
@@ -422,8 +428,19 @@ impl Model {
         self.free_if_forsaken();
     }
 
+    /// Takes the `Task` from the queue, if it is there.
+    fn take_task(&mut self) -> bool {
+        let is_queued = self.is_queued();
+        if is_queued {
+            self.queued = None;
+        }
+        is_queued
+    }
+
     fn drop_task(&mut self) {
-        let Some(_) = self.queued.take() else { return };
+        if !self.take_task() {
+            return;
+        }
         self.calls += 1;
         if !self.over && !self.busy {
             self.cancel(Joined::ShutDown);

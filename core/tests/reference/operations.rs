@@ -97,6 +97,8 @@ pub(crate) enum Action {
     ForgetHandle,
     /// Drops the task that is in the queue.
     DropTask,
+    /// Forgets it, so that nobody will ever run it.
+    ForgetTask,
     /// Closes the table.
     Close,
 }
@@ -148,6 +150,7 @@ fn action() -> impl Strategy<Value = Action> {
             6 => Just(Action::WakeSelf),
             1 => place().prop_map(Action::ForgetWaker),
             1 => Just(Action::ForgetHandle),
+            1 => Just(Action::ForgetTask),
         ],
     ]
 }

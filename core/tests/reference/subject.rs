@@ -352,6 +352,7 @@ impl Subject {
             Action::DropHandle => drop(self.handle.take()),
             Action::ForgetHandle => std::mem::forget(self.handle.take()),
             Action::DropTask => drop(self.take_task()),
+            Action::ForgetTask => std::mem::forget(self.take_task()),
             Action::Close => {
                 let table = self.table.borrow().clone();
                 table.iter().for_each(|table| table.close());
