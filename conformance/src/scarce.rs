@@ -8,7 +8,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::thread;
 
+use crate::probe::threads;
 use crate::run::told;
 use crate::watchdog::{SOON, Watchdog};
 
@@ -28,6 +31,9 @@ const CHILD: &str = "POLYEXEC_SCARCE_THREADS";
 /// What that process prints once it has run its test, lest one that ran nothing pass for it.
 const DONE: &str = "the test has run where threads are scarce";
 
+/// What it prints instead where the system knows no such limit.
+const PLENTY: &str = "threads aren't scarce here";
+
 /// Runs `body` in a process of its own, which runs the calling test again under `scarcity`. To be called by the test itself:
 /// its name is taken from the type of `body`.
 ///
@@ -41,8 +47,12 @@ pub fn with_scarce_threads<F: FnOnce()>(scarcity: Scarcity, body: F) {
     match std::env::var_os(CHILD) {
         Some(child) if *child == *told_child => {
             let _watchdog = Watchdog::new(&told_child, SOON);
-            body();
-            println!("{DONE}");
+            if is_scarce(scarcity) {
+                body();
+                println!("{DONE}");
+            } else {
+                println!("{PLENTY}");
+            }
         }
         // The test runs under several, and that process is there for another one.
         Some(_) => {}
@@ -65,7 +75,7 @@ fn run_again(test: &str, scarcity: Scarcity, told_child: &str) {
     command
         .args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")])
         .arg(&program.0)
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .args(["--exact", test, "--include-ignored", "--nocapture", "--test-threads=1"])
         .env(CHILD, told_child)
         // Each thread has an arena of addresses otherwise, of which the limit is the sum.
         .env("MALLOC_ARENA_MAX", "1")
@@ -81,8 +91,40 @@ fn run_again(test: &str, scarcity: Scarcity, told_child: &str) {
     if output.status.code() == Some(126) {
         return leave_out(told_child, "another user may not run this program");
     }
+    if told(&output).contains(PLENTY) {
+        return leave_out(told_child, PLENTY);
+    }
     assert!(output.status.success(), "{told_child} failed in its own process\n{}", told(&output));
     assert!(told(&output).contains(DONE), "{told_child} has run nothing\n{}", told(&output));
+}
+
+/// Whether there are no more threads to be had than there should be.
+fn is_scarce(scarcity: Scarcity) -> bool {
+    const STACK_MIB: u32 = 64;
+    let before = threads();
+    let most = match scarcity {
+        Scarcity::Threads(most) => most,
+        Scarcity::Memory(mib) => mib / STACK_MIB,
+    };
+    let mut hogs = Vec::new();
+    for _ in 0..most {
+        let (over, is_over) = mpsc::channel::<()>();
+        let hog = thread::Builder::new().stack_size(STACK_MIB as usize * 1024 * 1024);
+        match hog.spawn(move || is_over.recv().unwrap_or_default()) {
+            Ok(hog) => hogs.push((over, hog)),
+            Err(_) => break,
+        }
+    }
+    let is_scarce = hogs.len() < most as usize;
+    for (over, hog) in hogs {
+        drop(over);
+        let _ = hog.join();
+    }
+    // Joined threads are gone for us before they are gone for the system.
+    while threads() != before {
+        thread::yield_now();
+    }
+    is_scarce
 }
 
 fn is_root() -> bool {

@@ -169,6 +169,31 @@ fn tasks_that_join_others_go_on_once_there_is_a_thread() {
 }
 
 #[test]
+#[ignore = "nobody yet looks after a worker that waits for a thread, but tasks that join"]
+fn a_task_that_blocks_in_its_own_way_goes_on_once_there_is_a_thread() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            let pool = builder(1).build().unwrap();
+            let hogs = Hogs::begin();
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let begun = Gate::new();
+            let begins = begun.clone();
+            let waits = pool.spawn(async move {
+                block_in_place(|| {
+                    begins.open();
+                    receiver.recv().unwrap()
+                })
+            });
+            begun.wait();
+            let sends = pool.spawn(async move { sender.send(7).unwrap() });
+            drop(hogs);
+            assert_eq!(waits.join().unwrap(), 7);
+            sends.join().unwrap();
+        });
+    }
+}
+
+#[test]
 fn a_shutdown_ends_what_waits_for_a_thread() {
     for scarcity in SCARCE {
         with_scarce_threads(scarcity, || {
