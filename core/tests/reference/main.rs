@@ -18,7 +18,7 @@ mod operations;
 mod subject;
 
 /// So many take a second or two.
-const CASES: u32 = 25_000;
+const CASES: u32 = 20_000;
 
 fn config() -> ProptestConfig {
     // `PROPTEST_CASES` is in there already, where it is set.

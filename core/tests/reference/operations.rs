@@ -144,7 +144,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Detach),
         2 => Just(Action::DropHandle),
         1 => Just(Action::DropTask),
-        2 => Just(Action::Close),
+        3 => Just(Action::Close),
         // Seldom: what is forgotten is never freed, and shows less.
         1 => prop_oneof![
             6 => Just(Action::WakeSelf),
@@ -157,12 +157,19 @@ fn action() -> impl Strategy<Value = Action> {
 
 fn script() -> impl Strategy<Value = Script> {
     let end = prop_oneof![7 => Just(PollEnd::Pending), 2 => Just(PollEnd::Ready), 1 => Just(PollEnd::Panic)];
-    (vec(action(), 0..4), end).prop_map(|(actions, end)| Script { actions, end })
+    (vec(action(), 0..5), end).prop_map(|(actions, end)| Script { actions, end })
 }
 
+/// Half of the time the task has been polled already, and is woken: most of what is rare begins there.
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![2 => script().prop_map(Step::Run), 3 => action().prop_map(Step::Do)];
-    vec(step, 0..24)
+    (any::<bool>(), vec(step, 0..24)).prop_map(|(is_woken, mut steps)| {
+        if is_woken {
+            let first = Script { actions: Vec::from([Action::KeepWaker]), end: PollEnd::Pending };
+            steps.splice(0..0, [Step::Run(first), Step::Do(Action::WakeByRef(0))]);
+        }
+        steps
+    })
 }
 
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
