@@ -169,7 +169,8 @@ impl<J: Send + 'static> Crew<J> {
     ///
     /// # Errors
     ///
-    /// The crew is closed, it has as many threads as it may, or the system has no thread for it. The job comes back.
+    /// The crew is closed, it has as many threads as it may, or the system has no thread for it. The job comes back. While
+    /// it is to be seen whether the last thread that there may be is to be had, this waits for that.
     pub fn give(&self, job: J) -> Result<(), Refused<J>> {
         let mut queue = self.0.queue.lock();
         loop {
@@ -182,8 +183,9 @@ impl<J: Send + 'static> Crew<J> {
                     drop(queue);
                     return self.start_thread(job);
                 }
-                OnJob::Undecided => self.0.decided.wait(&mut queue),
-                OnJob::Busy => {
+                // Unless in a destructor of the thread's locals: whoever starts one may wait for this one to end.
+                OnJob::Undecided if !HAS_LEFT.get() => self.0.decided.wait(&mut queue),
+                OnJob::Undecided | OnJob::Busy => {
                     let busy = format!("all {} threads are busy", queue.threads);
                     return Err(Refused { job, cause: Some(io::Error::new(io::ErrorKind::WouldBlock, busy)) });
                 }
@@ -192,7 +194,8 @@ impl<J: Send + 'static> Crew<J> {
         }
     }
 
-    /// Gives `job` to a thread that has none, or to a new one, or if there is neither, to the first that is free.
+    /// Gives `job` to a thread that has none, or to a new one, or if there is neither, to the first that is free, or that
+    /// [is to be had](Crew::catch_up).
     ///
     /// # Errors
     ///
