@@ -26,6 +26,8 @@
 //! Events are compared as traces, and nothing is ordered by sleeping. A property that hangs fails after
 //! [`PATIENCE`], by name.
 //!
+//! A test of an executor's own begins with [`watched!`], and fails by name if it hangs.
+//!
 //! The suite counts allocations, so it brings the test program's global allocator, and a program that takes the suite
 //! can't set one of its own.
 
@@ -33,12 +35,16 @@
 
 pub use run::{Needs, Outcome, PATIENCE, Property, check, properties};
 pub use subject::{Fixture, Subject, ThreadOptions};
+pub use watchdog::{SOON, Watchdog};
 
 mod list;
 pub mod probe;
 pub mod properties;
 mod run;
+#[cfg(target_os = "linux")]
+pub mod scarce;
 mod subject;
+mod watchdog;
 
 /// The command that runs the test `name` of this test program alone; `module` is where the test is, ending in `::`.
 #[doc(hidden)]

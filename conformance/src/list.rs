@@ -59,6 +59,7 @@ macro_rules! __each_property {
             panic::p46_a_panic_in_the_drop_of_a_payload_is_contained unwinds,
             panic::p47_a_panic_in_a_join_waker_leaves_the_other_tasks_alone unwinds,
             panic::p48_a_double_panic_aborts_the_process unwinds,
+            panic::p49_a_panic_ends_the_process_only_where_panics_abort,
             drop_order::p50_the_future_is_dropped_once_before_the_cell_is_freed,
             drop_order::p51_a_drop_may_spawn_wake_abort_and_join,
             drop_order::p52_local_futures_are_dropped_on_their_home_thread local,

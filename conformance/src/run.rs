@@ -1,13 +1,10 @@
-//! Runs one property on one subject: on a thread that a watchdog looks after, or in a process of its own.
+//! Runs one property on one subject: looked after by a watchdog, or in a process of its own.
 
-use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Output, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::Duration;
 
 use crate::Subject;
+use crate::watchdog::Watchdog;
 
 /// How long a property may take before it counts as hung. Generous: a loaded machine is slow, a hang takes for ever.
 /// (The longest, a chain of a million spawns with a fresh thread for each, takes one to two minutes on two cores.)
@@ -83,34 +80,9 @@ pub fn check(name: &str, subject: Subject, without: &[(&str, &str)]) -> Outcome 
     if let Some(missing) = property.needs.missing(&subject) {
         return Outcome::LeftOut(missing.to_owned());
     }
-    watched(name, move || (property.check)(&subject));
+    let _watchdog = Watchdog::new(name, PATIENCE);
+    (property.check)(&subject);
     Outcome::Held
-}
-
-/// Runs `body` on a thread of its own, and gives up on the whole process if it takes too long.
-fn watched(name: &str, body: impl FnOnce() + Send + 'static) {
-    let (done, result) = mpsc::channel();
-    let thread = thread::Builder::new()
-        .name(name.chars().take(15).collect())
-        .spawn(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(body));
-            let _ = done.send(outcome);
-        })
-        .expect("a thread for the property");
-    match result.recv_timeout(PATIENCE) {
-        Ok(outcome) => {
-            thread.join().expect("its panics are caught");
-            if let Err(payload) = outcome {
-                resume_unwind(payload);
-            }
-        }
-        Err(RecvTimeoutError::Timeout) => {
-            // Not `eprintln`, which the test harness keeps until the test ends: this one won't.
-            let _ = writeln!(std::io::stderr(), "{name}: hung, no end after {PATIENCE:?}");
-            std::process::exit(101);
-        }
-        Err(RecvTimeoutError::Disconnected) => unreachable!("the thread sends before it ends"),
-    }
 }
 
 /// Runs `body` in a process where nothing else runs, for what is counted a process: its threads, its memory, its time.

@@ -40,6 +40,8 @@ pub use self::{
 
 #[cfg(feature = "std")]
 mod block_on;
+#[cfg(doctest)]
+mod compile_fail;
 #[cfg(feature = "std")]
 pub mod context;
 #[cfg(feature = "std")]

@@ -47,6 +47,8 @@ pub struct Crew<J>(Arc<Shared<J>>);
 thread_local! {
     /// The number of the crew that this thread is of. Without a destructor, so that it is there to the thread's end.
     static MEMBER_OF: Cell<u64> = const { Cell::new(0) };
+    /// Whether this thread has left its crew, and somebody may join it. Without a destructor, too.
+    static HAS_LEFT: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Shared<J> {
@@ -56,6 +58,8 @@ struct Shared<J> {
     body: Box<dyn Fn(Jobs<J>) + Send + Sync>,
     queue: Mutex<Queue<J>>,
     changed: Condvar,
+    /// Called when a thread was started, or not.
+    decided: Condvar,
     /// Locked while a thread is started, so that it is in here when it leaves.
     members: Mutex<Members>,
     /// Threads that have left, and wait for those that left before. Not in `members`: that is locked for long at a time.
@@ -67,8 +71,10 @@ struct Queue<J> {
     jobs: VecDeque<J>,
     /// Threads that wait for a job.
     idle: usize,
-    /// Threads that have not decided to leave.
+    /// Threads that have not decided to leave, those included that are being started.
     threads: usize,
+    /// Threads that are being started, and may yet turn out not to be had.
+    starting: usize,
     closed: bool,
 }
 
@@ -79,6 +85,8 @@ enum OnJob {
     Queue,
     /// Start a thread for it, which is counted already.
     StartThread,
+    /// Wait: there are as many threads as may be, if those that are being started are to be had.
+    Undecided,
     /// Nothing: there are as many threads as may be, and all have a job.
     Busy,
     /// Nothing: no more jobs are taken.
@@ -86,17 +94,30 @@ enum OnJob {
 }
 
 impl<J> Queue<J> {
+    /// Whether there are more jobs than threads that are about to take them.
+    fn is_behind(&self) -> bool {
+        self.jobs.len() > self.idle
+    }
+
     fn welcome(&mut self, settings: &Settings) -> OnJob {
         if self.closed {
             OnJob::Closed
         } else if self.idle > self.jobs.len() {
             OnJob::Queue
         } else if self.threads < settings.max_threads {
-            self.threads += 1;
+            self.count_in();
             OnJob::StartThread
+        } else if self.starting > 0 {
+            OnJob::Undecided
         } else {
             OnJob::Busy
         }
+    }
+
+    /// Counts a thread that is about to be started.
+    fn count_in(&mut self) {
+        self.threads += 1;
+        self.starting += 1;
     }
 }
 
@@ -130,7 +151,7 @@ impl<J: Send + 'static> Crew<J> {
     pub fn new(settings: Settings, body: impl Fn(Jobs<J>) + Send + Sync + 'static) -> Self {
         /// Zero is no crew's.
         static CREWS: AtomicU64 = AtomicU64::new(1);
-        let queue = Queue { jobs: VecDeque::new(), idle: 0, threads: 0, closed: false };
+        let queue = Queue { jobs: VecDeque::new(), idle: 0, threads: 0, starting: 0, closed: false };
         Self(Arc::new(Shared {
             // Relaxed: only that each number is given once matters.
             number: CREWS.fetch_add(1, Relaxed),
@@ -138,6 +159,7 @@ impl<J: Send + 'static> Crew<J> {
             body: Box::new(body),
             queue: Mutex::new(queue),
             changed: Condvar::new(),
+            decided: Condvar::new(),
             members: Mutex::default(),
             waiting: AtomicUsize::new(0),
         }))
@@ -147,27 +169,33 @@ impl<J: Send + 'static> Crew<J> {
     ///
     /// # Errors
     ///
-    /// The crew is closed, it has as many threads as it may, or the system has no thread for it. The job comes back.
+    /// The crew is closed, it has as many threads as it may, or the system has no thread for it. The job comes back. While
+    /// it is to be seen whether the last thread that there may be is to be had, this waits for that.
     pub fn give(&self, job: J) -> Result<(), Refused<J>> {
         let mut queue = self.0.queue.lock();
-        match queue.welcome(&self.0.settings) {
-            OnJob::Queue => {
-                self.put(queue, job);
-                Ok(())
+        loop {
+            match queue.welcome(&self.0.settings) {
+                OnJob::Queue => {
+                    self.put(queue, job);
+                    return Ok(());
+                }
+                OnJob::StartThread => {
+                    drop(queue);
+                    return self.start_thread(job);
+                }
+                // Unless in a destructor of the thread's locals: whoever starts one may wait for this one to end.
+                OnJob::Undecided if !HAS_LEFT.get() => self.0.decided.wait(&mut queue),
+                OnJob::Undecided | OnJob::Busy => {
+                    let busy = format!("all {} threads are busy", queue.threads);
+                    return Err(Refused { job, cause: Some(io::Error::new(io::ErrorKind::WouldBlock, busy)) });
+                }
+                OnJob::Closed => return Err(Refused { job, cause: None }),
             }
-            OnJob::StartThread => {
-                drop(queue);
-                self.start_thread(job)
-            }
-            OnJob::Busy => {
-                let busy = format!("all {} threads are busy", queue.threads);
-                Err(Refused { job, cause: Some(io::Error::new(io::ErrorKind::WouldBlock, busy)) })
-            }
-            OnJob::Closed => Err(Refused { job, cause: None }),
         }
     }
 
-    /// Gives `job` to a thread that has none, or to a new one, or if there is neither, to the first that is free.
+    /// Gives `job` to a thread that has none, or to a new one, or if there is neither, to the first that is free, or that
+    /// [is to be had](Crew::catch_up).
     ///
     /// # Errors
     ///
@@ -181,7 +209,7 @@ impl<J: Send + 'static> Crew<J> {
                 queue = self.0.queue.lock();
                 refused.job
             }
-            OnJob::Queue | OnJob::Busy | OnJob::Closed => job,
+            OnJob::Queue | OnJob::Undecided | OnJob::Busy | OnJob::Closed => job,
         };
         if queue.closed {
             return Err(Refused { job, cause: None });
@@ -197,10 +225,49 @@ impl<J: Send + 'static> Crew<J> {
         self.0.changed.notify_one();
     }
 
-    /// Takes no more jobs. Threads leave when they have finished theirs; they are not waited for.
+    /// Takes no more jobs, and drops those that wait for a thread: there may be none, and somebody may wait for what they
+    /// hold. Threads leave when they have finished theirs; they are not waited for.
     pub fn close(&self) {
-        self.0.queue.lock().closed = true;
+        let waiting = {
+            let mut queue = self.0.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.jobs)
+        };
         self.0.changed.notify_all();
+        drop(waiting);
+    }
+
+    /// Whether a job [waits](Crew::queue) for a thread to be free, or to be had.
+    pub fn is_behind(&self) -> bool {
+        self.0.queue.lock().is_behind()
+    }
+
+    /// Starts a thread for a job that [waits](Crew::queue) for one, if there is one to be had by now. Whether others wait, or
+    /// still the same.
+    pub fn catch_up(&self) -> bool {
+        let mut queue = self.0.queue.lock();
+        if !queue.is_behind() {
+            return false;
+        }
+        if queue.threads < self.0.settings.max_threads
+            && let Some(job) = queue.jobs.pop_front()
+        {
+            queue.count_in();
+            drop(queue);
+            let started = self.start_thread(job);
+            queue = self.0.queue.lock();
+            if let Err(Refused { job, .. }) = started {
+                if queue.closed {
+                    drop(queue);
+                    drop(job);
+                    return false;
+                }
+                // Others have come later.
+                queue.jobs.push_front(job);
+                self.0.changed.notify_one();
+            }
+        }
+        queue.is_behind()
     }
 
     /// Waits until every thread of a [closed](Crew::close) crew has ended. One of the threads itself waits for none, to
@@ -222,7 +289,31 @@ impl<J: Send + 'static> Crew<J> {
 
     /// Starts a thread whose first job is `job`, and which is counted already.
     fn start_thread(&self, job: J) -> Result<(), Refused<J>> {
-        self.try_start_thread(job).inspect_err(|_| self.0.queue.lock().threads -= 1)
+        let started = match self.try_start_thread(job) {
+            Err(Refused { job, cause: Some(_) }) if self.join_ended() => self.try_start_thread(job),
+            started => started,
+        };
+        let mut queue = self.0.queue.lock();
+        queue.starting -= 1;
+        queue.threads -= usize::from(started.is_err());
+        drop(queue);
+        self.0.decided.notify_all();
+        started
+    }
+
+    /// Joins threads that have ended: until then the system keeps the memory of their stacks, and has none for the next
+    /// perhaps. Whether there were any.
+    fn join_ended(&self) -> bool {
+        // Called in a destructor of the thread's locals: those that have ended may be about to join this one.
+        if HAS_LEFT.get() {
+            return false;
+        }
+        let ended: Vec<_> = self.0.members.lock().left.extract_if(.., |thread| thread.is_finished()).collect();
+        let were_any = !ended.is_empty();
+        for thread in ended {
+            let _ = thread.join();
+        }
+        were_any
     }
 
     fn try_start_thread(&self, job: J) -> Result<(), Refused<J>> {
@@ -256,6 +347,7 @@ impl<J: Send + 'static> Crew<J> {
         self.0.settings.started();
         (self.0.body)(Jobs { crew: Self(self.0.clone()), first });
         self.0.settings.stopped();
+        HAS_LEFT.set(true);
         // Two for each that leaves, so that what many have left behind is joined in the end. In an array: the first thing
         // that a thread allocates is dear.
         let before = {

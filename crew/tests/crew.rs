@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use polyexec_conformance::watched;
 use polyexec_crew::{Crew, Jobs, Settings};
 
 /// A job that tells when it begins, and ends when it is told to.
@@ -33,6 +34,7 @@ fn crew(settings: Settings) -> Crew<Job> {
 
 #[test]
 fn threads_are_named_by_number() {
+    watched!();
     let crew = crew(Settings::new("name"));
     let (first, begins, _end) = job();
     crew.give(first).unwrap();
@@ -44,6 +46,7 @@ fn threads_are_named_by_number() {
 
 #[test]
 fn a_job_too_many_comes_back() {
+    watched!();
     let crew = crew(Settings { max_threads: 1, ..Settings::new("one") });
     let (first, begins, end) = job();
     crew.give(first).unwrap();
@@ -65,6 +68,7 @@ fn a_job_too_many_comes_back() {
 
 #[test]
 fn a_job_without_a_thread_to_be_had_comes_back() {
+    watched!();
     // Half of all addresses: no system has that.
     let crew = crew(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
     let (one, begins, _end) = job();
@@ -76,8 +80,59 @@ fn a_job_without_a_thread_to_be_had_comes_back() {
     crew.join();
 }
 
+/// Half of all addresses, and more: no system has that.
+const TOO_LARGE: [usize; 4] =
+    [isize::MAX as usize / 4096 * 4096, isize::MAX as usize, isize::MAX as usize + 1, usize::MAX];
+
+#[test]
+fn a_stack_of_any_size_that_is_not_to_be_had_is_an_error() {
+    watched!();
+    for stack_size in TOO_LARGE {
+        let crew = crew(Settings { stack_size: Some(stack_size), ..Settings::new("none") });
+        let (one, ..) = job();
+        assert!(crew.give(one).unwrap_err().cause.unwrap().raw_os_error().is_some());
+    }
+}
+
+#[test]
+fn a_thread_that_fails_to_start_is_not_a_busy_one() {
+    watched!();
+    let crew = Arc::new(crew(Settings { stack_size: Some(TOO_LARGE[0]), max_threads: 1, ..Settings::new("one") }));
+    let givers = [(); 3].map(|()| {
+        let crew = crew.clone();
+        thread::spawn(move || {
+            for _ in 0..2_000 {
+                let (one, ..) = job();
+                let cause = crew.give(one).unwrap_err().cause.unwrap();
+                assert!(cause.raw_os_error().is_some(), "not what the system said: {cause}");
+            }
+        })
+    });
+    for giver in givers {
+        giver.join().unwrap();
+    }
+}
+
+#[test]
+fn a_job_that_waits_for_a_thread_ends_with_the_crew() {
+    watched!();
+    let crew = crew(Settings { max_threads: 1, ..Settings::new("one") });
+    let (first, begins, end) = job();
+    crew.queue(first).unwrap();
+    begins.recv().unwrap();
+    let (second, begins, _end) = job();
+    crew.queue(second).unwrap();
+    assert!(crew.catch_up(), "the first is still there, and may be the only one");
+    crew.close();
+    assert!(begins.recv().is_err(), "somebody runs it");
+    assert!(!crew.catch_up());
+    end.send(()).unwrap();
+    crew.join();
+}
+
 #[test]
 fn a_closed_crew_refuses_and_finishes() {
+    watched!();
     let crew = crew(Settings::new("closed"));
     let (first, begins, end) = job();
     crew.give(first).unwrap();
@@ -91,6 +146,7 @@ fn a_closed_crew_refuses_and_finishes() {
 
 #[test]
 fn a_thread_of_the_crew_does_not_wait_for_itself() {
+    watched!();
     let (sender, crews) = channel::<Arc<Crew<()>>>();
     let crews = std::sync::Mutex::new(crews);
     let (done, ended) = channel();
@@ -109,6 +165,7 @@ fn a_thread_of_the_crew_does_not_wait_for_itself() {
 
 #[test]
 fn hooks_balance_and_may_panic() {
+    watched!();
     let [starts, stops] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let (started, stopped) = (starts.clone(), stops.clone());
     let crew = crew(Settings {
@@ -136,6 +193,7 @@ fn hooks_balance_and_may_panic() {
 
 #[test]
 fn threads_that_come_and_go_are_all_joined() {
+    watched!();
     for fresh in [None, Some(Duration::ZERO)] {
         let crew = crew(Settings { keep_alive: fresh, ..Settings::new("gone") });
         for _ in 0..200 {

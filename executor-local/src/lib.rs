@@ -26,5 +26,7 @@
 pub use handle::LocalHandle;
 pub use local::Local;
 
+#[cfg(doctest)]
+mod compile_fail;
 mod handle;
 mod local;

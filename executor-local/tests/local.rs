@@ -9,6 +9,7 @@ use std::thread;
 
 use futures_task::{FutureObj, LocalFutureObj, LocalSpawn, Spawn};
 use polyexec_conformance::probe::{OnDrop, WakerSlot};
+use polyexec_conformance::watched;
 use polyexec_core::{Executor, block_on};
 use polyexec_futures::yield_now;
 use polyexec_local::Local;
@@ -17,6 +18,7 @@ type Trace = Rc<RefCell<Vec<&'static str>>>;
 
 #[test]
 fn tasks_run_in_the_order_in_which_they_became_ready() {
+    watched!();
     let local = Local::new();
     let trace = Trace::default();
     for (first, second) in [("a1", "a2"), ("b1", "b2")] {
@@ -33,6 +35,7 @@ fn tasks_run_in_the_order_in_which_they_became_ready() {
 
 #[test]
 fn run_until_stalled_returns_with_tasks_that_wait() {
+    watched!();
     let local = Local::new();
     let polls = Rc::new(Cell::new(0));
     let counted = polls.clone();
@@ -51,6 +54,7 @@ fn run_until_stalled_returns_with_tasks_that_wait() {
 
 #[test]
 fn an_output_need_not_be_send() {
+    watched!();
     let local = Local::new();
     let shared = local.block_on(local.spawn_local(async { Rc::new(7) })).unwrap();
     assert_eq!(*shared, 7);
@@ -58,6 +62,7 @@ fn an_output_need_not_be_send() {
 
 #[test]
 fn a_task_spawns_local_tasks_through_the_handle() {
+    watched!();
     let local = Local::new();
     let handle = local.handle();
     let sum = local.spawn_local(async move {
@@ -70,6 +75,7 @@ fn a_task_spawns_local_tasks_through_the_handle() {
 
 #[test]
 fn p52_local_futures_are_dropped_on_their_home_thread() {
+    watched!();
     let home = thread::current().id();
     let dropped_on = || {
         let place = Rc::new(Cell::new(None));
@@ -128,6 +134,7 @@ fn p52_local_futures_are_dropped_on_their_home_thread() {
 
 #[test]
 fn p55_the_owner_may_be_dropped_in_its_own_task() {
+    watched!();
     let local = Rc::new(RefCell::new(Some(Local::new())));
     let handle = local.borrow().as_ref().unwrap().handle();
     let other = handle.spawn(pending::<()>());
@@ -143,6 +150,7 @@ fn p55_the_owner_may_be_dropped_in_its_own_task() {
 
 #[test]
 fn spawn_local_away_from_home_panics_and_says_why() {
+    watched!();
     let local = Local::new();
     let handle = local.handle();
     assert!(handle.is_home());
@@ -158,6 +166,7 @@ fn spawn_local_away_from_home_panics_and_says_why() {
 
 #[test]
 fn other_threads_spawn_and_wait_while_the_home_thread_drives() {
+    watched!();
     let local = Local::new();
     let handle = local.handle();
     let home = thread::current().id();
@@ -176,6 +185,7 @@ fn other_threads_spawn_and_wait_while_the_home_thread_drives() {
 
 #[test]
 fn another_thread_that_waits_runs_no_tasks() {
+    watched!();
     let local = Local::new();
     let handle = local.handle();
     let polls = Rc::new(Cell::new(0));
@@ -189,6 +199,7 @@ fn another_thread_that_waits_runs_no_tasks() {
 
 #[test]
 fn a_task_that_waits_for_another_lets_it_run() {
+    watched!();
     let local = Local::new();
     let handle = local.handle();
     let outer = local.spawn(async move { handle.spawn(async { 20 }).join().unwrap() + 22 });
@@ -197,6 +208,7 @@ fn a_task_that_waits_for_another_lets_it_run() {
 
 #[test]
 fn it_is_an_executor_for_the_futures_crates() {
+    watched!();
     let local = Local::new();
     let count = Rc::new(Cell::new(0));
     let add = count.clone();
@@ -213,6 +225,7 @@ fn it_is_an_executor_for_the_futures_crates() {
 
 #[test]
 fn a_dropped_future_may_spawn_in_vain() {
+    watched!();
     let local = Local::new();
     let handle = local.handle();
     let (sender, refusals) = std::sync::mpsc::channel();

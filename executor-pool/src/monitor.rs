@@ -3,9 +3,9 @@
 //!
 //! # Why it doesn't sleep while a worker is at work
 //!
-//! It falls asleep after a while in which nobody was at work: it says so, fence, looks once more. A worker comes to work,
-//! fence, and wakes the monitor if it sleeps. One of the two fences comes first, and the other side sees what was
-//! written before that.
+//! It falls asleep after a while in which nobody was at work: it says so, fence, looks once more. A worker comes to work (or
+//! waits for a thread), fence, and wakes the monitor if it sleeps. One of the two fences comes first, and the other side
+//! sees what was written before that.
 //!
 //! The thread begins with the first pool, and ends with the last. No code of anybody else's runs on it, and none under
 //! its lock.
@@ -88,7 +88,7 @@ pub(crate) fn forget(shared: &Arc<Shared>) {
     }
 }
 
-/// To be called after a worker has come to work.
+/// To be called after a worker has come to work, or is to wait for a thread.
 pub(crate) fn notice() {
     // Pairs with the fence in `sleep`.
     fence(SeqCst);
@@ -145,7 +145,7 @@ impl Post {
             if self.is_over.load(Relaxed) {
                 return;
             }
-            if office.pools.iter().any(Rounds::is_anyone_at_work) {
+            if office.pools.iter().any(Rounds::is_due) {
                 ASLEEP.store(false, Relaxed);
                 return;
             }

@@ -65,7 +65,7 @@ struct Relieved {
 pub(crate) enum Quiet {
     /// Every worker searches or sleeps.
     Yes,
-    /// Some are at work.
+    /// Some are at work, or wait for a thread.
     No,
 }
 
@@ -74,16 +74,18 @@ impl Rounds {
         Self { seats: vec![None; shared.workers].into(), relieved: Vec::new(), shared }
     }
 
-    /// Whether a worker may be in a long poll soon. Has a fence before it, and who comes to work one after.
-    pub(crate) fn is_anyone_at_work(&self) -> bool {
-        self.shared.roster.copy().iter().any(|desk| desk.is_at_work())
+    /// Whether a look may find something soon. Has a fence before it, and who comes to work, or goes without a thread, one
+    /// after.
+    pub(crate) fn is_due(&self) -> bool {
+        self.shared.crew.is_behind() || self.shared.roster.copy().iter().any(|desk| desk.is_at_work())
     }
 
     /// Looks at each worker, and does what is to be done.
     pub(crate) fn look(&mut self, now: Instant) -> Quiet {
         self.see_to_relieved(now);
         let desks = self.shared.roster.copy();
-        let mut quiet = Quiet::Yes;
+        // A worker that waits for a thread is given one as soon as it is to be had.
+        let mut quiet = if self.shared.crew.catch_up() { Quiet::No } else { Quiet::Yes };
         for (seat, desk) in desks.iter().enumerate() {
             if !desk.is_at_work() {
                 self.seats[seat] = None;

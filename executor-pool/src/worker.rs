@@ -9,7 +9,6 @@ use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
 use polyexec_core::task::is_polling;
 use polyexec_core::{Ran, Task};
-use polyexec_crew::Refused;
 
 use crate::desk::Desk;
 use crate::injector::MAX_BATCH;
@@ -246,11 +245,10 @@ pub(crate) fn hand_over(shared: &Arc<Shared>) {
     if !worker.desk.leave() {
         return worker.move_out();
     }
-    // Without a thread to be had the pool is slower, until one is free: this one, at the latest.
-    if let Err(Refused { job: Job::Work(worker), .. }) = shared.crew.queue(Job::Work(Box::new(worker))) {
-        // It has shut down.
-        WORKER.set(Some(*worker));
-    }
+    // Without a thread to be had the pool is slower, until one is free, this one at the latest, or the monitor has one.
+    // Refused, since the pool has shut down, the worker ends here, and with it its tasks: this one may wait for one of them.
+    drop(shared.crew.queue(Job::Work(Box::new(worker))));
+    monitor::notice();
 }
 
 /// Queues a task that became ready on this thread, or gives it back if the pool has shut down.

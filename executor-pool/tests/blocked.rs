@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use polyexec_conformance::probe::{Gate, OnDrop};
+use polyexec_conformance::watched;
 use polyexec_core::{Executor, JoinHandle, block_in_place, task};
 use polyexec_pool::{Builder, Pool};
 
@@ -39,6 +40,7 @@ fn join_all<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
 
 #[test]
 fn with_every_worker_blocked_new_tasks_run() {
+    watched!();
     for workers in [1, 2, 4] {
         let (pool, gate) = (pool(workers), Gate::new());
         let blocked = blocked(&pool, workers, &gate);
@@ -51,6 +53,7 @@ fn with_every_worker_blocked_new_tasks_run() {
 
 #[test]
 fn far_more_tasks_than_workers_may_block_at_the_same_time() {
+    watched!();
     let (pool, gate) = (pool(2), Gate::new());
     // Comes back when all are in their polls.
     let blocked = blocked(&pool, 50, &gate);
@@ -60,6 +63,7 @@ fn far_more_tasks_than_workers_may_block_at_the_same_time() {
 
 #[test]
 fn one_of_two_blocked_leaves_the_pool_at_strength() {
+    watched!();
     let (pool, gate) = (pool(2), Gate::new());
     let blocked = blocked(&pool, 1, &gate);
     let barrier = Arc::new(Barrier::new(2));
@@ -71,6 +75,7 @@ fn one_of_two_blocked_leaves_the_pool_at_strength() {
 
 #[test]
 fn what_waits_for_a_worker_that_blocks_is_taken_over() {
+    watched!();
     let pool = pool(1);
     let (handle, gate) = (pool.handle(), Gate::new());
     let waits = gate.clone();
@@ -91,6 +96,7 @@ fn what_waits_for_a_worker_that_blocks_is_taken_over() {
 
 #[test]
 fn what_a_poll_spawns_after_it_has_blocked_is_run() {
+    watched!();
     let pool = pool(1);
     let handle = pool.handle();
     let blocked = pool.spawn(async move {
@@ -107,6 +113,7 @@ fn what_a_poll_spawns_after_it_has_blocked_is_run() {
 
 #[test]
 fn who_blocked_is_no_worker_any_more() {
+    watched!();
     let (pool, gate) = (pool(2), Gate::new());
     let blocked = blocked(&pool, 48, &gate);
     gate.open();
@@ -129,6 +136,7 @@ fn who_blocked_is_no_worker_any_more() {
 
 #[test]
 fn without_a_spare_thread_the_rest_waits_for_the_first_to_go_on() {
+    watched!();
     let (first, second) = (Gate::new(), Gate::new());
     let pool = builder(1).spare_threads(1).build().unwrap();
     let blocked = [blocked(&pool, 1, &first), blocked(&pool, 1, &second)];
@@ -143,6 +151,7 @@ fn without_a_spare_thread_the_rest_waits_for_the_first_to_go_on() {
 
 #[test]
 fn a_task_that_looks_without_end_whether_another_has_run_sees_it() {
+    watched!();
     let pool = pool(1);
     let (handle, flag) = (pool.handle(), Arc::new(AtomicBool::new(false)));
     let looks = pool.spawn(async move {
@@ -157,6 +166,7 @@ fn a_task_that_looks_without_end_whether_another_has_run_sees_it() {
 
 #[test]
 fn a_shutdown_waits_for_those_that_block() {
+    watched!();
     for relieved in [false, true] {
         let (pool, gate) = (pool(2), Gate::new());
         let blocked = blocked(&pool, 2, &gate);
@@ -199,6 +209,7 @@ fn telling(workers: usize) -> (Pool, mpsc::Receiver<Told>) {
 
 #[test]
 fn a_stall_is_told_of_once_with_the_task_that_blocks() {
+    watched!();
     let (pool, stalls) = telling(2);
     let gate = Gate::new();
     let waits = gate.clone();
@@ -223,6 +234,7 @@ fn a_stall_is_told_of_once_with_the_task_that_blocks() {
 
 #[test]
 fn a_poll_that_computes_is_told_of_too() {
+    watched!();
     let (pool, stalls) = telling(2);
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
@@ -234,6 +246,7 @@ fn a_poll_that_computes_is_told_of_too() {
 
 #[test]
 fn who_says_that_it_blocks_is_not_told_of() {
+    watched!();
     let (pool, stalls) = telling(1);
     let (handle, gate) = (pool.handle(), Gate::new());
     let waits = gate.clone();
@@ -254,6 +267,7 @@ fn who_says_that_it_blocks_is_not_told_of() {
 
 #[test]
 fn a_hook_that_panics_or_blocks_harms_nobody() {
+    watched!();
     std::panic::set_hook(Box::new(|_| {}));
     let (calls, gate) = (Arc::new(AtomicUsize::new(0)), Gate::new());
     let (counted, waits) = (calls.clone(), gate.clone());

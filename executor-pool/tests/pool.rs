@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_task::{FutureObj, Spawn};
 use polyexec_conformance::probe::{Gate, OnDrop, WakerSlot};
+use polyexec_conformance::watched;
 use polyexec_core::{Executor, block_in_place, block_on};
 use polyexec_futures::yield_now;
 use polyexec_pool::Pool;
@@ -21,6 +22,7 @@ fn pool(workers: usize) -> Pool {
 
 #[test]
 fn every_worker_runs_tasks_at_the_same_time() {
+    watched!();
     let pool = pool(4);
     // Each task blocks its worker until four have come: fewer workers than that would hang here.
     let barrier = Arc::new(Barrier::new(4));
@@ -41,6 +43,7 @@ fn every_worker_runs_tasks_at_the_same_time() {
 
 #[test]
 fn ten_thousand_panics_later_every_worker_still_runs() {
+    watched!();
     std::panic::set_hook(Box::new(|_| {}));
     let pool = pool(4);
     let tasks: Vec<_> = (0..10_000).map(|n| pool.spawn(async move { panic!("{n}") })).collect();
@@ -64,6 +67,7 @@ fn ten_thousand_panics_later_every_worker_still_runs() {
 
 #[test]
 fn a_worker_takes_what_waits_behind_a_long_poll() {
+    watched!();
     let pool = pool(2);
     let gate = Gate::new();
     let (spawner, opener) = (pool.handle(), gate.clone());
@@ -80,6 +84,7 @@ fn a_worker_takes_what_waits_behind_a_long_poll() {
 
 #[test]
 fn what_was_just_woken_or_spawned_is_taken_behind_a_long_poll() {
+    watched!();
     let pool = pool(2);
     let handle = pool.handle();
     // Again and again, so that the other worker is met asleep, searching and watching.
@@ -166,6 +171,7 @@ struct Player {
 
 #[test]
 fn two_tasks_that_wake_each_other_delay_a_bystander_by_34_polls_at_most() {
+    watched!();
     let longest = longest_wait(&pool(1), |n, players| {
         Box::pin(poll_fn(move |cx| {
             players[n].polls.fetch_add(1, SeqCst);
@@ -181,6 +187,7 @@ fn two_tasks_that_wake_each_other_delay_a_bystander_by_34_polls_at_most() {
 
 #[test]
 fn tasks_that_wake_themselves_delay_a_bystander_by_one_poll_each() {
+    watched!();
     let longest = longest_wait(&pool(1), |n, players| {
         Box::pin(async move {
             loop {
@@ -194,6 +201,7 @@ fn tasks_that_wake_themselves_delay_a_bystander_by_one_poll_each() {
 
 #[test]
 fn an_outsider_waits_for_61_polls_at_most() {
+    watched!();
     let pool = pool(1);
     let polls = Arc::new(AtomicUsize::new(0));
     let busy = {
@@ -224,6 +232,7 @@ fn an_outsider_waits_for_61_polls_at_most() {
 
 #[test]
 fn tasks_that_join_others_on_every_worker_get_spare_threads() {
+    watched!();
     for workers in [1, 2] {
         let pool = pool(workers);
         let handle = pool.handle();
@@ -242,6 +251,7 @@ fn tasks_that_join_others_on_every_worker_get_spare_threads() {
 
 #[test]
 fn a_task_that_blocks_in_place_gives_its_worker_away() {
+    watched!();
     let pool = pool(1);
     let gate = Gate::new();
     let blocked = gate.clone();
@@ -253,6 +263,7 @@ fn a_task_that_blocks_in_place_gives_its_worker_away() {
 
 #[test]
 fn a_task_goes_on_after_it_blocked() {
+    watched!();
     let pool = pool(1);
     let handle = pool.handle();
     let sum = pool.spawn(async move {
@@ -266,6 +277,7 @@ fn a_task_goes_on_after_it_blocked() {
 
 #[test]
 fn a_worker_that_found_no_thread_goes_to_the_first_that_is_free() {
+    watched!();
     for _ in 0..100 {
         let pool = Pool::builder().worker_threads(1).spare_threads(1).build().unwrap();
         let (first_blocks, second_blocks, gate) = (Gate::new(), Gate::new(), Gate::new());
@@ -292,6 +304,7 @@ fn a_worker_that_found_no_thread_goes_to_the_first_that_is_free() {
 
 #[test]
 fn an_owner_may_be_dropped_in_a_task_of_another_pool() {
+    watched!();
     let outer = pool(1);
     let handle = outer.handle();
     let task = outer.spawn(async move {
@@ -310,7 +323,31 @@ fn an_owner_may_be_dropped_in_a_task_of_another_pool() {
 }
 
 #[test]
+fn a_task_that_joins_another_in_the_middle_of_the_shutdown_does_not_wait_for_ever() {
+    watched!();
+    let (begun, stopped) = (Gate::new(), Gate::new());
+    let open = stopped.clone();
+    let pool = Pool::builder().worker_threads(1).on_thread_stop(move || open.open()).build().unwrap();
+    // From now on there is a second thread, which has nothing to do, and leaves once the shutdown tells it.
+    pool.spawn(async { block_in_place(|| {}) }).join().unwrap();
+    let (handle, begins) = (pool.handle(), begun.clone());
+    let outer = pool.spawn(async move {
+        let inner = handle.spawn(async {});
+        begins.open();
+        while !stopped.is_open() {
+            std::hint::spin_loop();
+        }
+        // There is nobody any more to take this thread's place, and what it waits for is in its own queue.
+        inner.join()
+    });
+    begun.wait();
+    drop(pool);
+    assert!(outer.join().unwrap().unwrap_err().is_shutdown());
+}
+
+#[test]
 fn spare_threads_retire() {
+    watched!();
     let stops = Arc::new(AtomicUsize::new(0));
     let gone = Gate::new();
     let (counted, open) = (stops.clone(), gone.clone());
@@ -332,6 +369,7 @@ fn spare_threads_retire() {
 
 #[test]
 fn without_spare_threads_a_task_that_blocks_starts_none() {
+    watched!();
     let threads = Arc::new(Mutex::new(HashSet::new()));
     let seen = threads.clone();
     let pool = Pool::builder().worker_threads(2).spare_threads(0).build().unwrap();
@@ -350,6 +388,7 @@ fn without_spare_threads_a_task_that_blocks_starts_none() {
 
 #[test]
 fn nothing_of_a_pool_is_left_when_its_owner_and_handles_are_gone() {
+    watched!();
     let held = Arc::new(());
     let rest = Arc::downgrade(&held);
     let pool = Pool::builder().worker_threads(1).on_thread_start(move || drop(held.clone())).build().unwrap();
@@ -372,6 +411,7 @@ fn nothing_of_a_pool_is_left_when_its_owner_and_handles_are_gone() {
 
 #[test]
 fn bad_settings_are_refused() {
+    watched!();
     for builder in [Pool::builder().worker_threads(0), Pool::builder().thread_name("a\0b")] {
         assert_eq!(builder.build().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     }
@@ -379,11 +419,13 @@ fn bad_settings_are_refused() {
 
 #[test]
 fn by_default_there_is_a_worker_for_each_processor() {
+    watched!();
     assert_eq!(Pool::new().unwrap().worker_threads(), num_cpus::get());
 }
 
 #[test]
 fn it_is_an_executor_for_the_futures_crates() {
+    watched!();
     let pool = pool(1);
     let gate = Gate::new();
     let open = gate.clone();

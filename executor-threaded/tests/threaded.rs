@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_task::{FutureObj, Spawn};
 use polyexec_conformance::probe::{Gate, OnDrop};
+use polyexec_conformance::watched;
 use polyexec_core::{Executor, block_on};
 use polyexec_futures::{count, yield_now};
 use polyexec_threaded::Threaded;
@@ -24,6 +25,7 @@ fn counting(starts: &Arc<AtomicUsize>) -> impl Fn() + Send + Sync + 'static {
 
 #[test]
 fn threads_are_used_again() {
+    watched!();
     let starts = Arc::new(AtomicUsize::new(0));
     let threaded = Threaded::builder().on_thread_start(counting(&starts)).build().unwrap();
     for _ in 0..1_000 {
@@ -35,6 +37,7 @@ fn threads_are_used_again() {
 
 #[test]
 fn a_fresh_thread_for_each_task() {
+    watched!();
     let starts = Arc::new(AtomicUsize::new(0));
     let threaded = Threaded::builder().fresh_threads().on_thread_start(counting(&starts)).build().unwrap();
     let ids: HashSet<_> = (0..50).map(|_| threaded.spawn(async { thread::current().id() }).join().unwrap()).collect();
@@ -45,6 +48,7 @@ fn a_fresh_thread_for_each_task() {
 
 #[test]
 fn idle_threads_leave_after_keep_alive() {
+    watched!();
     let stopped = Gate::new();
     let stop = stopped.clone();
     let threaded =
@@ -56,6 +60,7 @@ fn idle_threads_leave_after_keep_alive() {
 
 #[test]
 fn one_task_more_than_threads_is_given_back() {
+    watched!();
     let threaded = Threaded::builder().max_threads(2).build().unwrap();
     let gate = Gate::new();
     let wait = |gate: Gate| async move { gate.opened().await };
@@ -80,6 +85,7 @@ fn one_task_more_than_threads_is_given_back() {
 
 #[test]
 fn bad_settings_are_refused() {
+    watched!();
     for builder in [Threaded::builder().max_threads(0), Threaded::builder().thread_name("a\0b")] {
         assert_eq!(builder.build().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     }
@@ -87,6 +93,7 @@ fn bad_settings_are_refused() {
 
 #[test]
 fn a_task_that_blocks_holds_up_nobody() {
+    watched!();
     let threaded = Threaded::new();
     let gate = Gate::new();
     let blocked = gate.clone();
@@ -98,6 +105,7 @@ fn a_task_that_blocks_holds_up_nobody() {
 
 #[test]
 fn the_owner_may_end_with_the_last_of_its_own_threads() {
+    watched!();
     struct Left {
         _owner: Threaded,
         _ended: OnDrop,
@@ -119,6 +127,7 @@ fn the_owner_may_end_with_the_last_of_its_own_threads() {
 
 #[test]
 fn wakes_during_the_shutdown_find_each_task_where_it_was_left() {
+    watched!();
     /// Rests for ever, and leaves its waker.
     fn resting(wakers: Arc<Mutex<Vec<Waker>>>) -> impl Future<Output = ()> + Send {
         poll_fn(move |cx| {
@@ -160,6 +169,7 @@ fn wakes_during_the_shutdown_find_each_task_where_it_was_left() {
 
 #[test]
 fn spawns_against_the_shutdown_leave_nothing_behind() {
+    watched!();
     for builder in [Threaded::builder(), Threaded::builder().fresh_threads()] {
         for round in 0..100 {
             let canary = Arc::new(());
@@ -181,6 +191,7 @@ fn spawns_against_the_shutdown_leave_nothing_behind() {
 
 #[test]
 fn it_is_an_executor_for_the_futures_crates() {
+    watched!();
     let threaded = Threaded::new();
     let gate = Gate::new();
     let open = gate.clone();

@@ -313,6 +313,21 @@ pub(crate) fn p48_a_double_panic_aborts_the_process(subject: &Subject) {
     assert!(!told.contains("went on after"), "{told}");
 }
 
+pub(crate) fn p49_a_panic_ends_the_process_only_where_panics_abort(subject: &Subject) {
+    let child = in_child(subject, "p49_a_panic_ends_the_process_only_where_panics_abort", || {
+        let executor = subject.start();
+        let task = executor.handle().spawn(async { panic!("the only panic") });
+        let result: Result<(), _> = executor.block_on(task);
+        eprintln!("went on after a panic: {result:?}");
+    });
+    let Some(output) = child else { return };
+    let told = told(&output);
+    assert!(told.contains("the only panic"), "it doesn't tell why\n{told}");
+    let ends = cfg!(panic = "abort");
+    assert_eq!(aborted(&output.status), ends, "{told}");
+    assert_eq!(told.contains("went on after"), !ends, "{told}");
+}
+
 #[cfg(unix)]
 fn aborted(status: &std::process::ExitStatus) -> bool {
     const SIGABRT: i32 = 6;

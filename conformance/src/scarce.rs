@@ -1,0 +1,164 @@
+//! Runs a test again in a process of its own, where threads are scarce. Linux only; where the system doesn't let us, this
+//! says so aloud and leaves the test out.
+
+use std::any::type_name;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::probe::threads;
+use crate::run::told;
+use crate::watchdog::{SOON, Watchdog};
+
+/// What makes threads scarce.
+#[derive(Clone, Copy, Debug)]
+pub enum Scarcity {
+    /// So many threads, the main one included, for a user that nobody else is (`RLIMIT_NPROC`). Only root may start that
+    /// one, and root itself knows no such limit.
+    Threads(u32),
+    /// So many MiB of addresses (`RLIMIT_AS`), for threads whose stacks take much of them.
+    Memory(u32),
+}
+
+/// Tells a process for which test it was started, and under which scarcity.
+const CHILD: &str = "POLYEXEC_SCARCE_THREADS";
+
+/// What that process prints once it has run its test, lest one that ran nothing pass for it.
+const DONE: &str = "the test has run where threads are scarce";
+
+/// What it prints instead where the system knows no such limit.
+const PLENTY: &str = "threads aren't scarce here";
+
+/// Runs `body` in a process of its own, which runs the calling test again under `scarcity`. To be called by the test itself:
+/// its name is taken from the type of `body`.
+///
+/// # Panics
+///
+/// If that process fails, or hangs.
+pub fn with_scarce_threads<F: FnOnce()>(scarcity: Scarcity, body: F) {
+    let name = type_name::<F>().trim_end_matches("::{{closure}}");
+    let (_, test) = name.split_once("::").expect("a test is in a crate");
+    let told_child = format!("{test} {scarcity:?}");
+    match std::env::var_os(CHILD) {
+        Some(child) if *child == *told_child => {
+            let _watchdog = Watchdog::new(&told_child, SOON);
+            if is_scarce(scarcity) {
+                body();
+                println!("{DONE}");
+            } else {
+                println!("{PLENTY}");
+            }
+        }
+        // The test runs under several, and that process is there for another one.
+        Some(_) => {}
+        None => {
+            // The child notices first.
+            let _watchdog = Watchdog::new(&told_child, 2 * SOON);
+            run_again(test, scarcity, &told_child);
+        }
+    }
+}
+
+fn run_again(test: &str, scarcity: Scarcity, told_child: &str) {
+    let program = Program::copy();
+    let limit = match scarcity {
+        // `-u` in some shells, `-p` in others.
+        Scarcity::Threads(most) => format!("ulimit -u {most} 2>/dev/null || ulimit -p {most}"),
+        Scarcity::Memory(mib) => format!("ulimit -v {}", mib * 1024),
+    };
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")])
+        .arg(&program.0)
+        .args(["--exact", test, "--include-ignored", "--nocapture", "--test-threads=1"])
+        .env(CHILD, told_child)
+        // Each thread has an arena of addresses otherwise, of which the limit is the sum.
+        .env("MALLOC_ARENA_MAX", "1")
+        .stdin(Stdio::null());
+    if let Scarcity::Threads(_) = scarcity {
+        if !is_root() {
+            return leave_out(told_child, "only root can start a process of another user");
+        }
+        command.uid(program.1).gid(program.1).current_dir("/");
+    }
+    let output = command.output().unwrap_or_else(|error| panic!("{told_child}: can't start this program: {error}"));
+    // The shell's answer where a program may not be run.
+    if output.status.code() == Some(126) {
+        return leave_out(told_child, "another user may not run this program");
+    }
+    if told(&output).contains(PLENTY) {
+        return leave_out(told_child, PLENTY);
+    }
+    assert!(output.status.success(), "{told_child} failed in its own process\n{}", told(&output));
+    assert!(told(&output).contains(DONE), "{told_child} has run nothing\n{}", told(&output));
+}
+
+/// Whether there are no more threads to be had than there should be.
+fn is_scarce(scarcity: Scarcity) -> bool {
+    const STACK_MIB: u32 = 64;
+    let before = threads();
+    let most = match scarcity {
+        Scarcity::Threads(most) => most,
+        Scarcity::Memory(mib) => mib / STACK_MIB,
+    };
+    let mut hogs = Vec::new();
+    for _ in 0..most {
+        let (over, is_over) = mpsc::channel::<()>();
+        let hog = thread::Builder::new().stack_size(STACK_MIB as usize * 1024 * 1024);
+        match hog.spawn(move || is_over.recv().unwrap_or_default()) {
+            Ok(hog) => hogs.push((over, hog)),
+            Err(_) => break,
+        }
+    }
+    let is_scarce = hogs.len() < most as usize;
+    for (over, hog) in hogs {
+        drop(over);
+        let _ = hog.join();
+    }
+    // Joined threads are gone for us before they are gone for the system.
+    while threads() != before {
+        thread::yield_now();
+    }
+    is_scarce
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// Not `eprintln`, which the test harness keeps to itself.
+fn leave_out(test: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "{test}: LEFT OUT, {why}");
+}
+
+/// A copy of this program where any user may run it, for as long as this lives; and a user whom nobody else is.
+struct Program(PathBuf, u32);
+
+impl Program {
+    fn copy() -> Self {
+        static COPIES: AtomicU32 = AtomicU32::new(0);
+        // Relaxed: only that each number is given once matters.
+        let number = COPIES.fetch_add(1, Relaxed);
+        let process = std::process::id();
+        let user = 61_000 + process.wrapping_mul(16).wrapping_add(number) % 4_000;
+        let name = format!("polyexec-scarce-{process}-{number}");
+        let copy = std::env::temp_dir().join(name);
+        // By another process: a file that is open for writing here would be, for a moment, in every child that another
+        // thread starts, and couldn't be run.
+        let this = std::env::current_exe().expect("the path of this program");
+        let copied = Command::new("cp").args([this.as_path(), &copy]).status().expect("`cp`");
+        assert!(copied.success(), "can't copy {} to {}", this.display(), copy.display());
+        Self(copy, user)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

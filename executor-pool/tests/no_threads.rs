@@ -1,0 +1,267 @@
+//! What becomes of a pool for which the system has no thread: each test in a process of its own, where threads are scarce.
+
+#![cfg(target_os = "linux")]
+
+use std::io::ErrorKind;
+use std::thread;
+
+use polyexec_conformance::probe::{Gate, OnDrop, Tally, carrying, threads};
+use polyexec_conformance::scarce::Scarcity::{self, Memory, Threads};
+use polyexec_conformance::scarce::with_scarce_threads;
+use polyexec_core::{Executor, JoinHandle, block_in_place, block_on};
+use polyexec_futures::yield_now;
+use polyexec_pool::{Builder, Pool};
+
+/// By number or by memory, there are about ten threads to be had.
+const SCARCE: [Scarcity; 2] = [Threads(12), Memory(768)];
+
+/// Of one thread, in bytes: so large that few have room.
+const STACK: usize = 64 << 20;
+
+const EAGAIN: i32 = 11;
+
+fn builder(workers: usize) -> Builder {
+    Pool::builder().worker_threads(workers).stack_size(STACK)
+}
+
+/// Threads that have been joined are gone for us before they are gone for the system.
+fn threads_settle_at(before: Option<usize>) {
+    while threads() != before {
+        thread::yield_now();
+    }
+}
+
+/// All threads that are to be had. They end when this is dropped.
+struct Hogs(Gate, Vec<thread::JoinHandle<()>>);
+
+impl Hogs {
+    fn begin() -> Self {
+        let mut hogs = Self(Gate::new(), Vec::new());
+        loop {
+            assert!(hogs.1.len() < 100, "threads aren't scarce here");
+            let gate = hogs.0.clone();
+            match thread::Builder::new().stack_size(STACK).spawn(move || gate.wait()) {
+                Ok(hog) => hogs.1.push(hog),
+                Err(_) => return hogs,
+            }
+        }
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        self.0.open();
+        self.1.drain(..).for_each(|hog| hog.join().unwrap());
+    }
+}
+
+/// Tasks that say that they block, until the gate opens.
+fn blocked(pool: &Pool, tasks: usize, gate: &Gate, blocks: &Tally) -> Vec<JoinHandle<usize>> {
+    let task = |number| {
+        let (gate, blocks) = (gate.clone(), blocks.clone());
+        pool.spawn(async move {
+            block_in_place(|| {
+                blocks.add();
+                gate.wait();
+            });
+            yield_now().await;
+            number
+        })
+    };
+    (0..tasks).map(task).collect()
+}
+
+#[test]
+fn a_pool_has_all_of_its_threads_or_none() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            let before = threads();
+            for _ in 0..20 {
+                let (starts, stops) = (Tally::new(), Tally::new());
+                let (start, stop) = (starts.clone(), stops.clone());
+                let many = builder(64).on_thread_start(move || start.add()).on_thread_stop(move || stop.add());
+                let error = many.build().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+                assert_eq!(error.raw_os_error(), Some(EAGAIN), "{error}");
+                assert_eq!(starts.get(), stops.get(), "threads that are left");
+                threads_settle_at(before);
+
+                let pool = builder(2).build().unwrap();
+                assert_eq!(pool.spawn(async { 7 }).join().unwrap(), 7);
+            }
+            threads_settle_at(before);
+        });
+    }
+}
+
+#[test]
+fn without_a_spare_thread_all_goes_on_once_the_blocking_ends() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for workers in [1, 2] {
+                let before = threads();
+                let pool = builder(workers).build().unwrap();
+                let hogs = Hogs::begin();
+                let (gate, blocks) = (Gate::new(), Tally::new());
+                // More than there are workers: the first of them block, and the others wait for those.
+                let tasks = blocked(&pool, 3 * workers, &gate, &blocks);
+                let others: Vec<_> = (0..100).map(|n| pool.spawn(async move { n })).collect();
+                while blocks.get() < workers {
+                    thread::yield_now();
+                }
+                gate.open();
+                let done = tasks.into_iter().chain(others).map(|task| task.join().unwrap()).sum::<usize>();
+                assert_eq!(done, (0..3 * workers).chain(0..100).sum::<usize>());
+                drop(pool);
+                drop(hogs);
+                threads_settle_at(before);
+            }
+        });
+    }
+}
+
+#[test]
+fn one_of_two_workers_blocked_without_a_spare_thread_the_other_goes_on() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            let pool = builder(2).build().unwrap();
+            let _hogs = Hogs::begin();
+            let (gate, blocks) = (Gate::new(), Tally::new());
+            let tasks = blocked(&pool, 1, &gate, &blocks);
+            while blocks.get() < 1 {
+                thread::yield_now();
+            }
+            for n in 0..100 {
+                assert_eq!(pool.spawn(async move { n }).join().unwrap(), n);
+            }
+            gate.open();
+            assert_eq!(block_on(tasks.into_iter().next().unwrap()).unwrap(), 0);
+        });
+    }
+}
+
+#[test]
+fn tasks_that_join_others_go_on_once_there_is_a_thread() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for workers in [1, 2] {
+                let pool = builder(workers).build().unwrap();
+                let hogs = Hogs::begin();
+                let (handle, begun) = (pool.handle(), Tally::new());
+                // Each needs somebody else for what it waits for.
+                let tasks: Vec<_> = (0..3 * workers)
+                    .map(|n| {
+                        let (handle, begun) = (handle.clone(), begun.clone());
+                        pool.spawn(async move {
+                            begun.add();
+                            handle.spawn(async move { n }).join().unwrap()
+                        })
+                    })
+                    .collect();
+                while begun.get() < workers {
+                    thread::yield_now();
+                }
+                drop(hogs);
+                assert_eq!(tasks.into_iter().map(|task| task.join().unwrap()).sum::<usize>(), (0..3 * workers).sum());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_task_that_blocks_in_its_own_way_goes_on_once_there_is_a_thread() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            let pool = builder(1).build().unwrap();
+            let hogs = Hogs::begin();
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let begun = Gate::new();
+            let begins = begun.clone();
+            let waits = pool.spawn(async move {
+                block_in_place(|| {
+                    begins.open();
+                    receiver.recv().unwrap()
+                })
+            });
+            begun.wait();
+            let sends = pool.spawn(async move { sender.send(7).unwrap() });
+            drop(hogs);
+            assert_eq!(waits.join().unwrap(), 7);
+            sends.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_shutdown_ends_what_waits_for_a_thread() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for workers in [1, 2] {
+                let before = threads();
+                let pool = builder(workers).build().unwrap();
+                let hogs = Hogs::begin();
+                let (handle, begun, dropped) = (pool.handle(), Tally::new(), Tally::new());
+                // What each waits for is in the queue of the worker that no thread works as.
+                let tasks: Vec<_> = (0..workers)
+                    .map(|_| {
+                        let (handle, begun, dropped) = (handle.clone(), begun.clone(), dropped.clone());
+                        pool.spawn(async move {
+                            let inner = handle.spawn(carrying(dropped.on_drop(), async {}));
+                            let outer = carrying(dropped.on_drop(), async {});
+                            begun.add();
+                            let joined = inner.join();
+                            drop(outer);
+                            joined.map_err(|error| assert!(error.is_shutdown(), "{error}")).is_err()
+                        })
+                    })
+                    .collect();
+                while begun.get() < workers {
+                    thread::yield_now();
+                }
+                drop(pool);
+                assert_eq!(dropped.get(), 2 * workers);
+                drop(hogs);
+                threads_settle_at(before);
+                for task in tasks {
+                    assert!(task.is_finished());
+                    task.join().unwrap();
+                }
+                assert!(handle.spawn(async {}).join().unwrap_err().is_shutdown());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_shutdown_while_workers_block_waits_for_those_only() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for workers in [1, 2] {
+                let before = threads();
+                let pool = builder(workers).build().unwrap();
+                let (gate, blocks, shut_down) = (Gate::new(), Tally::new(), Gate::new());
+                let (open, opened) = (gate.clone(), shut_down.clone());
+                // It has its thread before there is none to be had.
+                let opener = thread::spawn(move || {
+                    opened.wait();
+                    open.open();
+                });
+                let hogs = Hogs::begin();
+                let tasks = blocked(&pool, 2 * workers, &gate, &blocks);
+                while blocks.get() < workers {
+                    thread::yield_now();
+                }
+                // It is in the shared queue, which the shutdown empties before it waits for the threads.
+                let open = OnDrop::new(move || shut_down.open());
+                let queued = pool.spawn(async move { drop(open) });
+                drop(pool);
+                assert!(queued.join().unwrap_err().is_shutdown());
+                // Those that blocked had something to do after that.
+                assert!(tasks.into_iter().all(|task| task.join().unwrap_err().is_shutdown()));
+                opener.join().unwrap();
+                drop(hogs);
+                threads_settle_at(before);
+            }
+        });
+    }
+}

@@ -1,0 +1,210 @@
+//! What becomes of tasks for which the system has no thread: each in a process of its own, where threads are scarce.
+
+#![cfg(target_os = "linux")]
+
+use std::error::Error;
+use std::io;
+use std::thread;
+
+use polyexec_conformance::probe::{Gate, Tally, carrying, threads};
+use polyexec_conformance::scarce::Scarcity::{self, Memory, Threads};
+use polyexec_conformance::scarce::with_scarce_threads;
+use polyexec_core::{Executor, JoinHandle, block_on};
+use polyexec_threaded::{Builder, Threaded};
+
+/// By number or by memory, there are less than ten threads to be had.
+const SCARCE: [Scarcity; 2] = [Threads(10), Memory(640)];
+
+/// Of one thread, in bytes: so large that few have room.
+const STACK: usize = 64 << 20;
+
+const EAGAIN: i32 = 11;
+
+/// An executor that uses threads again, and one that starts a fresh one for each task.
+fn executors() -> [Builder; 2] {
+    [Threaded::builder(), Threaded::builder().fresh_threads()].map(|builder| builder.stack_size(STACK))
+}
+
+type Waiting = (Gate, JoinHandle<usize>);
+
+/// Spawns tasks, each of which waits for its gate, until there is no thread for the next.
+fn fill(threaded: &Threaded) -> Vec<Waiting> {
+    let mut tasks = Vec::new();
+    loop {
+        assert!(tasks.len() < 100, "threads aren't scarce here");
+        let (gate, number) = (Gate::new(), tasks.len());
+        let opened = gate.clone();
+        match threaded.try_spawn(async move {
+            opened.opened().await;
+            number
+        }) {
+            Ok(task) => tasks.push((gate, task)),
+            Err(_) => break,
+        }
+    }
+    assert!(tasks.len() >= 3, "there are {} threads only", tasks.len());
+    tasks
+}
+
+fn end((number, (gate, task)): (usize, Waiting)) {
+    gate.open();
+    assert_eq!(task.join().unwrap(), number);
+}
+
+/// What the system said.
+fn os_error(error: &dyn Error) -> Option<i32> {
+    error.source()?.downcast_ref::<io::Error>()?.raw_os_error()
+}
+
+/// Threads that have been joined are gone for us before they are gone for the system.
+fn threads_settle_at(before: Option<usize>) {
+    while threads() != before {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_task_without_a_thread_comes_back_and_the_others_go_on() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for builder in executors() {
+                let before = threads();
+                let threaded = builder.build().unwrap();
+                let mut tasks = fill(&threaded);
+                let full = threads();
+
+                for _ in 0..100 {
+                    let (polled, dropped) = (Tally::new(), Tally::new());
+                    let future = || {
+                        let poll = polled.clone();
+                        carrying(dropped.on_drop(), async move { poll.add() })
+                    };
+                    let error = threaded.try_spawn(future()).unwrap_err();
+                    assert!(!error.is_shutdown());
+                    assert_eq!(os_error(&error), Some(EAGAIN), "{error}");
+                    assert_eq!((polled.get(), dropped.get()), (0, 0), "the future is lost");
+                    block_on(error.into_future());
+                    assert_eq!((polled.get(), dropped.get()), (1, 1));
+
+                    let error = threaded.spawn(future()).join().unwrap_err();
+                    assert!(error.is_rejected());
+                    assert_eq!(os_error(&error), Some(EAGAIN), "{error}");
+                    assert_eq!((polled.get(), dropped.get()), (1, 2));
+                }
+                assert_eq!(threads(), full, "threads that failed to start");
+
+                // Once one is over, there is one for the next; a thread is free a moment after its task.
+                end((tasks.len() - 1, tasks.pop().unwrap()));
+                let next = loop {
+                    match threaded.try_spawn(async { 7 }) {
+                        Ok(task) => break task,
+                        Err(error) => assert_eq!(os_error(&error), Some(EAGAIN), "{error}"),
+                    }
+                };
+                assert_eq!(next.join().unwrap(), 7);
+                tasks.into_iter().enumerate().for_each(end);
+                drop(threaded);
+                threads_settle_at(before);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_shutdown_without_a_thread_to_be_had_returns() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for builder in executors() {
+                let before = threads();
+                let threaded = builder.build().unwrap();
+                let tasks = fill(&threaded);
+                let rejected = threaded.spawn(async {});
+                let handle = threaded.handle();
+                drop(threaded);
+                threads_settle_at(before);
+                assert!(rejected.join().unwrap_err().is_rejected());
+                assert!(handle.spawn(async {}).join().unwrap_err().is_shutdown());
+                for (_gate, task) in tasks {
+                    assert!(task.is_finished());
+                    assert!(task.join().unwrap_err().is_shutdown());
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn spawns_that_fight_for_the_last_thread_all_come_to_their_end() {
+    const SPAWNERS: usize = 3;
+    const ROUNDS: usize = 200;
+
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for builder in executors() {
+                let before = threads();
+                let threaded = builder.build().unwrap();
+                let (go, accepted, came_back, dropped) = (Gate::new(), Tally::new(), Tally::new(), Tally::new());
+                // First, so that they have threads themselves.
+                let spawners = [(); SPAWNERS].map(|()| {
+                    let (go, accepted, came_back) = (go.clone(), accepted.clone(), came_back.clone());
+                    let (handle, dropped) = (threaded.handle(), dropped.clone());
+                    let spawn = move || {
+                        go.wait();
+                        for n in 0..ROUNDS {
+                            match handle.try_spawn(carrying(dropped.on_drop(), async move { n })) {
+                                Ok(task) => {
+                                    accepted.add();
+                                    assert_eq!(task.join().unwrap(), n);
+                                }
+                                Err(error) => {
+                                    came_back.add();
+                                    assert_eq!(os_error(&error), Some(EAGAIN), "{error}");
+                                    assert_eq!(block_on(error.into_future()), n);
+                                }
+                            }
+                        }
+                    };
+                    thread::Builder::new().stack_size(1 << 20).spawn(spawn).unwrap()
+                });
+                let mut tasks = fill(&threaded);
+                go.open();
+                // One after the other, so that there are threads to fight for.
+                while tasks.len() > 1 {
+                    end((tasks.len() - 1, tasks.pop().unwrap()));
+                    for _ in 0..1_000 {
+                        thread::yield_now();
+                    }
+                }
+                spawners.into_iter().for_each(|spawner| spawner.join().unwrap());
+                tasks.into_iter().enumerate().for_each(end);
+                assert_eq!(accepted.get() + came_back.get(), SPAWNERS * ROUNDS);
+                drop(threaded);
+                assert_eq!(dropped.get(), SPAWNERS * ROUNDS, "futures that are lost");
+                threads_settle_at(before);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_task_that_can_have_no_thread_for_another_goes_on_itself() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for builder in executors() {
+                let threaded = builder.build().unwrap();
+                let (go, handle) = (Gate::new(), threaded.handle());
+                let opened = go.clone();
+                let parent = threaded.spawn(async move {
+                    opened.opened().await;
+                    let refused = handle.spawn(async {}).join().unwrap_err();
+                    let error = handle.try_spawn(async { 20 }).unwrap_err();
+                    (refused.is_rejected(), error.into_future().await + 22)
+                });
+                let tasks = fill(&threaded);
+                go.open();
+                assert_eq!(parent.join().unwrap(), (true, 42));
+                tasks.into_iter().enumerate().for_each(end);
+            }
+        });
+    }
+}
