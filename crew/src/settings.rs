@@ -76,8 +76,10 @@ impl Settings {
 fn call(hook: Option<&Hook>) {
     let Some(hook) = hook else { return };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook())) {
-        // Dropping it may panic again. The panic hook has reported it; nobody else wants it.
-        std::mem::forget(payload);
+        // The panic hook has reported it; nobody else wants it. Its drop may panic, and so may the drop of that panic's
+        // payload: that one is leaked.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        dropped.unwrap_or_else(std::mem::forget);
     }
 }
 
