@@ -69,6 +69,18 @@ impl Desk {
         }
     }
 
+    /// Ends all tasks, those of a worker that comes to it no more, for whatever reason.
+    fn end_tasks(&self) {
+        loop {
+            match self.queue.steal() {
+                Steal::Success(task) => drop(task),
+                Steal::Empty => break,
+                Steal::Retry => std::hint::spin_loop(),
+            }
+        }
+        drop(self.next.steal());
+    }
+
     /// Relaxed: it is compared with itself, and orders nothing.
     pub(crate) fn polls(&self) -> u32 {
         self.polls.load(Relaxed)
@@ -104,6 +116,8 @@ impl Shared {
         let left = self.injector.close();
         drop(left);
         self.crew.close();
+        // A worker that waits for a thread, while all threads wait for what it has, will never have one.
+        self.desks.iter().for_each(|desk| desk.end_tasks());
         // This may be a task of another executor, and tasks that are still polled here may wait for it.
         block_in_place(|| self.crew.join());
     }
