@@ -69,14 +69,10 @@ impl Desk {
         }
     }
 
-    /// Ends all tasks, those of a worker that comes to it no more, for whatever reason.
+    /// Ends all tasks: those of a worker that comes to them no more.
     fn end_tasks(&self) {
-        loop {
-            match self.queue.steal() {
-                Steal::Success(task) => drop(task),
-                Steal::Empty => break,
-                Steal::Retry => std::hint::spin_loop(),
-            }
+        while !self.queue.is_empty() {
+            drop(self.queue.steal());
         }
         drop(self.next.steal());
     }
