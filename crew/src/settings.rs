@@ -82,8 +82,10 @@ fn call(hook: Option<&Hook>) {
 /// Calls a hook of somebody's on a thread that is to live on, whether or not the hook panics.
 pub fn contain(hook: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(hook)) {
-        // Dropping it may panic again. The panic hook has reported it; nobody else wants it.
-        std::mem::forget(payload);
+        // The panic hook has reported it; nobody else wants it. Its drop may panic, and so may the drop of that panic's
+        // payload: that one is leaked.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        dropped.unwrap_or_else(std::mem::forget);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Threads that come, stay, leave, and can't be had.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -206,4 +207,26 @@ fn threads_that_come_and_go_are_all_joined() {
         // Nothing of the threads is left that holds on to what they share.
         assert!(format!("{crew:?}").contains("threads: 0, idle: 0"), "{crew:?}");
     }
+}
+
+/// What a hook panics with; its drop panics in its turn.
+struct Payload(Arc<AtomicUsize>);
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+        resume_unwind(Box::new(()));
+    }
+}
+
+#[test]
+fn what_a_hook_panics_with_is_dropped_and_may_panic() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let dropped = drops.clone();
+    let on_start: Arc<dyn Fn() + Send + Sync> = Arc::new(move || resume_unwind(Box::new(Payload(dropped.clone()))));
+    let crew = crew(Settings { on_start: Some(on_start), ..Settings::new("payload") });
+    let (job, begins, _) = job();
+    crew.give(job).unwrap();
+    begins.recv().unwrap();
+    assert_eq!(drops.load(SeqCst), 1);
 }

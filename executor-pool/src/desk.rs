@@ -81,6 +81,14 @@ impl Desk {
         }
     }
 
+    /// Ends all tasks: those of a worker that comes to them no more.
+    pub(crate) fn end_tasks(&self) {
+        while !self.queue.is_empty() {
+            drop(self.queue.steal());
+        }
+        drop(self.next.steal());
+    }
+
     /// Relaxed, in both: it is compared with itself, and orders nothing.
     pub(crate) fn polls(&self) -> u32 {
         self.polls.load(Relaxed)

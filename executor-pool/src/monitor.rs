@@ -69,8 +69,9 @@ pub(crate) fn watch(shared: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-/// Looks after the pool no longer. Waits for the monitor's end if it was the last one.
-pub(crate) fn forget(shared: &Arc<Shared>) {
+/// Looks after the pool no longer, and gives back what the monitor knew of it. Waits for the monitor's end if it was the
+/// last one.
+pub(crate) fn forget(shared: &Arc<Shared>) -> Option<Rounds> {
     let (rounds, monitor) = {
         let mut office = OFFICE.lock();
         let place = office.pools.iter().position(|rounds| Arc::ptr_eq(&rounds.shared, shared));
@@ -81,11 +82,11 @@ pub(crate) fn forget(shared: &Arc<Shared>) {
         }
         (rounds, monitor)
     };
-    drop(rounds);
     if let Some(Monitor { post, thread }) = monitor {
         post.parker.unpark();
         thread.join().expect("the monitor doesn't panic");
     }
+    rounds
 }
 
 /// To be called after a worker has come to work, or is to wait for a thread.

@@ -109,6 +109,11 @@ impl Rounds {
         quiet
     }
 
+    /// Ends the tasks of those that were relieved: the pool shuts down.
+    pub(crate) fn end_tasks(self) {
+        self.relieved.iter().for_each(|relieved| relieved.desk.end_tasks());
+    }
+
     /// Tells of a long poll, once: it is noted until then.
     fn tell(&self, desk: &Desk, Seen { polls, since }: Seen, now: Instant) {
         let Some(on_stall) = &self.shared.on_stall else { return };

@@ -10,6 +10,7 @@ use polyexec_crew::Crew;
 use crate::injector::Injector;
 use crate::job::{Job, OnStall};
 use crate::monitor;
+use crate::relief::Rounds;
 use crate::roster::{Desks, Roster};
 use crate::sleep::{Queued, Sleep};
 
@@ -53,7 +54,7 @@ impl Shared {
     /// Ends everything: the tasks that rest, those that are injected, and the workers, each with the tasks in its queue.
     pub(crate) fn shut_down(self: &Arc<Self>) {
         // First: it starts no worker for a crew that is closed.
-        monitor::forget(self);
+        let rounds = monitor::forget(self);
         self.live.close();
         // Release: pairs with the Acquire in `is_closed`. Workers that sleep are woken below; those that are about to
         // look once more after they have said so.
@@ -62,6 +63,9 @@ impl Shared {
         let left = self.injector.close();
         drop(left);
         self.crew.close();
+        // A poll that blocks may wait for what its own worker, who may have been relieved, would come to next.
+        self.roster.copy().iter().for_each(|desk| desk.end_tasks());
+        rounds.into_iter().for_each(Rounds::end_tasks);
         // This may be a task of another executor, and tasks that are still polled here may wait for it.
         block_in_place(|| self.crew.join());
     }

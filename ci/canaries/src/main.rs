@@ -1,0 +1,168 @@
+//! Faults, planted: each run commits the one that it is told, and `ci/sanitize canaries` checks that the tool says so. A
+//! tool that was silently off is noticed that way. What the tools find in the executors is left to the suites.
+//!
+//! Each fault looks like one that a task's cell could have. The last one is none, and nothing may be reported.
+
+use std::alloc::{Layout, dealloc};
+use std::cell::UnsafeCell;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+const ROUNDS: usize = 1_000;
+
+const CANARIES: &[(&str, fn())] = &[
+    ("use_after_free", use_after_free),
+    ("double_free", double_free),
+    ("leak", leak),
+    ("relaxed_publish", relaxed_publish),
+    ("race_beside_a_lock", race_beside_a_lock),
+    ("relaxed_count", relaxed_count),
+    ("no_fault", no_fault),
+];
+
+fn main() -> ExitCode {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    let Some((_, run)) = CANARIES.iter().find(|(canary, _)| *canary == name) else {
+        let names: Vec<_> = CANARIES.iter().map(|(canary, _)| *canary).collect();
+        eprintln!("no canary is called {name:?}; there are {}", names.join(", "));
+        return ExitCode::from(2);
+    };
+    // On a thread of its own, whose stack is gone in the end: a leak isn't found while something still points to it.
+    thread::spawn(run).join().unwrap();
+    ExitCode::SUCCESS
+}
+
+/// A cell is read by a handle that thinks it has a reference.
+fn use_after_free() {
+    let cell = Box::into_raw(Box::new(7_u64));
+    // SAFETY: none. The second line reads what the first one has freed.
+    unsafe {
+        drop(Box::from_raw(black_box(cell)));
+        black_box(black_box(cell).read_volatile());
+    }
+}
+
+/// Two handles each think that theirs was the last reference.
+fn double_free() {
+    let cell = Box::into_raw(Box::new(7_u64));
+    // SAFETY: none. It is freed twice; not as a `Box`, which the compiler may see through.
+    unsafe {
+        dealloc(black_box(cell).cast(), Layout::new::<u64>());
+        dealloc(black_box(cell).cast(), Layout::new::<u64>());
+    }
+}
+
+/// Nobody thinks that theirs was the last reference.
+fn leak() {
+    black_box(Box::into_raw(Box::new([7_u64; 100])));
+}
+
+/// Memory that threads share with no more order than they make themselves.
+struct Shared<T>(UnsafeCell<T>);
+
+// SAFETY: none. That is what is to be reported.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T: Copy> Shared<T> {
+    fn get(&self) -> T {
+        // SAFETY: none, see above.
+        unsafe { self.0.get().read_volatile() }
+    }
+
+    fn set(&self, value: T) {
+        // SAFETY: none, see above.
+        unsafe { self.0.get().write_volatile(value) }
+    }
+}
+
+/// An output is stored, and the bit that says so isn't a Release.
+fn relaxed_publish() {
+    let (output, completed) = (Shared(UnsafeCell::new(0)), AtomicUsize::new(0));
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            while completed.load(Ordering::Acquire) == 0 {
+                thread::yield_now();
+            }
+            assert_eq!(output.get(), 7);
+        });
+        output.set(7);
+        completed.store(1, Ordering::Relaxed);
+    });
+}
+
+/// A lock orders those who have it one way: who had it first doesn't see what the other one did.
+fn race_beside_a_lock() {
+    let (lock, beside) = (Mutex::new(()), Shared(UnsafeCell::new(0)));
+    let (waits, written) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let until = |set: &AtomicUsize| {
+        while set.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+    };
+    thread::scope(|threads| {
+        let locked = lock.lock().unwrap();
+        threads.spawn(|| {
+            waits.store(1, Ordering::Relaxed);
+            drop(lock.lock().unwrap());
+            beside.set(1);
+            written.store(1, Ordering::Relaxed);
+        });
+        until(&waits);
+        drop(locked);
+        until(&written);
+        beside.set(2);
+    });
+}
+
+/// The references to a cell are counted, and the last one to go doesn't see what the others did.
+fn relaxed_count() {
+    for _ in 0..ROUNDS {
+        let cell: &'static (Shared<u64>, Shared<u64>, AtomicUsize) =
+            Box::leak(Box::new((Shared(UnsafeCell::new(0)), Shared(UnsafeCell::new(0)), AtomicUsize::new(2))));
+        let give_back = || {
+            if cell.2.fetch_sub(1, Ordering::Relaxed) == 1 {
+                // Not even a fence helps where those before have released nothing.
+                fence(Ordering::Acquire);
+                // SAFETY: none.
+                drop(unsafe { Box::from_raw(std::ptr::from_ref(cell).cast_mut()) });
+            }
+        };
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                cell.0.set(1);
+                give_back();
+            });
+            threads.spawn(|| {
+                cell.1.set(1);
+                give_back();
+            });
+        });
+    }
+}
+
+/// What the standard library orders: nothing is to be reported. See `ci/tsan-std.c`.
+fn no_fault() {
+    let guarded = Arc::new(Mutex::new(Vec::new()));
+    let pushes = |guarded: Arc<Mutex<Vec<usize>>>| {
+        for n in 0..ROUNDS {
+            let mut guarded = guarded.lock().unwrap();
+            guarded.push(n);
+            // The others come, and wait.
+            thread::yield_now();
+        }
+    };
+    let threads = [(); 4].map(|()| guarded.clone()).map(|guarded| thread::spawn(move || pushes(guarded)));
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(guarded.lock().unwrap().len(), 4 * ROUNDS);
+    for _ in 0..ROUNDS {
+        let shared = Arc::new((Shared(UnsafeCell::new(0)), Shared(UnsafeCell::new(0))));
+        let other = shared.clone();
+        let thread = thread::spawn(move || other.0.set(1));
+        shared.1.set(1);
+        drop(shared);
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,39 @@
+/* Tells ThreadSanitizer what it can't see in the standard library, which is compiled without instrumentation. Linked into
+ * the tests in place of three functions (`--wrap`, in `ci/sanitize`), each of which it calls. It only ever tells of an order
+ * that there is; that races beside a lock, and counts that don't order, are still reported, is what canaries are for.
+ */
+#include <stdint.h>
+
+void __tsan_acquire(void *at);
+
+/* A `Mutex` is locked within std when somebody else has it, and unlocked here, in code that is instrumented. So what is
+ * missing is that the one who waited sees what the other one did. */
+void locked(void *mutex) __asm__("__real_" LOCK_CONTENDED);
+void lock(void *mutex) __asm__("__wrap_" LOCK_CONTENDED);
+
+void lock(void *mutex)
+{
+	locked(mutex);
+	__tsan_acquire(mutex);
+}
+
+/* Whoever drops the last `Arc` has a fence, of which the sanitizer knows nothing, after the decrement: it sees what those
+ * did whose decrements came before. So the fence acquires what the thread has decremented last. */
+static _Thread_local void *decremented;
+
+uint64_t __real___tsan_atomic64_fetch_sub(volatile uint64_t *at, uint64_t by, int order);
+void __real___tsan_atomic_thread_fence(int order);
+
+uint64_t __wrap___tsan_atomic64_fetch_sub(volatile uint64_t *at, uint64_t by, int order)
+{
+	decremented = (void *)at;
+	return __real___tsan_atomic64_fetch_sub(at, by, order);
+}
+
+void __wrap___tsan_atomic_thread_fence(int order)
+{
+	if (decremented)
+		__tsan_acquire(decremented);
+	decremented = 0;
+	__real___tsan_atomic_thread_fence(order);
+}
