@@ -15,7 +15,7 @@ use futures_task::{ArcWake, waker};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::modelled::{AtomicBool, AtomicU64, check};
+use polyexec_core::modelled::{AtomicBool, AtomicU64, Drops, Token, check, check_large};
 use polyexec_core::{AbortHandle, Executor, JoinError, JoinHandle, LiveTasks, Parker, Ran, Rejected, Task, park_on};
 
 /// An executor whose queue orders nothing, as far as loom knows: what the models see is ordered by the task alone. Each cell
@@ -105,28 +105,6 @@ impl Executor for Queue {
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         park_on(future);
-    }
-}
-
-/// Counts how often what has one of its tokens is dropped.
-#[derive(Clone, Default)]
-struct Drops(Plain<AtomicUsize>);
-
-struct Token(Drops);
-
-impl Drops {
-    fn token(&self) -> Token {
-        Token(self.clone())
-    }
-
-    fn count(&self) -> usize {
-        self.0.load(SeqCst)
-    }
-}
-
-impl Drop for Token {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, SeqCst);
     }
 }
 
@@ -288,7 +266,7 @@ fn two_wakes_from_two_threads() {
 /// Three threads: one polls, two wake. Each wake must show what came before it, even where the other one was first.
 #[test]
 fn two_wakes_during_a_poll() {
-    check("two wakes during a poll", || {
+    check_large("two wakes during a poll", || {
         let queue = Queue::new();
         let (first, second) = (flag(), flag());
         let (slot, futures, outputs) = (Slot::default(), Drops::default(), Drops::default());
@@ -374,7 +352,7 @@ fn wake_and_abort() {
 
 #[test]
 fn wake_and_abort_during_a_poll() {
-    check("wake and abort during a poll", || {
+    check_large("wake and abort during a poll", || {
         let queue = Queue::new();
         let (up, slot, futures, outputs) = (flag(), Slot::default(), Drops::default(), Drops::default());
         let handle = queue.rest(until([&up], &slot, &futures, &outputs));
@@ -900,7 +878,7 @@ fn close_and_the_drop_of_the_handle() {
 /// Three threads: the task is on its way through a queue when the shutdown finds it in the table.
 #[test]
 fn close_and_wake_and_another_runner() {
-    check("close and wake and another runner", || {
+    check_large("close and wake and another runner", || {
         let queue = Queue::with_table();
         let (up, slot, futures, outputs) = (flag(), Slot::default(), Drops::default(), Drops::default());
         let handle = queue.rest(until([&up], &slot, &futures, &outputs));

@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_deque::Worker as Queue;
 use crossbeam_utils::CachePadded;
 use polyexec_crew::{Crew, Settings};
 
 use crate::Pool;
 use crate::shared::{Desk, Shared};
 use crate::sleep::Sleep;
+use crate::sync::deque::Worker as Queue;
 use crate::worker::{Worker, work};
 
 /// Threads that may stand in for workers whose tasks block, unless told otherwise: as many as tokio lets block.

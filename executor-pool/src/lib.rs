@@ -27,4 +27,5 @@ mod next;
 mod pool;
 mod shared;
 mod sleep;
+mod sync;
 mod worker;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use crossbeam_deque::{Steal, Stealer, Worker as Queue};
 use crossbeam_utils::CachePadded;
 use polyexec_core::{LiveTasks, Task, block_in_place};
 use polyexec_crew::Crew;
@@ -12,6 +10,8 @@ use polyexec_crew::Crew;
 use crate::injector::Injector;
 use crate::next::Next;
 use crate::sleep::{Queued, Sleep};
+use crate::sync::deque::{Steal, Stealer, Worker as Queue};
+use crate::sync::{AtomicBool, AtomicU32};
 use crate::worker::Worker;
 
 pub(crate) struct Shared {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
 use polyexec_core::task::is_polling;
 use polyexec_core::{Handle, Ran, Task, context};
@@ -16,6 +15,7 @@ use crate::PoolHandle;
 use crate::injector::MAX_BATCH;
 use crate::shared::{Desk, Shared};
 use crate::sleep::{Queued, SHORTEST_WATCH};
+use crate::sync::{deque, thread_local};
 
 mod search;
 
