@@ -17,6 +17,8 @@ use crate::shared::{Desk, Shared};
 use crate::sleep::{Queued, SHORTEST_WATCH};
 use crate::sync::{deque, thread_local};
 
+#[cfg(all(test, polyexec_loom))]
+mod models;
 mod search;
 
 /// Polls between looks at the shared queue, so that tasks from outside never starve. As in tokio and Go: a prime, so

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::modelled::{check, check_large};
+use polyexec_core::modelled::{check, check_fewer};
 
 use crate::sync::{AtomicBool, AtomicUsize};
 
@@ -164,7 +164,7 @@ fn a_watchman_is_woken_for_what_he_may_have() {
 
 /// Each of two tasks needs a worker of its own.
 fn check_two(name: &str, first: Queued, second: Queued, sleeps: [Sleeps; 2]) {
-    check_large(name, move || {
+    check_fewer(name, 1, move || {
         let pool = Pool::new(3, 3);
         let workers = [0, 1].map(|worker| Pool::work(&pool, worker, sleeps[worker]));
         pool.put(first);
