@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::{Rejected, SpawnError};
+use crate::sync::thread_local;
 use crate::{Executor, JoinHandle, Task, task};
 
 /// Any executor, its type forgotten: what [`Handle::current`] gives to code that doesn't care which one it runs on.
@@ -274,7 +275,7 @@ impl Executor for Nowhere {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
 

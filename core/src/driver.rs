@@ -206,7 +206,7 @@ impl ArcWake for Driven {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
     use std::thread;

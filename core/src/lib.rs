@@ -28,6 +28,10 @@ pub use executor::Executor;
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use task::{Ran, Task, TaskId};
 
+#[cfg(polyexec_loom)]
+#[doc(hidden)]
+pub use sync::modelled;
+
 #[cfg(feature = "std")]
 pub use self::{
     block_on::{block_in_place, block_on, block_on_polling, park_on},
@@ -53,5 +57,6 @@ mod join;
 mod live;
 #[cfg(feature = "std")]
 mod park;
+mod sync;
 pub mod task;
 mod unwind;

@@ -1,18 +1,18 @@
 //! The table of an executor's live tasks: what lets a shutdown find the ones that rest, whom no queue knows.
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::Failure;
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::task::cell::{MAX_WORD, Table, TaskRef};
 use crate::task::id::thread_number;
 use crate::{Ran, Rejected, Task};
 
 /// Parts of a table, each with a lock of its own; a thread adds its tasks to the same part each time, so that threads
 /// which run tasks rarely meet. A power of two.
-const SHARDS: usize = 16;
+const SHARDS: usize = if cfg!(polyexec_loom) { 2 } else { 16 };
 
 /// The most tasks in a part: the places of all parts are told apart by one word of a task.
 const MAX_SLOTS: usize = MAX_WORD as usize / SHARDS;

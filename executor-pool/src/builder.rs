@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_deque::Worker as Queue;
 use crossbeam_utils::CachePadded;
 #[cfg(doc)]
 use polyexec_core::JoinHandle;
@@ -15,6 +14,7 @@ use crate::desk::Desk;
 use crate::job::{self, Job, OnStall};
 use crate::shared::Shared;
 use crate::sleep::Sleep;
+use crate::sync::deque::Worker as Queue;
 use crate::worker::Worker;
 use crate::{Pool, Stall, monitor};
 

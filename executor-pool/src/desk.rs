@@ -9,13 +9,12 @@
 //! the sleepers, is used only while it is away: so whoever relieves it may give that to another one at once.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU8, AtomicU32};
 
-use crossbeam_deque::{Steal, Stealer, Worker as Queue};
-use parking_lot::Mutex;
 use polyexec_core::{AbortHandle, Task};
 
 use crate::next::Next;
+use crate::sync::deque::{Steal, Stealer, Worker as Queue};
+use crate::sync::{AtomicU8, AtomicU32, Mutex};
 use crate::system::ThreadId;
 
 /// Not to be relieved. Set by the worker.
@@ -161,7 +160,7 @@ impl Desk {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
 

@@ -2,12 +2,14 @@
 //! has emptied it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crossbeam_deque as deque;
-use parking_lot::Mutex;
 use polyexec_core::Task;
+
+use crate::sync::{AtomicUsize, Mutex, deque};
+
+#[cfg(all(test, polyexec_loom))]
+mod models;
 
 /// The most tasks that a worker takes at a time: enough that it seldom comes, few enough that the others get some.
 pub(crate) const MAX_BATCH: usize = 64;

@@ -36,5 +36,6 @@ mod roster;
 mod shared;
 mod sleep;
 mod stall;
+mod sync;
 mod system;
 mod worker;

@@ -1,11 +1,14 @@
 //! The task that a worker runs next: the one that was woken or spawned last, whose memory is still at hand. Others may
 //! take it, should the worker not come to it.
 
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crossbeam_utils::atomic::AtomicCell;
 use polyexec_core::Task;
+
+use crate::sync::{AtomicCell, AtomicU32};
+
+#[cfg(all(test, polyexec_loom))]
+pub(crate) mod models;
 
 #[derive(Default)]
 pub(crate) struct Next {
@@ -55,7 +58,7 @@ impl Next {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
     use std::future::pending;

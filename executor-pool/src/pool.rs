@@ -125,7 +125,7 @@ impl PoolHandle {
         Self(Arc::new(Reference(shared)))
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.0.0
     }
 

@@ -11,7 +11,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::Worker as Queue;
 use crossbeam_utils::CachePadded;
 
 use crate::Stall;
@@ -19,6 +18,7 @@ use crate::desk::Desk;
 use crate::job::Job;
 use crate::shared::Shared;
 use crate::sleep::Queued;
+use crate::sync::deque::Worker as Queue;
 use crate::worker::Worker;
 
 /// Between two looks. A poll is long when it was there at a look and still is at the next one: after ten milliseconds at

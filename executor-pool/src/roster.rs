@@ -3,13 +3,12 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 
 use crate::desk::Desk;
+use crate::sync::{AtomicU64, Mutex};
 
 pub(crate) type Desks = Arc<[Arc<CachePadded<Desk>>]>;
 

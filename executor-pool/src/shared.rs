@@ -1,7 +1,6 @@
 //! What the workers and the handles of a pool share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use polyexec_core::{LiveTasks, Task, block_in_place};
@@ -13,6 +12,7 @@ use crate::monitor;
 use crate::relief::Rounds;
 use crate::roster::{Desks, Roster};
 use crate::sleep::{Queued, Sleep};
+use crate::sync::AtomicBool;
 
 pub(crate) struct Shared {
     /// The tasks that rest.

@@ -46,17 +46,20 @@
 //! and what nobody has taken from the shared queue.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicU64, fence};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 use polyexec_core::Parker;
 
+use crate::sync::{AtomicU64, Mutex, fence};
+
 /// How long a watchman sleeps at first: about what it takes to fall asleep and to wake up.
-pub(crate) const SHORTEST_WATCH: Duration = Duration::from_micros(50);
+pub(crate) const SHORTEST_WATCH: Duration = Duration::from_micros(if cfg!(polyexec_loom) { 0 } else { 50 });
 /// How long he sleeps at most, after each time in vain was twice as long as the one before.
 pub(crate) const LONGEST_WATCH: Duration = Duration::from_millis(1);
+
+#[cfg(all(test, polyexec_loom))]
+mod models;
 
 pub(crate) struct Sleep {
     /// How many workers search, how many sleep, and whether one of those watches; see `Counts`. Changed with the lock of
@@ -308,7 +311,7 @@ impl Sleep {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
 

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
 use polyexec_core::task::is_polling;
 use polyexec_core::{Ran, Task};
@@ -15,9 +14,12 @@ use crate::injector::MAX_BATCH;
 use crate::job::Job;
 use crate::shared::Shared;
 use crate::sleep::{Queued, SHORTEST_WATCH};
+use crate::sync::{deque, thread_local};
 use crate::system::ThreadId;
 use crate::{PoolHandle, monitor, roster};
 
+#[cfg(all(test, polyexec_loom))]
+mod models;
 mod search;
 
 /// Polls between looks at the shared queue, so that tasks from outside never starve. As in tokio and Go: a prime, so

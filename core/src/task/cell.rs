@@ -7,7 +7,6 @@
 //! atomic operation wherever a change of the state goes along with one of the count.
 
 use alloc::boxed::Box;
-use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, forget, transmute};
 use core::num::NonZero;
@@ -23,6 +22,7 @@ use super::state::{Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, On
 use super::{Ran, Task, TaskId, own_wake};
 use crate::Executor;
 use crate::error::{Failure, JoinError};
+use crate::sync::UnsafeCell;
 use crate::unwind::{Payload, catch, contain, discard};
 
 /// What all cells have in common, whatever their types.
@@ -285,16 +285,18 @@ impl Header {
             return OnJoin::Completed;
         }
         // Should a waker's `clone` or `drop` panic below, the slot stays ours, with a whole waker in it or none.
-        // SAFETY: it isn't offered, so the slot is the handle's.
-        let slot = unsafe { &mut *self.join_waker.get() };
-        if !slot.as_ref().is_some_and(|waker| waker.will_wake(newest)) {
-            let newest = JoinWaker::new(newest);
-            drop(slot.replace(newest));
-        }
+        self.join_waker.with_mut(|slot| {
+            // SAFETY: it isn't offered, so the slot is the handle's.
+            let slot = unsafe { &mut *slot };
+            if !slot.as_ref().is_some_and(|waker| waker.will_wake(newest)) {
+                let newest = JoinWaker::new(newest);
+                drop(slot.replace(newest));
+            }
+        });
         let offered = self.state.offer_waker();
         if offered == OnJoin::Completed {
-            // Whoever completed saw no waker, so the slot stayed ours.
-            drop(slot.take());
+            // SAFETY: whoever completed saw no waker, so the slot stayed ours.
+            drop(unsafe { self.take_join_waker() });
         }
         offered
     }
@@ -304,7 +306,7 @@ impl Header {
     /// The slot must be the caller's.
     unsafe fn take_join_waker(&self) -> Option<JoinWaker> {
         // SAFETY: the slot is the caller's, so this is the only reference to it.
-        unsafe { (*self.join_waker.get()).take() }
+        self.join_waker.with_mut(|slot| unsafe { (*slot).take() })
     }
 
     /// Why the state said `Cancel`.
@@ -508,7 +510,7 @@ where
     /// The stage must be the caller's, and its future must not have been polled or must not be moved out.
     unsafe fn replace_stage(&self, next: Stage<F>) -> Stage<F> {
         // SAFETY: the stage is the caller's, so this is the only reference to it.
-        unsafe { core::mem::replace(&mut *self.stage.get(), next) }
+        self.stage.with_mut(|stage| unsafe { core::mem::replace(&mut *stage, next) })
     }
 
     /// # Safety
@@ -517,18 +519,20 @@ where
     unsafe fn take_result(cell: &TaskRef) -> Poll<Result<F::Output, JoinError>> {
         // SAFETY: these are its types.
         let cell = unsafe { Self::of(cell) };
-        // SAFETY: the stage is the caller's, so this is the only reference to it.
-        let stage = unsafe { &mut *cell.stage.get() };
-        let Stage::Finished(result) = stage else { panic!("JoinHandle polled after it was ready") };
-        let taken = match result {
-            // SAFETY: it is overwritten below without being dropped, and nothing in between can panic.
-            Ok(output) => Ok(unsafe { core::ptr::read(output) }),
-            // SAFETY: as above; should memory run out for the error, the process ends.
-            Err(failure) => Err(JoinError::new(cell.header.id, &cell.label, unsafe { core::ptr::read(failure) })),
-        };
-        // SAFETY: it is the caller's, and what was in it is moved out.
-        unsafe { core::ptr::write(stage, Stage::Empty) };
-        Poll::Ready(taken)
+        cell.stage.with_mut(|stage| {
+            // SAFETY: the stage is the caller's, so this is the only reference to it.
+            let stage = unsafe { &mut *stage };
+            let Stage::Finished(result) = stage else { panic!("JoinHandle polled after it was ready") };
+            let taken = match result {
+                // SAFETY: it is overwritten below without being dropped, and nothing in between can panic.
+                Ok(output) => Ok(unsafe { core::ptr::read(output) }),
+                // SAFETY: as above; should memory run out for the error, the process ends.
+                Err(failure) => Err(JoinError::new(cell.header.id, &cell.label, unsafe { core::ptr::read(failure) })),
+            };
+            // SAFETY: it is the caller's, and what was in it is moved out.
+            unsafe { core::ptr::write(stage, Stage::Empty) };
+            Poll::Ready(taken)
+        })
     }
 
     /// Drops what is in the stage, where it is; the stage is empty even if that panics.
@@ -538,7 +542,7 @@ where
     /// The stage must be the caller's.
     unsafe fn empty_stage(&self) {
         // SAFETY: the stage is the caller's, so this is the only reference to it.
-        unsafe { *self.stage.get() = Stage::Empty }
+        self.stage.with_mut(|stage| unsafe { *stage = Stage::Empty });
     }
 
     /// Polls the future. If it is ready, drops it where it is, and stores its output there.
@@ -549,20 +553,22 @@ where
     ///
     /// The stage must be the caller's, and hold the future.
     unsafe fn poll_future(&self, cx: &mut Context<'_>) -> Result<Poll<()>, Payload> {
-        // SAFETY: the stage is the caller's, so this is the only reference to it.
-        let stage = unsafe { &mut *self.stage.get() };
-        let Stage::Future(future) = stage else { unreachable!("a task that may run has a future") };
-        // SAFETY: the cell never moves, and never hands the future out once it was polled; it is dropped in place.
-        match unsafe { Pin::new_unchecked(&mut *future) }.poll(cx) {
-            Poll::Pending => Ok(Poll::Pending),
-            Poll::Ready(output) => {
-                // SAFETY: it is overwritten below without being dropped again.
-                let dropped = catch(|| unsafe { core::ptr::drop_in_place(future) });
-                // SAFETY: the stage is the caller's, and what was in it is dropped.
-                unsafe { core::ptr::write(stage, Stage::Finished(Ok(output))) };
-                dropped.map(Poll::Ready)
+        self.stage.with_mut(|stage| {
+            // SAFETY: the stage is the caller's, so this is the only reference to it.
+            let stage = unsafe { &mut *stage };
+            let Stage::Future(future) = stage else { unreachable!("a task that may run has a future") };
+            // SAFETY: the cell never moves, and never hands the future out once it was polled; it is dropped in place.
+            match unsafe { Pin::new_unchecked(&mut *future) }.poll(cx) {
+                Poll::Pending => Ok(Poll::Pending),
+                Poll::Ready(output) => {
+                    // SAFETY: it is overwritten below without being dropped again.
+                    let dropped = catch(|| unsafe { core::ptr::drop_in_place(future) });
+                    // SAFETY: the stage is the caller's, and what was in it is dropped.
+                    unsafe { core::ptr::write(stage, Stage::Finished(Ok(output))) };
+                    dropped.map(Poll::Ready)
+                }
             }
-        }
+        })
     }
 
     /// # Safety

@@ -128,7 +128,7 @@ impl<T: fmt::Debug> fmt::Debug for AtHome<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
     use std::cell::Cell as Flag;

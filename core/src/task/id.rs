@@ -4,6 +4,9 @@ use core::fmt;
 use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+#[cfg(feature = "std")]
+use crate::sync::thread_local;
+
 /// A number that no other task of this process has, ever.
 ///
 /// Ids say nothing of the order in which tasks were spawned.
@@ -113,21 +116,28 @@ pub(crate) fn thread_number() -> NonZeroU64 {
 }
 
 #[cfg(feature = "std")]
-std::thread_local! {
+thread_local! {
     static NUMBER: std::cell::Cell<Option<NonZeroU64>> = const { std::cell::Cell::new(None) };
 }
 
 #[cfg(feature = "std")]
 #[cold]
 fn first_number() -> NonZeroU64 {
-    static THREADS: AtomicU64 = AtomicU64::new(1);
-    // Relaxed: only that each number is handed out once matters.
-    let new = NonZeroU64::new(THREADS.fetch_add(1, Relaxed)).expect("2^64 threads ran");
+    #[cfg(not(polyexec_loom))]
+    let new = {
+        static THREADS: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only that each number is handed out once matters.
+        THREADS.fetch_add(1, Relaxed)
+    };
+    // Each run of a model must be like the one before, so there is no counting on.
+    #[cfg(polyexec_loom)]
+    let new = crate::sync::thread_number();
+    let new = NonZeroU64::new(new).expect("2^64 threads ran");
     NUMBER.set(Some(new));
     new
 }
 
-#[cfg(all(test, feature = "std"))]
+#[cfg(all(test, feature = "std", not(polyexec_loom)))]
 mod tests {
     use super::*;
     use std::collections::HashSet;

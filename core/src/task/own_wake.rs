@@ -2,6 +2,8 @@
 //! addresses only.
 
 #[cfg(feature = "std")]
+use crate::sync::thread_local;
+#[cfg(feature = "std")]
 use std::cell::Cell;
 
 #[cfg(feature = "std")]
@@ -68,7 +70,7 @@ pub(crate) fn notice(_address: usize) -> bool {
     false
 }
 
-#[cfg(all(test, feature = "std"))]
+#[cfg(all(test, feature = "std", not(polyexec_loom)))]
 mod tests {
     use super::*;
 

@@ -13,8 +13,9 @@
 //! reads from it, and sees what was written before the wake. (A task that wakes itself on the thread that polls it
 //! needs none: see `own_wake`.)
 
-use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+use crate::sync::AtomicU64;
 
 /// Another poll is owed. Set by a wake or an abort, cleared when that poll begins.
 const SCHEDULED: u64 = 1;
@@ -155,7 +156,7 @@ pub(crate) struct State(AtomicU64);
 
 impl State {
     /// A task that nobody has polled, with two references: its `Task`, to which the stage belongs, and its handle.
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicU64::new(CLAIMED | HANDLE | (2 * REFERENCE)))
     }
 
@@ -392,7 +393,17 @@ fn word(state: u64) -> u32 {
     (state >> WORD_SHIFT) as u32
 }
 
-#[cfg(test)]
+/// The cell is freed by whoever gave the last reference back, and all that others did happened before.
+#[cfg(polyexec_loom)]
+impl Drop for State {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.with_mut(|_| ());
+        }
+    }
+}
+
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
 

@@ -15,7 +15,7 @@ use crate::sleep::{LONGEST_WATCH, Queued, SHORTEST_WATCH, Sleeps};
 /// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: thirty microseconds or so in all,
 /// which is about what it costs to fall asleep and to be woken. So a searcher hardly loses more than twice of what it
 /// would have lost had it known what was to come.
-const LOOKS: u32 = 240;
+const LOOKS: u32 = if cfg!(polyexec_loom) { 2 } else { 240 };
 const PAUSES: u32 = 5;
 /// After so many searches in vain, half as many looks, and so on: that nothing comes may be the searcher's own fault, if
 /// the thread that would bring it waits for this very processor.
@@ -25,7 +25,7 @@ const MAX_HALVINGS: u32 = 4;
 const MAX_VAIN: u32 = 64;
 /// Looks at the shared queue for each at the other workers, whose cache lines should be left alone meanwhile: a
 /// microsecond or so. A worker that has begun no other poll in between is in a long one.
-const LOOKS_A_ROUND: u32 = 8;
+const LOOKS_A_ROUND: u32 = if cfg!(polyexec_loom) { 1 } else { 8 };
 
 /// So many tasks in the shared queue at once, or more, are a flood of them.
 const FLOOD: usize = 8;

@@ -1,0 +1,157 @@
+//! Whole pools of one or two workers under loom: what `work` does, without a crew. Run by `ci/loom`.
+
+use super::*;
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use polyexec_core::modelled::{Drops, check_fewer};
+use polyexec_core::{Executor, JoinHandle};
+use polyexec_crew::{Crew, Settings};
+
+use crate::sleep::Sleep;
+
+/// A pool whose threads belong to the model.
+fn pool(workers: usize, processors: usize) -> (PoolHandle, Vec<thread::JoinHandle<()>>) {
+    let queues: Vec<_> = (0..workers).map(|_| deque::Worker::new_fifo()).collect();
+    let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)))).collect();
+    // A crew without threads.
+    let crew = Crew::new(Settings::new("model"), |_| ());
+    let shared = Arc::new(Shared::new(desks, Sleep::new(workers, processors), crew, None));
+    let threads = queues.into_iter().enumerate().map(|(index, queue)| {
+        let worker = Worker::new(shared.clone(), index, queue);
+        thread::spawn(move || work(worker, &ThreadId::default()))
+    });
+    let threads = threads.collect();
+    (PoolHandle::new(shared), threads)
+}
+
+fn end(pool: &PoolHandle, threads: Vec<thread::JoinHandle<()>>) {
+    pool.shared().shut_down();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let Shared { injector, roster, live, .. } = &**pool.shared();
+    assert!(injector.is_empty() && !roster.copy().iter().any(|desk| desk.has_tasks()) && live.is_empty());
+}
+
+/// As [`end`], where that isn't what the model is of.
+fn end_unseen(pool: &PoolHandle, threads: Vec<thread::JoinHandle<()>>) {
+    loom::stop_exploring();
+    end(pool, threads);
+}
+
+/// Opened once; a task that waits for it blocks its worker, as a long poll does.
+#[derive(Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut is_open = self.is_open.lock().unwrap();
+        while !*is_open {
+            is_open = self.opened.wait(is_open).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_task_from_outside_and_a_worker() {
+    check_fewer("pool: a task from outside and a worker", 1, || {
+        let (pool, threads) = pool(1, 1);
+        let futures = Drops::default();
+        let future = futures.token();
+        pool.spawn(async move { drop(future) }).join().unwrap();
+        end_unseen(&pool, threads);
+        assert_eq!(futures.count(), 1);
+    });
+}
+
+#[test]
+fn a_task_from_outside_and_two_workers() {
+    check_fewer("pool: a task from outside and two workers", 3, || {
+        let (pool, threads) = pool(2, 2);
+        pool.spawn(async {}).join().unwrap();
+        end_unseen(&pool, threads);
+    });
+}
+
+#[test]
+fn shutdown_and_a_spawn() {
+    check_fewer("pool: shutdown and a spawn", 1, || {
+        let (pool, threads) = pool(1, 1);
+        let futures = Drops::default();
+        let spawner = thread::spawn({
+            let (pool, future) = (pool.clone(), futures.token());
+            move || match pool.spawn(async move { drop(future) }).join() {
+                Ok(()) => {}
+                Err(error) => assert!(error.is_shutdown()),
+            }
+        });
+        end(&pool, threads);
+        spawner.join().unwrap();
+        assert_eq!(futures.count(), 1);
+    });
+}
+
+/// A task that wakes itself goes behind what waits, and is lost with nobody.
+#[test]
+fn shutdown_and_a_task_that_wakes_itself() {
+    check_fewer("pool: shutdown and a task that wakes itself", 1, || {
+        let (pool, threads) = pool(1, 1);
+        let futures = Drops::default();
+        let future = futures.token();
+        let mut turns = 2;
+        let handle: JoinHandle<()> = pool.spawn(std::future::poll_fn(move |cx| {
+            let _ = &future;
+            turns -= 1;
+            if turns == 0 {
+                return std::task::Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            std::task::Poll::Pending
+        }));
+        end(&pool, threads);
+        match handle.join() {
+            Ok(()) => {}
+            Err(error) => assert!(error.is_shutdown()),
+        }
+        assert_eq!(futures.count(), 1);
+    });
+}
+
+/// What a task spawns before a long poll goes on is another worker's.
+#[test]
+fn a_task_behind_a_long_poll() {
+    check_fewer("pool: a task behind a long poll", 3, || {
+        let (pool, threads) = pool(2, 2);
+        let gate = Arc::new(Gate::default());
+        let spawner = pool.clone();
+        pool.spawn(async move {
+            let opener = gate.clone();
+            drop(spawner.spawn(async move { opener.open() }));
+            gate.wait();
+        })
+        .join()
+        .unwrap();
+        end_unseen(&pool, threads);
+    });
+}
+
+/// Two tasks come at once; a worker may take both, and then the other must come for the second.
+#[test]
+fn a_batch_from_outside_whose_first_task_waits_for_the_second() {
+    check_fewer("pool: a batch whose first task waits for the second", 3, || {
+        let (pool, threads) = pool(2, 2);
+        let gate = Arc::new(Gate::default());
+        let (waiter, opener) = (gate.clone(), gate);
+        let first = pool.spawn(async move { waiter.wait() });
+        drop(pool.spawn(async move { opener.open() }));
+        first.join().unwrap();
+        end_unseen(&pool, threads);
+    });
+}
