@@ -224,6 +224,29 @@ pub(crate) fn p58_pending_joiners_resolve(subject: &Subject) {
         }
     }
     joins_in_tasks(subject);
+    joins_of_what_is_queued(subject);
+}
+
+/// A task joins another one that is in a queue, at any moment of the shutdown.
+fn joins_of_what_is_queued(subject: &Subject) {
+    const ROUNDS: u64 = 500;
+
+    let mut rng = Rng::new(58);
+    for _ in 0..ROUNDS {
+        let executor = subject.start();
+        let (begun, mut here) = (Gate::new(), rng.fork());
+        let (begins, handle, mut there) = (begun.clone(), executor.handle(), rng.fork());
+        let outer = executor.handle().spawn(async move {
+            let inner = handle.spawn(async {});
+            begins.open();
+            (0..there.below(20)).for_each(|_| there.linger());
+            inner.join().is_ok()
+        });
+        executor.block_on(begun.opened());
+        here.linger();
+        executor.shut_down();
+        assert!(outer.is_finished());
+    }
 }
 
 /// One task waits, another blocks, and a third one shuts down.
