@@ -17,6 +17,9 @@ use crate::sync::deque::{Steal, Stealer, Worker as Queue};
 use crate::sync::{AtomicU8, AtomicU32, Mutex};
 use crate::system::ThreadId;
 
+#[cfg(all(test, polyexec_loom))]
+mod models;
+
 /// Not to be relieved. Set by the worker.
 const AWAY: u8 = 0;
 /// It runs tasks. Set by the worker, cleared by it or by whoever relieves it.

@@ -19,6 +19,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![cfg_attr(polyexec_loom, allow(dead_code, reason = "a modelled pool has no monitor"))]
 
 pub use builder::Builder;
 pub use pool::{Pool, PoolHandle};
@@ -28,6 +29,10 @@ mod builder;
 mod desk;
 mod injector;
 mod job;
+#[cfg(not(polyexec_loom))]
+mod monitor;
+#[cfg(polyexec_loom)]
+#[path = "monitor/none.rs"]
 mod monitor;
 mod next;
 mod pool;

@@ -1,19 +1,13 @@
 //! One thread for all pools of the process, which looks at their workers every few milliseconds while one of them is at
 //! work, and sleeps otherwise. What it does when it looks, `relief` decides.
 //!
-//! # Why it doesn't sleep while a worker is at work
-//!
-//! It falls asleep after a while in which nobody was at work: it says so, fence, looks once more. A worker comes to work (or
-//! waits for a thread), fence, and wakes the monitor if it sleeps. One of the two fences comes first, and the other side
-//! sees what was written before that.
-//!
 //! The thread begins with the first pool, and ends with the last. No code of anybody else's runs on it, and none under
 //! its lock.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, fence};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -22,13 +16,16 @@ use polyexec_core::Parker;
 
 use crate::relief::{INTERVAL, Quiet, Rounds};
 use crate::shared::Shared;
+use alarm::Alarm;
+
+mod alarm;
 
 /// Looks in a row at pools that are quiet, until the monitor sleeps: 100 ms in all, so that a program which has a task now
 /// and then doesn't pay for each that it has to be woken.
 const QUIET_LOOKS: u32 = 20;
 
-/// Whether the monitor sleeps, or is about to. Set by it, cleared by it or by whoever wakes it.
-static ASLEEP: AtomicBool = AtomicBool::new(false);
+/// Rings when a worker comes to work, or is to wait for a thread.
+static ALARM: Alarm = Alarm::new();
 
 static OFFICE: Mutex<Office> = Mutex::new(Office { pools: Vec::new(), monitor: None });
 
@@ -90,19 +87,14 @@ pub(crate) fn forget(shared: &Arc<Shared>) -> Option<Rounds> {
 }
 
 /// To be called after a worker has come to work, or is to wait for a thread.
+#[inline]
 pub(crate) fn notice() {
-    // Pairs with the fence in `sleep`.
-    fence(SeqCst);
-    if ASLEEP.load(Relaxed) {
-        wake();
-    }
+    ALARM.ring(wake);
 }
 
 #[cold]
 fn wake() {
-    if ASLEEP.swap(false, Relaxed)
-        && let Some(monitor) = &OFFICE.lock().monitor
-    {
+    if let Some(monitor) = &OFFICE.lock().monitor {
         monitor.post.parker.unpark();
     }
 }
@@ -137,20 +129,16 @@ impl Post {
 
     /// Sleeps until a worker comes to work, or there are no more pools.
     fn sleep(&self) {
-        ASLEEP.store(true, Relaxed);
-        // Pairs with the fence in `notice`.
-        fence(SeqCst);
-        {
-            let office = OFFICE.lock();
-            // If it is over, there may be another monitor, to whom ASLEEP belongs.
-            if self.is_over.load(Relaxed) {
-                return;
-            }
-            if office.pools.iter().any(Rounds::is_due) {
-                ASLEEP.store(false, Relaxed);
-                return;
-            }
+        let office = ALARM.set(|| OFFICE.lock());
+        // If it is over, there may be another monitor, whom the alarm is to wake.
+        if self.is_over.load(Relaxed) {
+            return;
         }
+        if office.pools.iter().any(Rounds::is_due) {
+            ALARM.unset();
+            return;
+        }
+        drop(office);
         self.parker.park();
     }
 }
