@@ -1,0 +1,7 @@
+//! The program: every executor of this workspace. What it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    polyexec_soak::program(std::env::args_os().skip(1), &polyexec_soak::subjects::ours()).into()
+}

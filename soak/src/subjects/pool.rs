@@ -1,0 +1,31 @@
+//! The work-stealing pool.
+
+use std::io;
+
+use polyexec_pool::{Pool, PoolHandle};
+
+use super::Owner;
+use crate::faults::Fault;
+use crate::subject::Threads;
+
+impl Owner for Pool {
+    const NAME: &'static str = "pool";
+    const WINDOW: usize = 512;
+    const EPOCH: u32 = 20_000;
+    const HOME: bool = false;
+    const LEFT_OUT: &'static [(Fault, &'static str)] = &[(Fault::LocalFuture, "its tasks go from thread to thread")];
+    type Handle = PoolHandle;
+
+    fn start(threads: Threads) -> io::Result<Self> {
+        let Threads { workers, on_start, on_stop } = threads;
+        Self::builder()
+            .worker_threads(workers)
+            .on_thread_start(move || on_start())
+            .on_thread_stop(move || on_stop())
+            .build()
+    }
+
+    fn handle(&self) -> PoolHandle {
+        self.handle()
+    }
+}
