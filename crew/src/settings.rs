@@ -75,9 +75,12 @@ impl Settings {
 
 fn call(hook: Option<&Hook>) {
     let Some(hook) = hook else { return };
+    // The panic hook has reported it; nobody else wants it.
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook())) {
-        // Dropping it may panic again. The panic hook has reported it; nobody else wants it.
-        std::mem::forget(payload);
+        // Its drop may panic again, and so may the drop of that panic's payload: that one is leaked.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
     }
 }
 

@@ -149,3 +149,26 @@ fn threads_that_come_and_go_are_all_joined() {
         assert!(format!("{crew:?}").contains("threads: 0, idle: 0"), "{crew:?}");
     }
 }
+
+#[test]
+fn the_payload_of_a_hooks_panic_is_dropped_even_if_that_panics() {
+    struct Payload(Sender<()>);
+
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            panic!("the payload's drop panics, too");
+        }
+    }
+
+    let (dropped, drops) = channel();
+    let hook = Arc::new(move || std::panic::panic_any(Payload(dropped.clone())));
+    let crew = crew(Settings { on_start: Some(hook.clone()), on_stop: Some(hook), ..Settings::new("hooked") });
+    let (job, begins, end) = job();
+    crew.give(job).unwrap();
+    begins.recv().unwrap();
+    drop(end);
+    crew.close();
+    crew.join();
+    assert_eq!(drops.try_iter().count(), 2);
+}
