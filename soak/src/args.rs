@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
+use crate::watchdog::PATIENCE;
+
 /// What to do.
 #[derive(Debug, PartialEq)]
 pub enum Command {
@@ -29,6 +31,8 @@ pub struct Options {
     pub foreign: usize,
     /// Lifecycles of an executor.
     pub epoch: Option<u32>,
+    /// Seconds without anything that goes on: a hang.
+    pub patience: u64,
     /// Where to write the report.
     pub report: Option<PathBuf>,
 }
@@ -36,13 +40,13 @@ pub struct Options {
 const LIFECYCLES: u64 = 1_000_000;
 const FOREIGN: usize = 4;
 
-/// The help, for a program of these executors.
-pub fn help(executors: &[&str]) -> String {
+/// The help, for a program of these executors that is called by `command`.
+pub fn help(command: &str, executors: &[&str]) -> String {
     format!(
         "\
 Runs task lifecycles with faults on every executor, and counts what must not happen.
 
-Usage: cargo run --release -p {} -- [OPTIONS]
+Usage: {command} [OPTIONS]
 
 Options:
   --executor NAME    One of {}, or all; may be given again, or with commas [default: all]
@@ -52,12 +56,13 @@ Options:
   --foreign N        Threads that wake, abort and spawn from outside, up to 64 [default: {FOREIGN}]
                      With 0, a run on local repeats itself exactly
   --epoch N          Tasks on the average between the start of an executor and its drop [default: its own number]
+  --patience N       Seconds without any progress that are a hang [default: {}]
   --report PATH      Write the tables to PATH, too
   -h, --help         Print this
 
 Exit code 0: all figures are zero. 1: some aren't, or it hangs. 2: bad input.",
-        env!("CARGO_PKG_NAME"),
-        executors.join(", ")
+        executors.join(", "),
+        PATIENCE.as_secs()
     )
 }
 
@@ -79,6 +84,7 @@ pub fn parse(
         workers: std::thread::available_parallelism().map_or(2, |workers| workers.get().max(2)),
         foreign: FOREIGN,
         epoch: None,
+        patience: PATIENCE.as_secs(),
         report: None,
     };
     while let Some(arg) = parser.next()? {
@@ -93,6 +99,7 @@ pub fn parse(
             Long("workers") => options.workers = number(&mut parser, "--workers", 1, 1024)? as usize,
             Long("foreign") => options.foreign = number(&mut parser, "--foreign", 0, 64)? as usize,
             Long("epoch") => options.epoch = Some(number(&mut parser, "--epoch", 1, 10_000_000)? as u32),
+            Long("patience") => options.patience = number(&mut parser, "--patience", 1, 3600)?,
             Long("report") => options.report = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(other.unexpected()),
@@ -178,6 +185,8 @@ mod tests {
             "0",
             "--epoch",
             "1_000",
+            "--patience",
+            "5",
             "--report",
             "here",
         ]);
@@ -188,6 +197,7 @@ mod tests {
             workers: 3,
             foreign: 0,
             epoch: Some(1000),
+            patience: 5,
             report: Some("here".into()),
         };
         assert_eq!(given, expected);

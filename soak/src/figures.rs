@@ -32,6 +32,7 @@ figures! {
     unresolved: "handles that never resolve";
     wrong_results: "handles with a wrong result";
     hangs: "hangs";
+    escaped_panics: "panics of a task's that escaped to others";
     unplanned_panics: "panics that nobody planned";
     live_cells: "live cells above the start";
     threads: "threads above the start";

@@ -157,10 +157,10 @@ fn serve<S: Spawner>(epoch: Arc<Epoch<S>>, number: usize) {
                     record.signals.fetch_add(1, Release);
                     record.owe();
                     if is_late {
-                        waker.wake_by_ref();
+                        log.guard(|| waker.wake_by_ref());
                         late.push((index, waker));
                     } else {
-                        waker.wake();
+                        log.guard(|| waker.wake());
                     }
                 }
                 Errand::Abort(index, reins) => {

@@ -16,6 +16,7 @@ pub fn judge(log: &Log, manners: Manners) -> (Figures, Tally) {
         tally.count(record);
     }
     figures.missing_drops += u64::from(log.bad_wakers.load(Acquire));
+    figures.escaped_panics += u64::from(log.escaped_panics.load(Acquire));
     (figures, tally)
 }
 

@@ -51,6 +51,8 @@ pub struct Log {
     pub faults: Counts,
     /// Join wakers that panic, made and not yet dropped.
     pub bad_wakers: AtomicU32,
+    /// Panics of a task's that came to somebody else.
+    pub escaped_panics: AtomicU32,
     phase: AtomicU8,
     closing: AtomicBool,
     stalled: AtomicBool,
@@ -68,6 +70,7 @@ impl Log {
             records: (0..tasks).map(|_| Record::default()).collect(),
             faults: Counts::new(),
             bad_wakers: AtomicU32::new(0),
+            escaped_panics: AtomicU32::new(0),
             phase: AtomicU8::new(Phase::Starting as u8),
             closing: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
@@ -128,6 +131,15 @@ impl Log {
     /// Changes as long as anything goes on.
     pub fn progress(&self) -> u64 {
         self.records.iter().map(Record::progress).sum::<u64>() + u64::from(self.phase.load(Relaxed))
+    }
+
+    /// Calls into the executor, where no task's panic may come from: `None` if one does.
+    pub fn guard<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let returned = contain(call);
+        if returned.is_none() {
+            self.escaped_panics.fetch_add(1, Relaxed);
+        }
+        returned
     }
 
     /// A handle resolved.

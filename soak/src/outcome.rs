@@ -91,7 +91,7 @@ impl Planned {
     }
 }
 
-/// Runs what may panic as planned.
-pub fn contain(run: impl FnOnce()) {
-    drop(catch_unwind(AssertUnwindSafe(run)));
+/// Runs what may panic as planned: `None` if it did.
+pub fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).ok()
 }

@@ -53,6 +53,8 @@ pub struct Entry {
     pub name: &'static str,
     /// Whose it is, and which version.
     pub version: String,
+    /// Whether its figures decide the exit code.
+    pub is_ours: bool,
     /// Faults that don't apply, and why.
     pub left_out: &'static [(Fault, &'static str)],
     /// Runs it.
@@ -60,9 +62,14 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Of a subject.
+    /// Of a subject whose figures stand beside ours.
+    pub fn of_a_peer<S: Subject>(version: impl Into<String>) -> Self {
+        Self { is_ours: false, ..Self::of::<S>(version) }
+    }
+
+    /// Of a subject whose figures must be zero.
     pub fn of<S: Subject>(version: impl Into<String>) -> Self {
-        Self { name: S::NAME, version: version.into(), left_out: S::LEFT_OUT, run: run::<S> }
+        Self { name: S::NAME, version: version.into(), is_ours: true, left_out: S::LEFT_OUT, run: run::<S> }
     }
 }
 
@@ -186,7 +193,9 @@ impl<'a, S: Subject> Run<'a, S> {
         let subject = S::start(hooks.threads(workers, planner, seed ^ number))?;
         let epoch = Arc::new(Epoch::new(log.clone(), planner, subject.spawner(), foreign, self.keepsakes.clone()));
         self.foreign.begin(&epoch);
-        let mut left = subject.block_on(Root::new(epoch.clone()).run(shape));
+        let worked = log.guard(|| subject.block_on(Root::new(epoch.clone()).run(shape)));
+        let mut left =
+            worked.unwrap_or_else(|| Left { wards: Vec::new(), blocked: None, next: shape.tasks + LARGEST_UNIT + 1 });
         let mut figures = Figures::default();
         if log.is_stalled() {
             figures.hangs += 1;
@@ -209,6 +218,7 @@ impl<'a, S: Subject> Run<'a, S> {
         drop(epoch);
         self.judge(&log, figures);
         drop((log, hooks));
+        S::tidy();
         if self.keepsakes.is_full() {
             self.floor.note(self.report.tally.lifecycles, memory::allocated());
         }
@@ -246,7 +256,7 @@ impl<'a, S: Subject> Run<'a, S> {
         }
         log.enter(Phase::DroppingTheOwner);
         let begin = Instant::now();
-        role::shutting_down(|| drop(subject));
+        role::shutting_down(|| log.guard(|| drop(subject)));
         let time = begin.elapsed();
         self.report.longest_shutdown = self.report.longest_shutdown.max(time);
         self.report.figures.slow_shutdowns += u64::from(time > SLOW_SHUTDOWN);
@@ -275,9 +285,8 @@ impl<'a, S: Subject> Run<'a, S> {
         report.figures.add(&figures);
         report.tally.add(&tally);
         report.faults.add_all(&log.faults);
-        let above = |most: &mut u64, now: u64| *most = (*most).max(now);
-        above(&mut report.figures.threads, system::above(self.threads, system::threads));
-        above(&mut report.figures.descriptors, system::above(self.descriptors, system::descriptors));
+        report.figures.threads += new(&mut self.threads, system::threads);
+        report.figures.descriptors += new(&mut self.descriptors, system::descriptors);
     }
 
     fn end(mut self) -> Report {
@@ -286,6 +295,13 @@ impl<'a, S: Subject> Run<'a, S> {
         self.report.figures.unplanned_panics = Planned::unplanned() - self.unplanned_panics;
         self.report
     }
+}
+
+/// What is above `before`, which is what it is compared with from now on: counted once.
+fn new(before: &mut Option<u64>, count: impl Fn() -> Option<u64>) -> u64 {
+    let above = system::above(*before, count);
+    *before = before.map(|before| before + above);
+    above
 }
 
 /// Whoever waits for the first of these wasn't woken, though that one is over.

@@ -38,6 +38,9 @@ pub trait Subject: Sized + 'static {
 
     /// Polls `future` on this thread until it is ready.
     fn block_on<F: Future>(&self, future: F) -> F::Output;
+
+    /// Frees what a library that the executor uses has put off. Called when the owner is gone, before the memory is looked at.
+    fn tidy() {}
 }
 
 /// What its threads are to be like.

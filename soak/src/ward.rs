@@ -1,6 +1,5 @@
 //! A handle in somebody's custody, and what it is to come to: joined, dropped, or used to abort its task. The plan decides which.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,6 +9,7 @@ use crate::epoch::Epoch;
 use crate::faults::Fault;
 use crate::foreign::Errand;
 use crate::log::Log;
+use crate::outcome::contain;
 use crate::plan::{BadWaker, Fate, Plan};
 use crate::record::Custody;
 use crate::subject::{Handle, Spawner};
@@ -38,9 +38,12 @@ pub(crate) enum Reins<S: Spawner> {
 impl<S: Spawner> Reins<S> {
     /// Aborts the task `index`.
     pub(crate) fn pull(self, log: &Log, index: u32) {
-        log.record(index).abort(|| match self {
+        let abort = || match self {
             Self::Aborter(abort) => abort(),
             Self::Handle(handle) => handle.abort(),
+        };
+        log.record(index).abort(|| {
+            log.guard(abort);
         });
     }
 }
@@ -81,7 +84,7 @@ impl<S: Spawner> Ward<S> {
             Fate::JoinBadly(when) => {
                 let waker = bad_waker::waker(log.clone(), index, when);
                 let _ = ward.poll_handle(&mut Context::from_waker(&waker));
-                drop_badly(waker);
+                contain(|| drop(waker));
             }
             Fate::Join
             | Fate::DropDuring
@@ -144,18 +147,16 @@ impl<S: Spawner> Ward<S> {
 
     fn poll_handle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(handle) = &mut self.handle else { return Poll::Ready(()) };
+        let mut poll = || Pin::new(&mut *handle).poll(cx);
         let polled = match self.fate {
             // The bad waker of the poll before is dropped in this one.
-            Fate::JoinBadly(_) => match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *handle).poll(cx))) {
-                Ok(polled) => polled,
-                Err(_planned) => Pin::new(handle).poll(cx),
-            },
-            _ => Pin::new(handle).poll(cx),
+            Fate::JoinBadly(_) => contain(&mut poll).or_else(|| self.log.guard(poll)),
+            _ => self.log.guard(poll),
         };
-        let Poll::Ready(outcome) = polled else { return Poll::Pending };
+        let Some(Poll::Ready(outcome)) = polled else { return Poll::Pending };
         self.log.resolve(self.index, outcome);
-        // Resolved, it holds nothing of the task's any more.
-        self.handle = None;
+        let resolved = self.handle.take();
+        self.log.guard(|| drop(resolved));
         Poll::Ready(())
     }
 
@@ -178,7 +179,7 @@ impl<S: Spawner> Ward<S> {
     fn detach(&mut self) {
         if let Some(handle) = self.handle.take() {
             self.log.record(self.index).set_custody(Custody::Detached);
-            handle.detach();
+            self.log.guard(|| handle.detach());
         }
     }
 }
@@ -187,8 +188,4 @@ impl<S: Spawner> Drop for Ward<S> {
     fn drop(&mut self) {
         self.detach();
     }
-}
-
-fn drop_badly(waker: std::task::Waker) {
-    crate::outcome::contain(|| drop(waker));
 }

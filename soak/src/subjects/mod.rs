@@ -7,7 +7,7 @@ mod threaded;
 
 use crate::run::Entry;
 
-pub use ours::{Ours, OursHandle, Owner};
+pub use ours::{Of, Ours, OursHandle, Owner};
 
 /// All of them.
 pub fn ours() -> Vec<Entry> {

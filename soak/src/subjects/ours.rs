@@ -36,6 +36,9 @@ pub trait Owner: Sized + 'static {
     /// Its handle.
     fn handle(&self) -> Self::Handle;
 
+    /// As [`Subject::tidy`].
+    fn tidy() {}
+
     /// Spawns a future that isn't `Send`.
     fn spawn_local(handle: &Self::Handle, job: LocalJob<Of<Self>>) -> JoinHandle<Output> {
         let (_, _) = (handle, job);
@@ -51,6 +54,12 @@ pub struct Of<O: Owner>(O::Handle);
 
 /// A [`JoinHandle`].
 pub struct OursHandle(JoinHandle<Output>);
+
+impl From<JoinHandle<Output>> for OursHandle {
+    fn from(handle: JoinHandle<Output>) -> Self {
+        Self(handle)
+    }
+}
 
 impl<O: Owner> Subject for Ours<O> {
     const NAME: &'static str = O::NAME;
@@ -70,6 +79,10 @@ impl<O: Owner> Subject for Ours<O> {
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.handle().block_on(future)
+    }
+
+    fn tidy() {
+        O::tidy();
     }
 }
 
