@@ -118,7 +118,9 @@ impl<S: Spawner> Job<S> {
                         0 => Work::Leaf,
                         depth => Work::Parent { children: 1, depth: depth - 1, wards: Vec::new() },
                     };
-                    wards.extend(epoch.spawn(index + 1 + child, work));
+                    let child = index + 1 + child;
+                    epoch.log.record(child).set_joiner(Some(index));
+                    wards.extend(epoch.spawn(child, work));
                 }
             }
             Work::Nested => {

@@ -20,10 +20,19 @@ pub fn judge(log: &Log, manners: Manners) -> (Figures, Tally) {
     (figures, tally)
 }
 
-/// Tasks that are owed a poll, in an epoch where nothing goes on any more.
+/// Wakes that were lost, in an epoch where nothing goes on any more: of tasks that were woken and not polled, that were aborted
+/// and not dropped, and that wait for a task which is over.
 pub fn lost_wakes(log: &Log) -> u64 {
-    let is_lost = |record: &&Record| record.is_spawned() && !record.is_over() && get(&record.owed) != 0;
-    log.records.iter().filter(is_lost).count() as u64
+    let lives = |record: &Record| record.is_spawned() && !record.is_over();
+    let is_owed = |record: &Record| lives(record) && (get(&record.owed) != 0 || get(&record.aborted) != 0);
+    let is_awaited = |record: &Record| match record.joiner.load(Acquire) {
+        0 => false,
+        joiner => {
+            let is_unresolved = get(&record.custody) == Custody::Joined as u8 && get(&record.resolutions) == 0;
+            record.is_over() && is_unresolved && lives(log.record(joiner - 1))
+        }
+    };
+    log.records.iter().filter(|record| is_owed(record) || is_awaited(record)).count() as u64
 }
 
 /// What became of an epoch's tasks.

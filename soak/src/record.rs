@@ -1,7 +1,7 @@
 //! What happened to one task, as far as the task and whoever has its handle can tell. Judged in `judge`, at rest.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU8, AtomicU16};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32};
 
 /// How a handle resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Record {
     /// Set after it.
     pub(crate) aborted: AtomicU8,
     pub(crate) wrong_thread: AtomicU8,
+    /// One more than the number of the task that waits for this one. Zero: none, or somebody else.
+    pub(crate) joiner: AtomicU32,
 }
 
 impl Record {
@@ -127,6 +129,11 @@ impl Record {
     /// Who waits now.
     pub fn set_custody(&self, custody: Custody) {
         self.custody.store(custody as u8, Release);
+    }
+
+    /// The task that waits for this one; `None`: somebody else does.
+    pub fn set_joiner(&self, task: Option<u32>) {
+        self.joiner.store(task.map_or(0, |task| task + 1), Relaxed);
     }
 
     /// The handle resolved.

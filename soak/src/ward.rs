@@ -108,6 +108,7 @@ impl<S: Spawner> Ward<S> {
                 self.abort();
             }
             Fate::DropAfter | Fate::AbortAfter | Fate::JoinBadly(BadWaker::Wake) => {
+                self.log.record(self.index).set_joiner(None);
                 epoch.put_aside(Self { log: self.log.clone(), handle: self.handle.take(), ..*self });
             }
             _ => {}

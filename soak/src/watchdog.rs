@@ -118,7 +118,7 @@ fn describe(log: &Log, seed: u64) -> String {
     let living = || spawned().filter(|(_, record)| !record.is_over());
     let _ = writeln!(
         told,
-        "  tasks: {} spawned, {} not over, {} of them owed a poll; the first of them:",
+        "  tasks: {} spawned, {} not over, {} wakes lost; the first that aren't over:",
         spawned().count(),
         living().count(),
         judge::lost_wakes(log)
