@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// So many are kept, in a run that has more than enough tasks.
+/// So many are kept; in a short run fewer, one of fifty tasks, so that there are enough by its first half.
 pub(crate) const KEPT: usize = 10_000;
 
 /// The wakers.
@@ -19,7 +19,7 @@ pub(crate) struct Keepsakes {
 impl Keepsakes {
     /// For a run of so many lifecycles.
     pub(crate) fn new(lifecycles: u64) -> Self {
-        let room = KEPT.min((lifecycles / 20) as usize);
+        let room = KEPT.min((lifecycles / 50) as usize);
         Self { wakers: Mutex::new(Vec::with_capacity(room)), room, is_full: AtomicBool::new(room == 0) }
     }
 

@@ -406,50 +406,71 @@ fn main() -> ExitCode {
     // As with any other test: what isn't an option is a part of a name.
     let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| name.contains(wanted));
-    for (figure, entry) in CANARIES.iter().filter(|(_, entry)| is_wanted(entry().name)) {
-        let name = entry().name;
-        let lifecycles = match name {
-            // Each of their executors takes a second or two.
-            TakesItsTime::NAME | LeaksThreads::NAME | LeaksFiles::NAME => "100",
-            LeaksTasks::NAME | NeverResolves::NAME => "300",
-            // A slope is seen in a number of epochs.
-            LeaksMemory::NAME => "40000",
-            _ => "3000",
-        };
-        let begin = std::time::Instant::now();
-        let output = soak(name, &["--lifecycles", lifecycles]);
-        let table = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(1), "{name}: {table}{}", String::from_utf8_lossy(&output.stderr));
-        let row = table.lines().find_map(|line| line.strip_prefix(&format!("| {figure} | ")));
-        let value = row.and_then(|row| row.strip_suffix(" |")).unwrap_or_else(|| panic!("{name}: {table}"));
-        assert!(!["0", "0.00", "too short a run"].contains(&value), "{name}: {figure} is {value}\n{table}");
-        println!("canary {name}: {figure}: {value} ... ok, {:.1?}", begin.elapsed());
+    let names = [Sound::NAME, NeverShutsDown::NAME];
+    // Each in a process of its own, and most of them wait: all at once.
+    let told = thread::scope(|threads| {
+        let canaries = CANARIES.iter().filter(|(_, entry)| is_wanted(entry().name));
+        let canaries: Vec<_> = canaries.map(|(figure, entry)| threads.spawn(|| tells(entry().name, figure))).collect();
+        let others = names.into_iter().filter(|name| is_wanted(name));
+        let others: Vec<_> = others
+            .map(|name| threads.spawn(|| if name == Sound::NAME { sound() } else { never_shuts_down() }))
+            .collect();
+        canaries.into_iter().chain(others).map(|canary| canary.join()).collect::<Vec<_>>()
+    });
+    let mut are_well = true;
+    for canary in told {
+        match canary {
+            Ok(line) => println!("canary {line} ... ok"),
+            // The panic has been reported.
+            Err(_) => are_well = false,
+        }
     }
-    if is_wanted(Sound::NAME) {
-        let output = soak(Sound::NAME, &["--lifecycles", "3000"]);
-        let table = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{table}{}", String::from_utf8_lossy(&output.stderr));
-        println!("canary {}: no figure ... ok", Sound::NAME);
-    }
-    if is_wanted(NeverShutsDown::NAME) {
-        let output = soak(NeverShutsDown::NAME, &["--lifecycles", "3000"]);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{told}");
-        assert!(told.contains("hang: never-shuts-down, seed 7, epoch 0"), "{told}");
-        assert!(told.contains("DroppingTheOwner"), "{told}");
-        println!("canary {}: told, with the seed ... ok", NeverShutsDown::NAME);
-    }
-    ExitCode::SUCCESS
+    if are_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The soak of one of these executors, in a process of its own.
-fn soak(name: &str, more: &[&str]) -> std::process::Output {
-    Command::new(std::env::current_exe().expect("the path of this program"))
-        .args(["--executor", name, "--seed", "7"])
+/// The executor's figure isn't zero, and the exit code says so.
+fn tells(name: &str, figure: &str) -> String {
+    let lifecycles = match name {
+        // Each of their executors takes a second or two.
+        TakesItsTime::NAME | LeaksThreads::NAME | LeaksFiles::NAME => "100",
+        LeaksTasks::NAME | NeverResolves::NAME => "300",
+        // A slope is seen in a number of epochs.
+        LeaksMemory::NAME => "40000",
+        _ => "3000",
+    };
+    let (code, table, told) = soak(name, lifecycles);
+    assert_eq!(code, Some(1), "{name}: {table}{told}");
+    let row = table.lines().find_map(|line| line.strip_prefix(&format!("| {figure} | ")));
+    let value = row.and_then(|row| row.strip_suffix(" |")).unwrap_or_else(|| panic!("{name}: {table}{told}"));
+    assert!(!["0", "0.00", "too short a run"].contains(&value), "{name}: {figure} is {value}\n{table}");
+    format!("{name}: {figure}: {value}")
+}
+
+/// The executor that all the others are made of has no figure of its own.
+fn sound() -> String {
+    let (code, table, told) = soak(Sound::NAME, "3000");
+    assert_eq!(code, Some(0), "{table}{told}");
+    format!("{}: no figure", Sound::NAME)
+}
+
+/// What can't be ended is told at once, and ends the process.
+fn never_shuts_down() -> String {
+    let (code, table, told) = soak(NeverShutsDown::NAME, "3000");
+    assert_eq!(code, Some(1), "{table}{told}");
+    assert!(told.contains("hang: never-shuts-down, seed 7, epoch 0"), "{told}");
+    assert!(told.contains("DroppingTheOwner"), "{told}");
+    format!("{}: a hang, with its seed and epoch", NeverShutsDown::NAME)
+}
+
+/// The soak of one of these executors, in a process of its own: its exit code, and what it printed.
+fn soak(name: &str, lifecycles: &str) -> (Option<i32>, String, String) {
+    let output = Command::new(std::env::current_exe().expect("the path of this program"))
+        .args(["--executor", name, "--seed", "7", "--lifecycles", lifecycles])
         // A slow shutdown is no hang.
         .args(["--patience", if name == TakesItsTime::NAME { "10" } else { "2" }])
-        .args(more)
         .env(CHILD, name)
         .output()
-        .expect("this program starts again")
+        .expect("this program starts again");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
