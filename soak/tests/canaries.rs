@@ -413,7 +413,7 @@ fn main() -> ExitCode {
         let canaries: Vec<_> = canaries.map(|(figure, entry)| threads.spawn(|| tells(entry().name, figure))).collect();
         let others = names.into_iter().filter(|name| is_wanted(name));
         let others: Vec<_> = others
-            .map(|name| threads.spawn(|| if name == Sound::NAME { sound() } else { never_shuts_down() }))
+            .map(|name| threads.spawn(move || if name == Sound::NAME { sound() } else { never_shuts_down() }))
             .collect();
         canaries.into_iter().chain(others).map(|canary| canary.join()).collect::<Vec<_>>()
     });
