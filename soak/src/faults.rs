@@ -42,7 +42,8 @@ faults! {
     DropBefore: "handle dropped before the run", "6.7 %";
     DropDuring: "handle dropped during the run", "6.7 %";
     DropAfter: "handle dropped after the run", "6.6 %";
-    SlowPoll: "slow poll", "0.1 %";
+    SlowPoll: "slow poll of 50 µs or 10 ms", "0.1 %";
+    VerySlowPoll: "the latter of these", "all, or about 500 a run";
     BlockedWorker: "one worker blocked, from a random point to the end", "1 in 4 epochs";
     ForeignWake: "wake from a foreign thread", "15 % of tasks";
     LateWakes: "100 wakes after completion", "0.2 %";

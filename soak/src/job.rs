@@ -103,6 +103,9 @@ impl<S: Spawner> Job<S> {
         };
         if let Some(micros) = micros {
             epoch.log.faults.add(Fault::SlowPoll);
+            if plan.pace == Pace::VerySlow {
+                epoch.log.faults.add(Fault::VerySlowPoll);
+            }
             thread::sleep(Duration::from_micros(micros));
         }
         if plan.panic == Some(Panic::FirstPoll) {

@@ -47,8 +47,8 @@ fn figures(runs: &[(&Entry, Report)]) -> String {
         runs.iter().map(|(_, report)| slope(report)),
     );
     format!(
-        "{}\nMemory is what is allocated when an executor is gone: the least in the second half of the run, less the least in the \
-         first half.\nA shutdown should take the longest poll (10 ms) and 100 ms; what takes over {} s is counted, since a busy \
+        "{}\nMemory is what is allocated when an executor is gone: the median rise from the least in one tenth \
+         of the run to the least in the next.\nA shutdown should take the longest poll (10 ms) and 100 ms; what takes over {} s is counted, since a busy \
          machine takes its time.\n\n",
         table.text,
         SLOW_SHUTDOWN.as_secs()
@@ -93,6 +93,9 @@ fn left_out(runs: &[(&Entry, Report)]) -> String {
     for (entry, _) in runs {
         for (fault, reason) in entry.left_out {
             let _ = writeln!(text, "- {}, left out: {}: {reason}.", entry.name, fault.what());
+        }
+        for note in entry.notes {
+            let _ = writeln!(text, "- {}: {note}.", entry.name);
         }
     }
     if text.is_empty() { text } else { text + "\n" }

@@ -57,6 +57,8 @@ pub struct Entry {
     pub is_ours: bool,
     /// Faults that don't apply, and why.
     pub left_out: &'static [(Fault, &'static str)],
+    /// What the report says of its figures.
+    pub notes: &'static [&'static str],
     /// Runs it.
     pub run: fn(&Settings) -> io::Result<Report>,
 }
@@ -69,7 +71,14 @@ impl Entry {
 
     /// Of a subject whose figures must be zero.
     pub fn of<S: Subject>(version: impl Into<String>) -> Self {
-        Self { name: S::NAME, version: version.into(), is_ours: true, left_out: S::LEFT_OUT, run: run::<S> }
+        Self {
+            name: S::NAME,
+            version: version.into(),
+            is_ours: true,
+            left_out: S::LEFT_OUT,
+            notes: S::NOTES,
+            run: run::<S>,
+        }
     }
 }
 
@@ -219,7 +228,7 @@ impl<'a, S: Subject> Run<'a, S> {
         self.judge(&log, figures);
         drop((log, hooks));
         S::tidy();
-        if self.keepsakes.is_full() {
+        if self.keepsakes.is_full() || !self.faults.has(Fault::StoredWaker) {
             self.floor.note(self.report.tally.lifecycles, memory::allocated());
         }
         self.progress.tell(self.report.tally.lifecycles);

@@ -23,6 +23,8 @@ pub trait Subject: Sized + 'static {
     const MANNERS: Manners = Manners::OURS;
     /// Faults that don't apply, and why.
     const LEFT_OUT: &'static [(Fault, &'static str)];
+    /// What the report says of its figures.
+    const NOTES: &'static [&'static str] = &[];
     /// What spawns on it.
     type Spawner: Spawner;
 

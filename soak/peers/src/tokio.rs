@@ -30,6 +30,11 @@ impl Subject for Tokio {
         (Fault::NestedJoin, "its `block_on` panics inside a task"),
         (Fault::LocalFuture, "its tasks go from thread to thread"),
     ];
+    const NOTES: &'static [&'static str] = &[
+        "a panic in a join waker's drop comes to whoever drops or polls the handle, and leaks the task's memory",
+        "a panic in a join waker's wake leaks that waker",
+        "a panic in an output's drop comes to whoever drops the handle",
+    ];
     type Spawner = Spawns;
 
     fn start(threads: Threads) -> io::Result<Self> {
