@@ -43,14 +43,13 @@ impl Subject for FuturesPool {
         (Fault::PanicInWake, "it ends a worker"),
         (Fault::PanicInWakerDrop, "it ends a worker"),
         (Fault::PanicInStartHook, "it ends a worker"),
-        (Fault::PanicInStopHook, "it ends a worker"),
         (Fault::NestedJoin, "its `block_on` panics inside a task"),
         (Fault::LocalFuture, "its tasks go from thread to thread"),
-        (Fault::DroppedBusy, "its drop leaves tasks that wait undropped"),
         (Fault::StoredWaker, "a waker keeps the pool's threads"),
         (Fault::LateWakes, "a waker keeps the pool's threads"),
-        (Fault::Storm, "its drop leaves tasks that wait undropped"),
     ];
+    const NOTES: &'static [&'static str] =
+        &["its drop drops no task: its threads stay until all are over, and it is the soak that waits for them"];
     type Spawner = Spawns;
 
     fn start(threads: Threads) -> io::Result<Self> {

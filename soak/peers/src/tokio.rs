@@ -25,8 +25,7 @@ impl Subject for Tokio {
     const MANNERS: Manners =
         Manners { home: false, ready_beats_abort: true, tells_drop_panics: false, tells_shutdown: false };
     const LEFT_OUT: &'static [(Fault, &'static str)] = &[
-        (Fault::PanicInStartHook, "a panic in a hook ends its thread"),
-        (Fault::PanicInStopHook, "a panic in a hook ends its thread"),
+        (Fault::PanicInStartHook, "it ends a worker, and nobody takes its place"),
         (Fault::NestedJoin, "its `block_on` panics inside a task"),
         (Fault::LocalFuture, "its tasks go from thread to thread"),
     ];
