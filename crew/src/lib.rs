@@ -14,7 +14,7 @@
 //! });
 //! crew.give(7).unwrap();
 //! assert_eq!(results.recv(), Ok(49));
-//! crew.close();
+//! drop(crew.close());
 //! crew.join();
 //! ```
 
@@ -197,10 +197,16 @@ impl<J: Send + 'static> Crew<J> {
         self.0.changed.notify_one();
     }
 
-    /// Takes no more jobs. Threads leave when they have finished theirs; they are not waited for.
-    pub fn close(&self) {
-        self.0.queue.lock().closed = true;
+    /// Takes no more jobs, and gives back those that no thread had begun. Threads leave when they have finished theirs; they
+    /// are not waited for.
+    pub fn close(&self) -> impl Iterator<Item = J> + use<J> {
+        let left = {
+            let mut queue = self.0.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.jobs)
+        };
         self.0.changed.notify_all();
+        left.into_iter()
     }
 
     /// Waits until every thread of a [closed](Crew::close) crew has ended. One of the threads itself waits for none, to

@@ -72,7 +72,7 @@ fn a_job_without_a_thread_to_be_had_comes_back() {
     assert!(refused.cause.is_some());
     drop(refused.job);
     assert!(begins.recv().is_err(), "somebody ran it");
-    crew.close();
+    drop(crew.close());
     crew.join();
 }
 
@@ -82,7 +82,7 @@ fn a_closed_crew_refuses_and_finishes() {
     let (first, begins, end) = job();
     crew.give(first).unwrap();
     begins.recv().unwrap();
-    crew.close();
+    drop(crew.close());
     let (second, ..) = job();
     assert!(crew.give(second).unwrap_err().cause.is_none());
     end.send(()).unwrap();
@@ -97,7 +97,7 @@ fn a_thread_of_the_crew_does_not_wait_for_itself() {
     let crew = Arc::new(Crew::new(Settings::new("self"), move |jobs: Jobs<()>| {
         for () in jobs {
             let crew = crews.lock().unwrap().recv().unwrap();
-            crew.close();
+            drop(crew.close());
             crew.join();
             done.send(()).unwrap();
         }
@@ -128,7 +128,7 @@ fn hooks_balance_and_may_panic() {
         crew.give(job).unwrap();
         begins.recv().unwrap();
     }
-    crew.close();
+    drop(crew.close());
     crew.join();
     assert!(starts.load(SeqCst) >= 1);
     assert_eq!(starts.load(SeqCst), stops.load(SeqCst));
@@ -143,7 +143,7 @@ fn threads_that_come_and_go_are_all_joined() {
             crew.give(job).unwrap();
             begins.recv().unwrap();
         }
-        crew.close();
+        drop(crew.close());
         crew.join();
         // Nothing of the threads is left that holds on to what they share.
         assert!(format!("{crew:?}").contains("threads: 0, idle: 0"), "{crew:?}");
@@ -168,7 +168,21 @@ fn the_payload_of_a_hooks_panic_is_dropped_even_if_that_panics() {
     crew.give(job).unwrap();
     begins.recv().unwrap();
     drop(end);
-    crew.close();
+    drop(crew.close());
     crew.join();
     assert_eq!(drops.try_iter().count(), 2);
+}
+
+#[test]
+fn jobs_that_no_thread_had_begun_come_back_when_it_closes() {
+    let crew = crew(Settings { max_threads: 1, ..Settings::new("closing") });
+    let (first, begins, end) = job();
+    crew.give(first).unwrap();
+    begins.recv().unwrap();
+    let (second, never, _end) = job();
+    crew.queue(second).unwrap();
+    assert_eq!(crew.close().count(), 1);
+    drop(end);
+    crew.join();
+    assert!(never.recv().is_err(), "somebody ran it");
 }

@@ -163,8 +163,8 @@ impl Executor for PoolHandle {
         if let Some(worker) = worker::take(self.shared()) {
             // Without a thread to be had the pool is slower, until one is free: this one, at the latest.
             if let Err(refused) = self.shared().crew.queue(worker) {
-                // It has shut down.
-                worker::give(refused.job);
+                // It has shut down. The tasks in the worker's queue end here: `work` may wait for one of them.
+                drop(refused);
             }
         }
         work();

@@ -103,7 +103,9 @@ impl Shared {
         self.sleep.wake_all();
         let left = self.injector.close();
         drop(left);
-        self.crew.close();
+        // Workers whose tasks blocked, and for whom there was no thread yet: those tasks may wait for others in their queues.
+        let workers = self.crew.close();
+        drop(workers);
         // This may be a task of another executor, and tasks that are still polled here may wait for it.
         block_in_place(|| self.crew.join());
     }

@@ -394,3 +394,56 @@ fn it_is_an_executor_for_the_futures_crates() {
     assert!(handle.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap_err().is_shutdown());
     assert!(handle.block_on(handle.spawn(async {})).unwrap_err().is_shutdown());
 }
+
+/// Drops the pool on another thread, and gives up on the whole process if that never ends.
+fn drop_in_time(pool: Pool) {
+    let (done, dropped) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        drop(pool);
+        done.send(()).unwrap();
+    });
+    dropped.recv_timeout(Duration::from_secs(60)).expect("the drop of the owner hangs");
+}
+
+#[test]
+fn a_task_that_waits_for_one_in_its_own_queue_is_released_by_the_shutdown() {
+    for round in 0..100 {
+        let pool = pool(1);
+        let (handle, begun) = (pool.handle(), Gate::new());
+        let task = {
+            let begun = begun.clone();
+            pool.spawn(async move {
+                // Nobody but this worker could run it.
+                let child = handle.spawn(async {});
+                begun.open();
+                while handle.try_spawn(async {}).is_ok() {
+                    thread::yield_now();
+                }
+                // By now, or soon, there are no more threads that would take the worker over.
+                (0..10 * round).for_each(|_| thread::yield_now());
+                child.join().is_err_and(|error| error.is_shutdown())
+            })
+        };
+        begun.wait();
+        drop_in_time(pool);
+        assert!(task.join().unwrap(), "round {round}");
+    }
+}
+
+#[test]
+fn a_task_that_waits_without_spare_threads_is_released_by_the_shutdown() {
+    let pool = Pool::builder().worker_threads(1).spare_threads(0).build().unwrap();
+    let (handle, begun) = (pool.handle(), Gate::new());
+    let task = {
+        let begun = begun.clone();
+        pool.spawn(async move {
+            let child = handle.spawn(async {});
+            begun.open();
+            // No thread runs it any more: that is the limit of spare threads.
+            child.join().is_err_and(|error| error.is_shutdown())
+        })
+    };
+    begun.wait();
+    drop_in_time(pool);
+    assert!(task.join().unwrap());
+}

@@ -122,7 +122,7 @@ impl Drop for Threaded {
     fn drop(&mut self) {
         let Shared { crew, live } = &*self.0.0;
         // No more tasks, then none of those that there are: a thread that still has one to begin ends it.
-        crew.close();
+        drop(crew.close());
         live.close_with(|mailbox| mailbox.close());
         // This may be a task of another executor, and tasks that are still polled here may wait for it.
         block_in_place(|| crew.join());
