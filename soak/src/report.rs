@@ -1,0 +1,149 @@
+//! The tables, in Markdown. Measures nothing.
+
+use std::fmt::Write;
+
+use crate::args::Options;
+use crate::faults::Fault;
+use crate::machine;
+use crate::run::{Entry, Report, SLOW_SHUTDOWN, STEEP};
+
+/// All of it.
+pub fn render(options: &Options, runs: &[(&Entry, Report)]) -> String {
+    let mut text = String::from("# Soak\n\n");
+    for (name, value) in machine::description() {
+        let _ = writeln!(text, "- {name}: {value}");
+    }
+    let versions: Vec<_> = runs.iter().map(|(entry, _)| format!("{} ({})", entry.name, entry.version)).collect();
+    let _ = writeln!(text, "- executors: {}", versions.join(", "));
+    let _ =
+        writeln!(text, "- seed {}, {} workers, {} foreign threads\n", options.seed, options.workers, options.foreign);
+    text += &figures(runs);
+    text += &work(runs);
+    text += &faults(runs);
+    text += &left_out(runs);
+    text += &verdict(runs);
+    text
+}
+
+/// Whether every run is clean, in a line; with the figures that aren't zero.
+fn verdict(runs: &[(&Entry, Report)]) -> String {
+    let failed: Vec<_> = runs.iter().filter(|(_, report)| !report.is_clean()).map(|(entry, _)| entry.name).collect();
+    if failed.is_empty() {
+        "All figures are zero.\n".into()
+    } else {
+        format!("**Figures that aren't zero: {}.**\n", failed.join(", "))
+    }
+}
+
+fn figures(runs: &[(&Entry, Report)]) -> String {
+    let mut table = Table::new("must be zero", runs);
+    for (row, (what, _)) in runs.first().map(|(_, report)| report.figures.rows()).unwrap_or_default().iter().enumerate()
+    {
+        table.row(what, runs.iter().map(|(_, report)| thousands(report.figures.rows()[row].1)));
+    }
+    let slope = |report: &Report| report.slope.map_or("too short a run".into(), |slope| format!("{slope:.2}"));
+    table.row(
+        &format!("bytes a 1,000 tasks by which memory grows (under {STEEP})"),
+        runs.iter().map(|(_, report)| slope(report)),
+    );
+    format!(
+        "{}\nMemory is what is allocated when an executor is gone: the median rise from the least in one tenth \
+         of the run to the least in the next.\nA shutdown should take the longest poll (10 ms) and 100 ms; what takes over {} s is counted, since a busy \
+         machine takes its time.\n\n",
+        table.text,
+        SLOW_SHUTDOWN.as_secs()
+    )
+}
+
+fn work(runs: &[(&Entry, Report)]) -> String {
+    let mut table = Table::new("what was done", runs);
+    let mut row = |what: &str, of: &dyn Fn(&Report) -> String| {
+        table.row(what, runs.iter().map(|(_, report)| of(report)));
+    };
+    row("task lifecycles", &|report| thousands(report.tally.lifecycles));
+    row("executors started and dropped", &|report| thousands(report.epochs));
+    row("polls", &|report| thousands(report.tally.polls));
+    row("tasks that were ready", &|report| thousands(report.tally.ready));
+    row("tasks that panicked", &|report| thousands(report.tally.panicked));
+    row("tasks that were aborted or shut down", &|report| thousands(report.tally.dropped));
+    row("handles that resolved", &|report| thousands(report.tally.joined));
+    row("seconds", &|report| format!("{:.1}", report.time.as_secs_f64()));
+    row("lifecycles a second", &|report| {
+        thousands((report.tally.lifecycles as f64 / report.time.as_secs_f64()) as u64)
+    });
+    row("longest shutdown in ms", &|report| format!("{:.1}", report.longest_shutdown.as_secs_f64() * 1000.0));
+    row("bytes above the start, at the end", &|report| report.bytes.to_string());
+    table.text + "\n"
+}
+
+fn faults(runs: &[(&Entry, Report)]) -> String {
+    let mut table = Table::new("fault (planned rate)", runs);
+    for fault in Fault::ALL {
+        let count = |(entry, report): &(&Entry, Report)| match report.faults.get(*fault) {
+            0 if entry.left_out.iter().any(|(left_out, _)| left_out == fault) => "left out".into(),
+            count => thousands(count),
+        };
+        table.row(&format!("{} ({})", fault.what(), fault.rate()), runs.iter().map(count));
+    }
+    table.text + "\n"
+}
+
+fn left_out(runs: &[(&Entry, Report)]) -> String {
+    let mut text = String::new();
+    for (entry, _) in runs {
+        for (fault, reason) in entry.left_out {
+            let _ = writeln!(text, "- {}, left out: {}: {reason}.", entry.name, fault.what());
+        }
+        for note in entry.notes {
+            let _ = writeln!(text, "- {}: {note}.", entry.name);
+        }
+    }
+    if text.is_empty() { text } else { text + "\n" }
+}
+
+struct Table {
+    text: String,
+}
+
+impl Table {
+    fn new(corner: &str, runs: &[(&Entry, Report)]) -> Self {
+        let mut table = Self { text: String::new() };
+        table.row(corner, runs.iter().map(|(entry, _)| entry.name.to_owned()));
+        table.text += "|---|";
+        table.text += &"---:|".repeat(runs.len());
+        table.text.push('\n');
+        table
+    }
+
+    fn row(&mut self, name: &str, values: impl Iterator<Item = String>) {
+        let _ = write!(self.text, "| {name} |");
+        for value in values {
+            let _ = write!(self.text, " {value} |");
+        }
+        self.text.push('\n');
+    }
+}
+
+/// A number as people write it.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_have_commas() {
+        assert_eq!(
+            ["0", "999", "1,000", "12,345,678"],
+            [0, 999, 1000, 12_345_678].map(super::thousands).each_ref().map(String::as_str)
+        );
+    }
+}

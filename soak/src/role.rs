@@ -1,0 +1,65 @@
+//! What the current thread is, and whether a future may be dropped on it now.
+
+use std::cell::Cell;
+
+/// What a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nobody that the program knows.
+    Unknown,
+    /// A thread of the executor's, which said so in its start hook.
+    Worker,
+    /// The one that starts the executor, spawns, and drops the owner.
+    Driver,
+    /// One that wakes, aborts and spawns from outside.
+    Foreign,
+}
+
+struct Here {
+    role: Cell<Role>,
+    /// How many spawns this thread is in.
+    spawning: Cell<u32>,
+    /// Whether it is dropping the owner.
+    shutting_down: Cell<bool>,
+}
+
+thread_local! {
+    static HERE: Here = const {
+        Here { role: Cell::new(Role::Unknown), spawning: Cell::new(0), shutting_down: Cell::new(false) }
+    };
+}
+
+/// From now on, this thread is that.
+pub fn set(role: Role) {
+    HERE.with(|here| here.role.set(role));
+}
+
+/// Runs a spawn: a task that is refused is dropped in it.
+pub fn spawning<T>(spawn: impl FnOnce() -> T) -> T {
+    HERE.with(|here| here.spawning.set(here.spawning.get() + 1));
+    let spawned = spawn();
+    HERE.with(|here| here.spawning.set(here.spawning.get() - 1));
+    spawned
+}
+
+/// Runs the owner's drop: the tasks that are left are dropped in it.
+pub fn shutting_down<T>(shut_down: impl FnOnce() -> T) -> T {
+    HERE.with(|here| here.shutting_down.set(true));
+    let result = shut_down();
+    HERE.with(|here| here.shutting_down.set(false));
+    result
+}
+
+/// Whether a future may be dropped here and now. `home`: the executor runs its tasks on the driver's thread only.
+pub fn may_drop(home: bool) -> bool {
+    HERE.try_with(|here| {
+        here.spawning.get() > 0
+            || match here.role.get() {
+                Role::Worker => !home,
+                Role::Driver => home || here.shutting_down.get(),
+                Role::Foreign | Role::Unknown => false,
+            }
+    })
+    // A thread of the executor's has told its role before any task made another thread-local.
+    .unwrap_or(false)
+}
