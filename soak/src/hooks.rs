@@ -1,5 +1,5 @@
-//! What the executor's threads call when they start and when they end: it tells them what they are, counts them, and panics now
-//! and then. Holds on to nothing of the epoch, since an executor may be kept by its wakers.
+//! What the executor's threads call when they start and when they end: it tells them what they are, counts them, and
+//! panics now and then. Holds on to nothing of the epoch, since an executor may be kept by its wakers.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;

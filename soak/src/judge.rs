@@ -1,4 +1,5 @@
-//! Says of a task's record, at rest, what must not have happened. The one place that knows which result a handle may have.
+//! Says of a task's record, at rest, what must not have happened. The one place that knows which result a handle may
+//! have.
 
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Acquire;
@@ -20,8 +21,8 @@ pub fn judge(log: &Log, manners: Manners) -> (Figures, Tally) {
     (figures, tally)
 }
 
-/// Wakes that were lost, in an epoch where nothing goes on any more: of tasks that were woken and not polled, that were aborted
-/// and not dropped, and that wait for a task which is over.
+/// Wakes that were lost, in an epoch where nothing goes on any more: of tasks that were woken and not polled, that were
+/// aborted and not dropped, and that wait for a task which is over.
 pub fn lost_wakes(log: &Log) -> u64 {
     let lives = |record: &Record| record.is_spawned() && !record.is_over();
     let is_owed = |record: &Record| lives(record) && (get(&record.owed) != 0 || get(&record.aborted) != 0);

@@ -1,8 +1,8 @@
 //! Task lifecycles by the million, with faults, on every executor; and figures that must be zero.
 //!
-//! A run is made of epochs. Each starts an executor, spawns tasks on it that wake, join, block, panic and are aborted as a seed has
-//! it, and drops it: at rest, or in the middle of the work, while foreign threads spawn, wake and abort. Every task writes down
-//! what happens to it; when the epoch is at rest, each of these records is judged.
+//! A run is made of epochs. Each starts an executor, spawns tasks on it that wake, join, block, panic and are aborted
+//! as a seed has it, and drops it: at rest, or in the middle of the work, while foreign threads spawn, wake and abort.
+//! Every task writes down what happens to it; when the epoch is at rest, each of these records is judged.
 //!
 //! What an executor must offer is the trait [`Subject`](subject::Subject), so that the same faults run on others, too.
 

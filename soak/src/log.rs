@@ -1,5 +1,5 @@
-//! What is known of an epoch whatever its executor's type: the record of each task, how often each fault was injected, and how
-//! far the epoch has come. Judges nothing.
+//! What is known of an epoch whatever its executor's type: the record of each task, how often each fault was injected,
+//! and how far the epoch has come. Judges nothing.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32};

@@ -38,9 +38,10 @@ impl Floor {
         }
     }
 
-    /// Bytes a thousand tasks by which the memory at rest grows: the median rise from the least of one tenth of the samples to the
-    /// least of the next. What is kept for use again comes and goes, and is above the least; a table that grows once, since there
-    /// were never so many threads before, is one rise of nine; a leak is in each of them. `None` if there are too few samples.
+    /// Bytes a thousand tasks by which the memory at rest grows: the median rise from the least of one tenth of the
+    /// samples to the least of the next. What is kept for use again comes and goes, and is above the least; a table
+    /// that grows once, since there were never so many threads before, is one rise of nine; a leak is in each of them.
+    /// `None` if there are too few samples.
     pub fn slope(&self) -> Option<f64> {
         if self.samples.len() < ENOUGH {
             return None;

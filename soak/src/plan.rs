@@ -60,9 +60,9 @@ pub enum Panic {
 pub enum Pace {
     /// No longer than it must.
     Quick,
-    /// [`SHORT`](crate::plan::SHORT).
+    /// [`SHORT`].
     Slow,
-    /// [`LONG`](crate::plan::LONG).
+    /// [`LONG`].
     VerySlow,
 }
 
@@ -72,8 +72,8 @@ pub const LONG: u64 = 10_000;
 /// A slow poll where there have been too many of them, in microseconds.
 pub const SHORT: u64 = 50;
 
-/// The most polls of 10 ms that a run spends its time on, about five seconds of one thread. A run of 10⁸ lifecycles would sleep
-/// for a quarter of an hour otherwise.
+/// The most polls of 10 ms that a run spends its time on, about five seconds of one thread. A run of 10⁸ lifecycles
+/// would sleep for a quarter of an hour otherwise.
 pub const LONG_POLLS: u64 = 500;
 
 /// One task's life, as it is meant to be.

@@ -47,9 +47,9 @@ fn figures(runs: &[(&Entry, Report)]) -> String {
         runs.iter().map(|(_, report)| slope(report)),
     );
     format!(
-        "{}\nMemory is what is allocated when an executor is gone: the median rise from the least in one tenth \
-         of the run to the least in the next.\nA shutdown should take the longest poll (10 ms) and 100 ms; what takes over {} s is counted, since a busy \
-         machine takes its time.\n\n",
+        "{}\nMemory is what is allocated when an executor is gone: the median rise from the least in one tenth of the run to \
+         the least in the next.\nA shutdown should take the longest poll (10 ms) and 100 ms; what takes over {} s is \
+         counted, since a busy machine takes its time.\n\n",
         table.text,
         SLOW_SHUTDOWN.as_secs()
     )

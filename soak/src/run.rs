@@ -1,5 +1,5 @@
-//! One executor's run: epoch after epoch, each an executor that is started, given tasks and faults, and dropped. What is then at
-//! rest is judged.
+//! One executor's run: epoch after epoch, each an executor that is started, given tasks and faults, and dropped. What
+//! is then at rest is judged.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -106,7 +106,8 @@ pub struct Report {
 /// Bytes a thousand tasks that are too much.
 pub const STEEP: f64 = 1.0;
 
-/// A shutdown that takes longer counts. It should take the longest poll, 10 ms, and 100 ms more; but a busy machine takes its time.
+/// A shutdown that takes longer counts. It should take the longest poll, 10 ms, and 100 ms more; but a busy machine
+/// takes its time.
 pub const SLOW_SHUTDOWN: Duration = Duration::from_secs(2);
 
 impl Report {

@@ -41,7 +41,8 @@ pub trait Subject: Sized + 'static {
     /// Polls `future` on this thread until it is ready.
     fn block_on<F: Future>(&self, future: F) -> F::Output;
 
-    /// Frees what a library that the executor uses has put off. Called when the owner is gone, before the memory is looked at.
+    /// Frees what a library that the executor uses has put off. Called when the owner is gone, before the memory is
+    /// looked at.
     fn tidy() {}
 }
 

@@ -1,4 +1,5 @@
-//! A handle in somebody's custody, and what it is to come to: joined, dropped, or used to abort its task. The plan decides which.
+//! A handle in somebody's custody, and what it is to come to: joined, dropped, or used to abort its task. The plan
+//! decides which.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Executors that are broken on purpose, one figure each: the soak must tell, and end with exit code 1. Otherwise its zeros mean
-//! nothing.
+//! Executors that are broken on purpose, one figure each: the soak must tell, and end with exit code 1. Otherwise its
+//! zeros mean nothing.
 
 use std::io;
 use std::marker::PhantomData;

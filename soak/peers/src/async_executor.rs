@@ -1,4 +1,5 @@
-//! async-executor, driven as smol drives its global one: each thread blocks on `Executor::run`, again if a panic ends that.
+//! async-executor, driven as smol drives its global one: each thread blocks on `Executor::run`, again if a panic ends
+//! that.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
