@@ -1,5 +1,6 @@
 //! The owner's drop while tasks block: whom they wait for is in a queue that nobody comes to any more.
 
+use std::io::{Write, stderr};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -19,7 +20,8 @@ fn watched(body: impl FnOnce() + Send + 'static) {
         body();
     });
     if is_over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-        eprintln!("{}: hung", thread::current().name().unwrap_or_default());
+        // Not `eprintln`, which the harness keeps until the test ends: this one won't.
+        let _ = writeln!(stderr(), "{}: hung", thread::current().name().unwrap_or_default());
         std::process::exit(101);
     }
     thread.join().unwrap();
