@@ -28,6 +28,9 @@ pub enum Scarcity {
 /// Tells a process for which test it was started, and under which scarcity.
 const CHILD: &str = "POLYEXEC_SCARCE_THREADS";
 
+/// Tells a process that a sanitizer watches it, which has addresses and threads of its own. Set by `ci/sanitize`.
+const SANITIZED: &str = "POLYEXEC_SANITIZED";
+
 /// What that process prints once it has run its test, lest one that ran nothing pass for it.
 const DONE: &str = "the test has run where threads are scarce";
 
@@ -56,6 +59,9 @@ pub fn with_scarce_threads<F: FnOnce()>(scarcity: Scarcity, body: F) {
         }
         // The test runs under several, and that process is there for another one.
         Some(_) => {}
+        None if std::env::var_os(SANITIZED).is_some() => {
+            leave_out(&told_child, "a sanitizer has more than that for itself")
+        }
         None => {
             // The child notices first.
             let _watchdog = Watchdog::new(&told_child, 2 * SOON);
