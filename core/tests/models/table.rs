@@ -2,13 +2,14 @@
 
 use std::future::pending;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, Waker};
 
 use loom::sync::Arc;
 use loom::thread;
 use polyexec_core::LiveTasks;
 use polyexec_core::modelled::{Drops, check, check_fewer};
 
-use crate::common::{Queue, Slot, flag, result, until};
+use crate::common::{Queue, Slot, flag, poll, result, until};
 
 #[test]
 fn close_and_wake() {
@@ -97,18 +98,30 @@ fn close_and_the_end_of_a_poll() {
     });
 }
 
+/// The result belongs to the handle from then on, whoever else ends tasks.
 #[test]
 fn close_and_completion() {
     check("close and completion", || {
         let queue = Queue::with_table();
         let (up, slot, futures, outputs) = (flag(), Slot::default(), Drops::default(), Drops::default());
-        let handle = queue.rest(until([&up], &slot, &futures, &outputs));
+        let mut handle = queue.rest(until([&up], &slot, &futures, &outputs));
         let task = queue.woken(&slot.take());
         up.store(true, Relaxed);
-        let runner = queue.run_elsewhere(task);
+        let runner = thread::spawn({
+            let queue = queue.clone();
+            move || {
+                queue.run(task);
+                let early = poll(&mut handle, Waker::noop());
+                (early, handle)
+            }
+        });
         queue.live().close();
-        runner.join().unwrap();
-        match result(handle) {
+        let (early, handle) = runner.join().unwrap();
+        let result = match early {
+            Poll::Ready(result) => result,
+            Poll::Pending => result(handle),
+        };
+        match result {
             Ok(output) => drop(output),
             Err(error) => assert!(error.is_shutdown()),
         }
