@@ -90,7 +90,7 @@ fn a_task_from_outside_and_a_worker() {
 
 #[test]
 fn a_task_from_outside_and_two_workers() {
-    check_fewer("pool: a task from outside and two workers", 3, || {
+    check_fewer("pool: a task from outside and two workers", 2, || {
         let (pool, start) = pool(2, 2);
         let threads = start();
         pool.spawn(async {}).join().unwrap();
@@ -166,7 +166,7 @@ fn a_task_behind_a_long_poll() {
 /// Two tasks have come at once. A worker may take both, and then the other must come for the second.
 #[test]
 fn a_batch_from_outside_whose_first_task_waits_for_the_second() {
-    check_fewer("pool: a batch whose first task waits for the second", 3, || {
+    check_fewer("pool: a batch whose first task waits for the second", 2, || {
         let (pool, start) = pool(2, 2);
         let gate = Arc::new(Gate::default());
         let (waiter, opener) = (gate.clone(), gate);
