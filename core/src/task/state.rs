@@ -540,6 +540,10 @@ mod tests {
         assert_eq!(again.end(true, true), OnEnd::Again);
         assert_eq!(again.take_back(), OnTakeBack::Leave);
         assert_eq!(resting().take_back(), OnTakeBack::Leave);
+        let unknown = running();
+        assert_eq!(unknown.end(false, false), OnEnd::Wait);
+        assert_eq!(unknown.wake(), OnWake::Enqueue);
+        assert_eq!(unknown.take_back(), OnTakeBack::Leave);
     }
 
     #[test]

@@ -43,6 +43,7 @@ fn two_who_take() {
         });
         let popped = injector.pop().into_iter().count();
         let taken = taker.join().unwrap();
+        assert_eq!(injector.len(), injector.queue.lock().tasks.len(), "what is to be seen is what is there");
         let left = std::iter::from_fn(|| injector.pop()).count();
         assert_eq!((popped + taken + left, futures.count()), (3, 3));
         assert!(injector.is_empty());

@@ -219,14 +219,17 @@ fn shutdown_and_workers_that_fall_asleep() {
             assert!(!worker.join().unwrap());
         });
     }
-    check("shutdown and two workers", || {
-        let pool = Pool::new(3, 3);
-        let workers = [0, 1].map(|worker| Pool::work(&pool, worker, Sleeps::Soundly));
-        pool.shut_down();
-        for worker in workers {
-            assert!(!worker.join().unwrap());
-        }
-    });
+    // There is one watchman at most; the other one sleeps like everybody.
+    for sleeps in [Sleeps::Soundly, Sleeps::Watching(LONG)] {
+        check(&format!("shutdown and two workers, {sleeps:?}"), move || {
+            let pool = Pool::new(3, 3);
+            let workers = [0, 1].map(|worker| Pool::work(&pool, worker, sleeps));
+            pool.shut_down();
+            for worker in workers {
+                assert!(!worker.join().unwrap());
+            }
+        });
+    }
 }
 
 /// Woken once by either, the worker keeps no call for its next sleep, and is counted once.

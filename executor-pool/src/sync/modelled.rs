@@ -114,9 +114,9 @@ pub(crate) mod deque {
     }
 
     impl<T> Stealer<T> {
+        /// Crossbeam's has a fence in between, which it doesn't promise: the models do without.
         fn bounds(&self) -> (usize, usize) {
             let front = self.0.front.load(Acquire);
-            fence(SeqCst);
             (front, self.0.back.load(Acquire))
         }
 

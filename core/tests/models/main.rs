@@ -1,0 +1,11 @@
+//! What may happen to a task on two or three threads, in every order that loom finds. Says nothing of executors' queues. Run
+//! by `ci/loom`, with `--cfg polyexec_loom`.
+#![cfg(polyexec_loom)]
+
+mod canaries;
+mod common;
+mod handles;
+mod orders;
+mod parker;
+mod table;
+mod wakes;
