@@ -387,6 +387,7 @@ mod tests {
 
     #[test]
     fn there_is_one_watchman() {
+        polyexec_conformance::watched!();
         let sleep = Sleep::new(2, 2);
         std::thread::scope(|threads| {
             let other = threads.spawn(|| sleep.sleep(1, None, Sleeps::Watching(MINUTE), |_| false));
