@@ -94,9 +94,10 @@ enum OnJob {
 }
 
 impl<J> Queue<J> {
-    /// Whether there are more jobs than threads that are about to take them.
-    fn is_behind(&self) -> bool {
-        self.jobs.len() > self.idle
+    /// Whether there are more jobs than threads that are about to take them, and not all threads that there may be: those
+    /// come to the jobs by themselves.
+    fn is_behind(&self, settings: &Settings) -> bool {
+        self.jobs.len() > self.idle && (self.threads < settings.max_threads || self.starting > 0)
     }
 
     fn welcome(&mut self, settings: &Settings) -> OnJob {
@@ -237,16 +238,16 @@ impl<J: Send + 'static> Crew<J> {
         drop(waiting);
     }
 
-    /// Whether a job [waits](Crew::queue) for a thread to be free, or to be had.
+    /// Whether a job [waits](Crew::queue) for a thread that may yet be had.
     pub fn is_behind(&self) -> bool {
-        self.0.queue.lock().is_behind()
+        self.0.queue.lock().is_behind(&self.0.settings)
     }
 
     /// Starts a thread for a job that [waits](Crew::queue) for one, if there is one to be had by now. Whether others wait, or
     /// still the same.
     pub fn catch_up(&self) -> bool {
         let mut queue = self.0.queue.lock();
-        if !queue.is_behind() {
+        if !queue.is_behind(&self.0.settings) {
             return false;
         }
         if queue.threads < self.0.settings.max_threads
@@ -267,7 +268,7 @@ impl<J: Send + 'static> Crew<J> {
                 self.0.changed.notify_one();
             }
         }
-        queue.is_behind()
+        queue.is_behind(&self.0.settings)
     }
 
     /// Waits until every thread of a [closed](Crew::close) crew has ended. One of the threads itself waits for none, to
