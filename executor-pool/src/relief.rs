@@ -117,9 +117,8 @@ impl Rounds {
 
     /// Tells of a long poll, once: it is noted until then.
     fn tell(&self, desk: &Desk, Seen { polls, since }: Seen, now: Instant) {
-        let Some(on_stall) = &self.shared.on_stall else { return };
         if let Some(task) = desk.take_noted(polls) {
-            self.give(Job::Tell(Stall { task, duration: now - since }, on_stall.clone()));
+            self.give(Job::Tell(Stall { task, duration: now - since }, self.shared.clone()));
         }
     }
 

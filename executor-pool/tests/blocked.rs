@@ -327,3 +327,24 @@ fn of_each_stall_the_time_is_its_own() {
     gate.open();
     join_all(tasks);
 }
+
+#[test]
+fn a_hook_is_inside_of_its_pool() {
+    watched!();
+    let (sender, told) = mpsc::channel();
+    let pool = builder(1)
+        .on_stall(move |_| {
+            let spawned = polyexec_core::spawn(async { 7 });
+            sender.send(spawned.join()).unwrap();
+        })
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        let gate = Gate::new();
+        let blocked = blocked(&pool, 1, &gate);
+        let answer = told.recv().unwrap();
+        gate.open();
+        assert_eq!(answer.unwrap(), 7);
+        join_all(blocked);
+    }
+}
