@@ -101,11 +101,12 @@ impl Rounds {
                 // was awake.
                 continue;
             }
-            self.tell(desk, seen, now);
             let computes = desk.thread().sleeps() != Some(true);
             if !computes || duration >= LATE && self.is_late_relief_due() {
                 self.relieve(seat, Relieved { desk: desk.clone(), seen, computes });
             }
+            // Last: the one thread that may be left should work, not be in somebody's hook.
+            self.tell(desk, seen, now);
         }
         quiet
     }

@@ -329,6 +329,19 @@ fn of_each_stall_the_time_is_its_own() {
 }
 
 #[test]
+fn a_hook_that_blocks_leaves_the_last_spare_thread_to_the_worker() {
+    watched!();
+    let (hook, gate) = (Gate::new(), Gate::new());
+    let waits = hook.clone();
+    let pool = builder(1).spare_threads(1).on_stall(move |_| waits.wait()).build().unwrap();
+    let blocked = blocked(&pool, 1, &gate);
+    assert_eq!(pool.spawn(async { 1 }).join().unwrap(), 1);
+    gate.open();
+    hook.open();
+    join_all(blocked);
+}
+
+#[test]
 fn a_hook_is_inside_of_its_pool() {
     watched!();
     let (sender, told) = mpsc::channel();
