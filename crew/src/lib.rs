@@ -94,9 +94,10 @@ enum OnJob {
 }
 
 impl<J> Queue<J> {
-    /// Whether there are more jobs than threads that are about to take them.
-    fn is_behind(&self) -> bool {
-        self.jobs.len() > self.idle
+    /// Whether there are more jobs than threads that are about to take them, and not all threads that there may be: those
+    /// come to the jobs by themselves.
+    fn is_behind(&self, settings: &Settings) -> bool {
+        self.jobs.len() > self.idle && (self.threads < settings.max_threads || self.starting > 0)
     }
 
     fn welcome(&mut self, settings: &Settings) -> OnJob {
@@ -181,7 +182,7 @@ impl<J: Send + 'static> Crew<J> {
                 }
                 OnJob::StartThread => {
                     drop(queue);
-                    return self.start_thread(job);
+                    return self.start_thread(job, Self::join_ended);
                 }
                 // Unless in a destructor of the thread's locals: whoever starts one may wait for this one to end.
                 OnJob::Undecided if !HAS_LEFT.get() => self.0.decided.wait(&mut queue),
@@ -195,7 +196,7 @@ impl<J: Send + 'static> Crew<J> {
     }
 
     /// Gives `job` to a thread that has none, or to a new one, or if there is neither, to the first that is free, or that
-    /// [is to be had](Crew::catch_up).
+    /// [is to be had](Crew::catch_up). Waits for nobody: what a thread does at its very end may wait for the caller.
     ///
     /// # Errors
     ///
@@ -205,7 +206,7 @@ impl<J: Send + 'static> Crew<J> {
         let job = match queue.welcome(&self.0.settings) {
             OnJob::StartThread => {
                 drop(queue);
-                let Err(refused) = self.start_thread(job) else { return Ok(()) };
+                let Err(refused) = self.start_thread(job, |_| false) else { return Ok(()) };
                 queue = self.0.queue.lock();
                 refused.job
             }
@@ -237,16 +238,16 @@ impl<J: Send + 'static> Crew<J> {
         drop(waiting);
     }
 
-    /// Whether a job [waits](Crew::queue) for a thread to be free, or to be had.
+    /// Whether a job [waits](Crew::queue) for a thread that may yet be had.
     pub fn is_behind(&self) -> bool {
-        self.0.queue.lock().is_behind()
+        self.0.queue.lock().is_behind(&self.0.settings)
     }
 
     /// Starts a thread for a job that [waits](Crew::queue) for one, if there is one to be had by now. Whether others wait, or
-    /// still the same.
+    /// still the same. Waits for nobody, as there.
     pub fn catch_up(&self) -> bool {
         let mut queue = self.0.queue.lock();
-        if !queue.is_behind() {
+        if !queue.is_behind(&self.0.settings) {
             return false;
         }
         if queue.threads < self.0.settings.max_threads
@@ -254,7 +255,7 @@ impl<J: Send + 'static> Crew<J> {
         {
             queue.count_in();
             drop(queue);
-            let started = self.start_thread(job);
+            let started = self.start_thread(job, |_| false);
             queue = self.0.queue.lock();
             if let Err(Refused { job, .. }) = started {
                 if queue.closed {
@@ -267,7 +268,7 @@ impl<J: Send + 'static> Crew<J> {
                 self.0.changed.notify_one();
             }
         }
-        queue.is_behind()
+        queue.is_behind(&self.0.settings)
     }
 
     /// Waits until every thread of a [closed](Crew::close) crew has ended. One of the threads itself waits for none, to
@@ -287,10 +288,11 @@ impl<J: Send + 'static> Crew<J> {
         }
     }
 
-    /// Starts a thread whose first job is `job`, and which is counted already.
-    fn start_thread(&self, job: J) -> Result<(), Refused<J>> {
+    /// Starts a thread whose first job is `job`, and which is counted already. If there is none to be had, tries once more
+    /// if that makes room.
+    fn start_thread(&self, job: J, make_room: fn(&Self) -> bool) -> Result<(), Refused<J>> {
         let started = match self.try_start_thread(job) {
-            Err(Refused { job, cause: Some(_) }) if self.join_ended() => self.try_start_thread(job),
+            Err(Refused { job, cause: Some(_) }) if make_room(self) => self.try_start_thread(job),
             started => started,
         };
         let mut queue = self.0.queue.lock();

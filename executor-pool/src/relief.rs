@@ -96,15 +96,17 @@ impl Rounds {
             let seen = Seen::anew(before, desk, now);
             self.seats[seat] = Some(seen);
             let duration = now - seen.since;
-            if duration.is_zero() {
-                // Seen for the first time.
+            if duration < INTERVAL {
+                // Seen for the first time; or so is the second, since a look came early: the monitor was woken though it
+                // was awake.
                 continue;
             }
-            self.tell(desk, seen, now);
             let computes = desk.thread().sleeps() != Some(true);
             if !computes || duration >= LATE && self.is_late_relief_due() {
                 self.relieve(seat, Relieved { desk: desk.clone(), seen, computes });
             }
+            // Last: the one thread that may be left should work, not be in somebody's hook.
+            self.tell(desk, seen, now);
         }
         quiet
     }
@@ -116,9 +118,8 @@ impl Rounds {
 
     /// Tells of a long poll, once: it is noted until then.
     fn tell(&self, desk: &Desk, Seen { polls, since }: Seen, now: Instant) {
-        let Some(on_stall) = &self.shared.on_stall else { return };
         if let Some(task) = desk.take_noted(polls) {
-            self.give(Job::Tell(Stall { task, duration: now - since }, on_stall.clone()));
+            self.give(Job::Tell(Stall { task, duration: now - since }, self.shared.clone()));
         }
     }
 
@@ -166,10 +167,78 @@ impl Rounds {
             relieved.seen = Seen::anew(Some(relieved.seen), &relieved.desk, now);
         }
         for Relieved { desk, seen, .. } in &self.relieved {
-            // Only what is seen for the second time is long.
-            if seen.since < now {
+            if now - seen.since >= INTERVAL {
                 self.tell(desk, *seen, now);
             }
         }
+    }
+}
+
+#[cfg(all(test, not(polyexec_loom)))]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use polyexec_core::Task;
+    use polyexec_crew::{Crew, Settings};
+
+    use crate::PoolHandle;
+    use crate::sleep::Sleep;
+    use crate::system::ThreadId;
+
+    /// A pool of one worker without a thread, and whether each job that comes is to work; the worker has a task noted.
+    fn pool() -> (Rounds, mpsc::Receiver<bool>, Task) {
+        let (sender, jobs) = mpsc::channel();
+        let crew = Crew::new(Settings::new("relief"), move |jobs| {
+            jobs.into_iter().for_each(|job| sender.send(matches!(job, Job::Work(_))).unwrap());
+        });
+        let desk = Desk::new(Queue::new_fifo().stealer(), 0);
+        let desks = [Arc::new(CachePadded::new(desk))].into();
+        let shared = Arc::new(Shared::new(desks, Sleep::new(1, 1), crew, Some(Arc::new(|_| ()))));
+        let (task, _) = Task::new(pending::<()>(), PoolHandle::new(shared.clone()));
+        (Rounds::new(shared), jobs, task)
+    }
+
+    /// Calls `blocks` with a thread that sleeps.
+    fn with_a_sleeper(blocks: impl FnOnce(&ThreadId)) {
+        let (number, waits) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            number.send(ThreadId::here()).unwrap();
+            let _ = ended.recv();
+        });
+        let number = waits.recv().unwrap();
+        while number.sleeps() == Some(false) {
+            thread::yield_now();
+        }
+        blocks(&number);
+        drop(end);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_poll_is_not_long_at_a_look_that_comes_early() {
+        let (mut rounds, jobs, task) = pool();
+        let desk = rounds.shared.roster.copy()[0].clone();
+        with_a_sleeper(|thread| {
+            desk.thread().set(thread);
+            desk.come();
+            desk.noting(task.abort_handle(), || {
+                let now = Instant::now();
+                assert_eq!(rounds.look(now), Quiet::No);
+                // The monitor was woken though it was awake.
+                rounds.look(now + Duration::from_micros(1));
+                assert!(desk.is_at_work() && jobs.try_recv().is_err());
+                rounds.look(now + INTERVAL);
+                assert!(desk.is_relieved());
+                let mut jobs = [jobs.recv().unwrap(), jobs.recv().unwrap()];
+                jobs.sort_unstable();
+                assert_eq!(jobs, [false, true]);
+            });
+        });
+        rounds.shared.crew.close();
+        rounds.shared.crew.join();
     }
 }

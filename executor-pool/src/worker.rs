@@ -78,7 +78,8 @@ impl Worker {
             index,
             queue,
             desk: roster[index].clone(),
-            polls: 0,
+            // Goes on from there: a number that was seen at this seat before would be taken for the same poll.
+            polls: roster[index].polls(),
             until_injected: 0,
             puts: 0,
             favoured: 0,

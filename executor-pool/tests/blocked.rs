@@ -1,7 +1,7 @@
 //! Polls that block, or compute, without saying so: another worker takes their worker's place, and whoever wants to knows.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -291,4 +291,73 @@ fn a_hook_that_panics_or_blocks_harms_nobody() {
         join_all(blocked);
     }
     gate.open();
+}
+
+#[test]
+fn of_each_stall_the_time_is_its_own() {
+    watched!();
+    const TASKS: usize = 30;
+    let begun: Arc<[Mutex<Option<Instant>>]> = (0..TASKS).map(|_| Mutex::new(None)).collect();
+    let (sender, told) = mpsc::channel();
+    let begins = begun.clone();
+    let pool = builder(1)
+        .on_stall(move |stall| {
+            let number: usize = stall.name().unwrap().parse().unwrap();
+            let polled = begins[number].lock().unwrap().unwrap().elapsed();
+            sender.send((number, stall.duration(), polled)).unwrap();
+        })
+        .build()
+        .unwrap();
+    let gate = Gate::new();
+    // Each blocks the worker that took the place of the one before.
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|number| {
+            let (begun, gate) = (begun.clone(), gate.clone());
+            task::Builder::new().name(number.to_string()).spawn_on(&pool.handle(), async move {
+                *begun[number].lock().unwrap() = Some(Instant::now());
+                gate.wait();
+            })
+        })
+        .collect();
+    let opens = gate.clone();
+    let _opens = OnDrop::new(move || opens.open());
+    for (number, duration, polled) in told.iter().take(TASKS) {
+        assert!(duration <= polled, "task {number}: told of {duration:?}, polled for {polled:?}");
+    }
+    gate.open();
+    join_all(tasks);
+}
+
+#[test]
+fn a_hook_that_blocks_leaves_the_last_spare_thread_to_the_worker() {
+    watched!();
+    let (hook, gate) = (Gate::new(), Gate::new());
+    let waits = hook.clone();
+    let pool = builder(1).spare_threads(1).on_stall(move |_| waits.wait()).build().unwrap();
+    let blocked = blocked(&pool, 1, &gate);
+    assert_eq!(pool.spawn(async { 1 }).join().unwrap(), 1);
+    gate.open();
+    hook.open();
+    join_all(blocked);
+}
+
+#[test]
+fn a_hook_is_inside_of_its_pool() {
+    watched!();
+    let (sender, told) = mpsc::channel();
+    let pool = builder(1)
+        .on_stall(move |_| {
+            let spawned = polyexec_core::spawn(async { 7 });
+            sender.send(spawned.join()).unwrap();
+        })
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        let gate = Gate::new();
+        let blocked = blocked(&pool, 1, &gate);
+        let answer = told.recv().unwrap();
+        gate.open();
+        assert_eq!(answer.unwrap(), 7);
+        join_all(blocked);
+    }
 }

@@ -2,8 +2,10 @@
 
 #![cfg(target_os = "linux")]
 
+use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::thread;
+use std::time::Duration;
 
 use polyexec_conformance::probe::{Gate, OnDrop, Tally, carrying, threads};
 use polyexec_conformance::scarce::Scarcity::{self, Memory, Threads};
@@ -262,6 +264,49 @@ fn a_shutdown_while_workers_block_waits_for_those_only() {
                 drop(hogs);
                 threads_settle_at(before);
             }
+        });
+    }
+}
+
+/// Its drop, at the end of a thread that has it as a local, waits and then drops a pool.
+struct OwnsAPool {
+    _pool: Pool,
+    ends: Gate,
+}
+
+impl Drop for OwnsAPool {
+    fn drop(&mut self) {
+        self.ends.wait();
+    }
+}
+
+thread_local! {
+    static OWNED: RefCell<Option<OwnsAPool>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn a_thread_that_ends_late_holds_up_no_other_pool() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            let (owned, other) = (builder(1).build().unwrap(), builder(1).build().unwrap());
+            let pool = builder(1).keep_alive(Duration::ZERO).build().unwrap();
+            let (ends, gate) = (Gate::new(), Gate::new());
+            let owned = OwnsAPool { _pool: owned, ends: ends.clone() };
+            // Its thread is a spare from then on, and leaves.
+            let leaves = pool.spawn(async move {
+                OWNED.set(Some(owned));
+                block_in_place(|| {});
+            });
+            leaves.join().unwrap();
+            let _hogs = Hogs::begin();
+            let waits = gate.clone();
+            let blocks = pool.spawn(async move { waits.wait() });
+            // Nobody says when the monitor has looked for a thread, in vain. Too early, this shows nothing.
+            thread::sleep(Duration::from_millis(100));
+            drop(other);
+            ends.open();
+            gate.open();
+            blocks.join().unwrap();
         });
     }
 }
