@@ -94,11 +94,12 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` once for each poll that has taken ten milliseconds and still goes on: its task blocks without saying
-    /// so, or computes. (One that blocks in [`block_in_place`](polyexec_core::block_in_place),
+    /// Calls `hook` once for each poll that has taken five to ten milliseconds and still goes on: its task blocks without
+    /// saying so, or computes. (One that blocks in [`block_in_place`](polyexec_core::block_in_place),
     /// [`join`](JoinHandle::join) or [`block_on`](polyexec_core::block_on) holds up nobody, and isn't told of.)
     ///
-    /// The hook is called on one of the pool's threads that isn't a worker, and may block; a panic in it is contained.
+    /// The hook is called on one of the pool's threads that isn't a worker, and may block; with no thread to spare it is
+    /// called when there is one. A panic in it is contained.
     /// With a hook, each poll costs some 30 ns more.
     ///
     /// # Examples

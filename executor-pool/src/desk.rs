@@ -147,12 +147,19 @@ impl Desk {
     /// Runs `poll`, during which the task that `polled` aborts is the one to be told of.
     pub(crate) fn noting<T>(&self, polled: AbortHandle, poll: impl FnOnce() -> T) -> T {
         let task = polled.id();
-        *self.polled.lock() = Some(polled);
+        let before = self.polled.lock().replace(polled);
+        drop(before);
         let result = poll();
         // The worker may have gone to another thread meanwhile, which has noted another task.
         let noted = self.polled.lock().take_if(|polled| polled.id() == task);
         drop(noted);
         result
+    }
+
+    /// Forgets the task that was noted: it has said itself that it blocks.
+    pub(crate) fn forget_noted(&self) {
+        let noted = self.polled.lock().take();
+        drop(noted);
     }
 
     /// The task that was noted, to be told of once, if the worker is still in the poll of this number.

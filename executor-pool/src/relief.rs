@@ -5,8 +5,9 @@
 //! again. One that computes does; another worker would only take turns with it, so it is relieved late, if tasks wait
 //! and nobody is free for them, and not many of them at a time.
 //!
-//! Who was relieved may not know it at once, and queue a task once more where nobody looks any more. So for as long as
-//! it is in its poll, each look here takes what it has.
+//! Who was relieved may not know it at once, and queue a task once more where nobody looks any more. So each look takes what
+//! it has; and there are more looks until its thread sleeps, and for a while after that. What it has then is seen; and when
+//! it wakes up it sees that it was relieved, which is long ago.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,10 +61,17 @@ struct Relieved {
     computes: bool,
 }
 
+impl Relieved {
+    /// Whether it may yet do something without knowing that it was relieved.
+    fn is_awake(&self) -> bool {
+        !self.desk.is_retired() && self.desk.thread().sleeps() != Some(true)
+    }
+}
+
 /// What a look has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quiet {
-    /// Every worker searches or sleeps.
+    /// Every worker searches or sleeps, and those that were relieved sleep in their polls.
     Yes,
     /// Some are at work, or wait for a thread.
     No,
@@ -77,7 +85,9 @@ impl Rounds {
     /// Whether a look may find something soon. Has a fence before it, and who comes to work, or goes without a thread, one
     /// after.
     pub(crate) fn is_due(&self) -> bool {
-        self.shared.crew.is_behind() || self.shared.roster.copy().iter().any(|desk| desk.is_at_work())
+        self.shared.crew.is_behind()
+            || self.shared.roster.copy().iter().any(|desk| desk.is_at_work())
+            || self.relieved.iter().any(Relieved::is_awake)
     }
 
     /// Looks at each worker, and does what is to be done.
@@ -85,7 +95,8 @@ impl Rounds {
         self.see_to_relieved(now);
         let desks = self.shared.roster.copy();
         // A worker that waits for a thread is given one as soon as it is to be had.
-        let mut quiet = if self.shared.crew.catch_up() { Quiet::No } else { Quiet::Yes };
+        let is_behind = self.shared.crew.catch_up();
+        let mut quiet = if is_behind || self.relieved.iter().any(Relieved::is_awake) { Quiet::No } else { Quiet::Yes };
         for (seat, desk) in desks.iter().enumerate() {
             if !desk.is_at_work() {
                 self.seats[seat] = None;

@@ -22,7 +22,7 @@
 //!
 //! A task that woke itself is queued without a notification, by the worker that will run it, before it takes what it runs
 //! next. For that one there was a notification, or there is one worker's word that it saw it: so whoever looks in the
-//! order of [`has_tasks`](crate::shared::Desk::has_tasks) sees either of the two.
+//! order of [`has_tasks`](crate::desk::Desk::has_tasks) sees either of the two.
 //!
 //! So one wake a burst is enough: the woken worker finds work, is the last searcher, wakes the next, and so on until a
 //! searcher finds nothing.

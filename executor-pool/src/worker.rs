@@ -248,6 +248,7 @@ pub(crate) fn hand_over(shared: &Arc<Shared>) {
     if !worker.desk.leave() {
         return worker.move_out();
     }
+    worker.desk.forget_noted();
     // Without a thread to be had the pool is slower, until one is free, this one at the latest, or the monitor has one.
     // Refused, since the pool has shut down, the worker ends here, and with it its tasks: this one may wait for one of them.
     drop(shared.crew.queue(Job::Work(Box::new(worker))));
