@@ -3,10 +3,10 @@
 //!
 //! # Whose seat it is
 //!
-//! A worker is [`AWAY`] while it searches, sleeps, or is on its way from one thread to another; else it is [`AT_WORK`],
-//! and then a monitor may relieve it for good. Only whoever has the worker changes it from `AWAY`, so that to come
-//! takes no more than a store; to leave it has to ask whether it was relieved. Its index, and with it its place among
-//! the sleepers, is used only while it is away: so whoever relieves it may give that to another one at once.
+//! A worker is [`AWAY`] while it sleeps, or is on its way from one thread to another; else it is [`AT_WORK`], and then a
+//! monitor may relieve it for good. Only whoever has the worker changes it from `AWAY`, so that to come takes no more
+//! than a store; to leave it has to ask whether it was relieved. Its index, and with it its place among the sleepers, is
+//! used only while it is away: so whoever relieves it may give that to another one at once.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -22,7 +22,7 @@ mod models;
 
 /// Not to be relieved. Set by the worker.
 const AWAY: u8 = 0;
-/// It runs tasks. Set by the worker, cleared by it or by whoever relieves it.
+/// It runs tasks, or searches for some. Set by the worker, cleared by it or by whoever relieves it.
 const AT_WORK: u8 = 1;
 /// Another one has its seat. Set by the monitor, cleared by the worker.
 const RELIEVED: u8 = 2;
@@ -106,7 +106,7 @@ impl Desk {
         self.seat.store(AT_WORK, Release);
     }
 
-    /// The worker is about to search, or to change threads. `false`: it was relieved, and has no seat.
+    /// The worker is about to sleep, or to change threads. `false`: it was relieved, and has no seat.
     #[must_use]
     pub(crate) fn leave(&self) -> bool {
         // Relaxed: nothing is read that whoever relieved it wrote.

@@ -71,7 +71,7 @@ impl Relieved {
 /// What a look has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quiet {
-    /// Every worker searches or sleeps, and those that were relieved sleep in their polls.
+    /// Every worker sleeps, and those that were relieved sleep in their polls.
     Yes,
     /// Some are at work, or wait for a thread.
     No,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
+use crossbeam_utils::CachePadded;
 use polyexec_core::{LiveTasks, Task, block_in_place};
 use polyexec_crew::Crew;
 
@@ -17,8 +18,8 @@ use crate::sync::AtomicBool;
 pub(crate) struct Shared {
     /// The tasks that rest.
     pub(crate) live: LiveTasks,
-    /// Tasks from threads that are no workers.
-    pub(crate) injector: Injector,
+    /// Tasks from threads that are no workers. They write to it all the time; the workers read what is beside it.
+    pub(crate) injector: CachePadded<Injector>,
     /// How many workers there are. One that was relieved isn't counted any more.
     pub(crate) workers: usize,
     pub(crate) roster: Roster,
@@ -34,7 +35,7 @@ impl Shared {
     pub(crate) fn new(desks: Desks, sleep: Sleep, crew: Crew<Job>, on_stall: Option<OnStall>) -> Self {
         Self {
             live: LiveTasks::new(),
-            injector: Injector::default(),
+            injector: CachePadded::default(),
             workers: desks.len(),
             roster: Roster::new(desks),
             sleep,

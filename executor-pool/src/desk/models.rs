@@ -21,7 +21,7 @@ fn a_worker_that_leaves_and_the_monitor_that_relieves_it() {
         let worker = {
             let (desk, place) = (desk.clone(), place.clone());
             thread::spawn(move || {
-                // It comes from a search, runs a task, and searches again.
+                // It has slept, runs a task, and sleeps again.
                 use_seat(&place);
                 desk.come();
                 let has_seat = desk.leave();

@@ -47,15 +47,6 @@ impl Worker {
     /// A task from elsewhere; sleeps until there is one. `None` when the pool shuts down, or this worker was relieved.
     #[cold]
     pub(super) fn search(&mut self) -> Option<Task> {
-        if !self.desk.leave() {
-            return None;
-        }
-        let found = self.search_away()?;
-        self.come();
-        Some(found)
-    }
-
-    fn search_away(&mut self) -> Option<Task> {
         let shared = self.shared.clone();
         let sleep = &shared.sleep;
         self.learn();
@@ -69,10 +60,7 @@ impl Worker {
             if let Some(search) = searching {
                 match self.look(comes_from) {
                     Ok(task) => {
-                        sleep.found(search, || match shared.injector.is_empty() {
-                            false => Some(Queued::Injected),
-                            true => self.has_queued_tasks().then_some(Queued::Plenty),
-                        });
+                        sleep.found(search, || self.what_waits());
                         return Some(task);
                     }
                     Err(quiet) => sleeps = self.sleeps(quiet, comes_from),
@@ -80,7 +68,12 @@ impl Worker {
                 searching = Some(search);
             }
             self.loot = None;
+            if !self.desk.leave() {
+                searching.into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
+                return None;
+            }
             let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| self.must_look(is_seen_to));
+            self.come();
             comes_from = match sleeps {
                 _ if awake.was_called => ComesFrom::Call,
                 Sleeps::Soundly => ComesFrom::Work,
@@ -174,6 +167,14 @@ impl Worker {
     /// to that.
     fn must_look(&mut self, is_seen_to: bool) -> bool {
         self.shared.is_closed() || !self.shared.injector.is_empty() || !is_seen_to && self.has_queued_tasks()
+    }
+
+    /// What tasks there are for others, at this moment.
+    fn what_waits(&mut self) -> Option<Queued> {
+        match self.shared.injector.is_empty() {
+            false => Some(Queued::Injected),
+            true => self.has_queued_tasks().then_some(Queued::Plenty),
+        }
     }
 
     /// Whether some worker has a task in its queue, at this moment.
