@@ -413,7 +413,11 @@ impl<J> fmt::Debug for Refused<J> {
 impl<J> fmt::Debug for Crew<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let queue = self.0.queue.lock();
-        f.debug_struct("Crew").field("threads", &queue.threads).field("idle", &queue.idle).finish_non_exhaustive()
+        f.debug_struct("Crew")
+            .field("threads", &queue.threads)
+            .field("idle", &queue.idle)
+            .field("waiting", &queue.jobs.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -301,8 +301,10 @@ fn a_thread_that_ends_late_holds_up_no_other_pool() {
             let _hogs = Hogs::begin();
             let waits = gate.clone();
             let blocks = pool.spawn(async move { waits.wait() });
-            // Nobody says when the monitor has looked for a thread, in vain. Too early, this shows nothing.
-            thread::sleep(Duration::from_millis(100));
+            // The monitor has looked for a thread, in vain: the worker of the poll that blocks waits for one.
+            while !format!("{pool:?}").contains("waiting: 1") {
+                thread::yield_now();
+            }
             drop(other);
             ends.open();
             gate.open();
