@@ -19,11 +19,22 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "time")]
+extern crate std;
 
 pub use counter::{Counter, Inspect, count};
 pub use watch::{Moment, watch};
 pub use yield_now::{YieldNow, yield_now};
 
+#[cfg(feature = "fs")]
+pub use async_fs as fs;
+#[cfg(feature = "net")]
+pub use async_net as net;
+
 mod counter;
+#[cfg(feature = "hyper")]
+pub mod hyper;
+#[cfg(feature = "time")]
+pub mod time;
 mod watch;
 mod yield_now;
