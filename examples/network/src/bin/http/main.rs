@@ -94,6 +94,8 @@ async fn connection(stream: TcpStream, folder: Arc<Folder>, stop: Stop, idle: Du
     let service = service_fn(|request| service::answer(request, folder.clone()));
     let served = http1::Builder::new()
         .timer(HyperTimer)
+        // Who has sent all requests may end its half, and gets the answers.
+        .half_close(true)
         .header_read_timeout(idle)
         .serve_connection(HyperIo::vectored(Patient::new(stream, idle)), service);
     let mut served = pin!(served);
