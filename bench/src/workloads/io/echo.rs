@@ -1,7 +1,10 @@
 //! TCP echo: connections within this process, a task at either end. The rows about connections and HTTP use its parts.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
 use super::IoWorkload;
-use crate::contestants::io::{Io, Listener, Stream};
+use crate::contestants::io::{Io, LOOPBACK, Listener, Stream};
 use crate::contestants::{HandleOf, Spawn};
 use crate::workloads::nanoseconds_each;
 
@@ -32,6 +35,36 @@ impl IoWorkload for Echo {
     }
 }
 
+impl Echo {
+    /// The limit: one thread makes the four calls of a round trip, one after the other, on each connection in turn.
+    pub fn in_turn(self) -> f64 {
+        let listener = TcpListener::bind(LOOPBACK).expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let connect = |_| {
+            let client = TcpStream::connect(address).expect("the server listens");
+            let (server, _) = listener.accept().expect("files may be opened");
+            for stream in [&client, &server] {
+                stream.set_nodelay(true).expect("it is a TCP stream");
+            }
+            (client, server)
+        };
+        let mut connections: Vec<_> = (0..self.connections).map(connect).collect();
+        let (time, ()) = nanoseconds_each(self.connections * self.round_trips, || {
+            for number in 0..self.round_trips {
+                for (seed, (client, server)) in (0..).zip(&mut connections) {
+                    let (sent, [mut request, mut reply]) = (message(seed, number), [[0; MESSAGE]; 2]);
+                    client.write_all(&sent).expect("there is room");
+                    server.read_exact(&mut request).expect("it is there");
+                    server.write_all(&request).expect("there is room");
+                    client.read_exact(&mut reply).expect("it is there");
+                    assert_eq!(reply, sent);
+                }
+            }
+        });
+        time / 1_000.0
+    }
+}
+
 /// The clients' sides of so many connections; at the other sides, `serve` runs as a task each.
 pub async fn connected<P: Io, T, F>(
     executor: P::Inside,
@@ -52,7 +85,7 @@ where
     (clients, servers)
 }
 
-pub async fn connect<P: Io>(to: std::net::SocketAddr) -> P::Stream {
+pub async fn connect<P: Io>(to: SocketAddr) -> P::Stream {
     let stream = P::connect(to).await.expect("the server listens");
     stream.set_nodelay().expect("it is a TCP stream");
     stream
@@ -97,11 +130,17 @@ async fn clients<P: Io>(executor: P::Inside, streams: Vec<P::Stream>, round_trip
     streams
 }
 
-/// Sends a message of its own kind, and awaits the same.
-pub async fn round_trip<S: Stream>(stream: &mut S, seed: u64, number: u64) {
+/// No two are the same.
+fn message(seed: u64, number: u64) -> [u8; MESSAGE] {
     let mut message = [seed as u8; MESSAGE];
     message[..8].copy_from_slice(&seed.to_le_bytes());
     message[8..16].copy_from_slice(&number.to_le_bytes());
+    message
+}
+
+/// Sends a message, and awaits the same.
+pub async fn round_trip<S: Stream>(stream: &mut S, seed: u64, number: u64) {
+    let message = message(seed, number);
     stream.write_all(&message).await.expect("the server reads");
     let mut reply = [0; MESSAGE];
     let mut have = 0;

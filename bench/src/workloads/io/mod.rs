@@ -25,22 +25,26 @@ pub trait IoWorkload: Copy + 'static {
 
 pub fn rows() -> Vec<Row> {
     let http = |value| Http { connections: 64, requests: 300, value };
+    let echo = Echo { connections: 64, round_trips: 300 };
     let blocking = RoundTrips { number: 2_000 };
     vec![
         Row::new(
             "echo",
             "µs/round trip",
             "64 TCP connections within this process, with a task at either end: 300 times, the client sends 64 bytes, and \
-             awaits the same. They are connected before the clock starts, and closed after it has stopped.",
+             awaits the same. They are connected before the clock starts, and closed after it has stopped. \
+             The limit makes the four system calls of a round trip on one thread, one after the other; two could take \
+             half of that.",
         )
-        .io(Echo { connections: 64, round_trips: 300 }),
+        .io(echo)
+        .limit("no executor: one thread", move || echo.in_turn()),
         Row::new(
             "connections",
             "µs/connection",
-            "1,000 TCP connections within this process, open at once: 1,000 tasks connect, and make one round trip each; \
+            "1,000 TCP connections within this process, open at once: 50 tasks open 20 each, with a round trip after each; \
              then all are closed, and the servers' tasks come to their end.",
         )
-        .io(Connections { number: 1_000 }),
+        .io(Connections::of(1_000)),
         Row::new(
             "http",
             "µs/request",
