@@ -67,6 +67,16 @@ pub use polyexec_core::{
     block_on_polling, task,
 };
 
+#[cfg(feature = "blocking")]
+pub use blocking::unblock;
+#[cfg(feature = "fs")]
+pub use polyexec_futures::fs;
+#[cfg(feature = "hyper")]
+pub use polyexec_futures::hyper;
+#[cfg(feature = "net")]
+pub use polyexec_futures::net;
+#[cfg(feature = "time")]
+pub use polyexec_futures::time;
 #[cfg(feature = "local")]
 pub use polyexec_local::{self as local, Local};
 #[cfg(feature = "pool")]
@@ -78,17 +88,6 @@ pub use polyexec_threaded::{self as threaded, Threaded};
 pub use default_executor::{DefaultExecutor, DefaultHandle, block_on, spawn, try_spawn};
 #[cfg(not(any(feature = "pool", feature = "threaded", feature = "local")))]
 pub use polyexec_core::{block_on, spawn, try_spawn};
-
-#[cfg(feature = "blocking")]
-pub use blocking::unblock;
-#[cfg(feature = "fs")]
-pub use polyexec_futures::fs;
-#[cfg(feature = "hyper")]
-pub use polyexec_futures::hyper;
-#[cfg(feature = "net")]
-pub use polyexec_futures::net;
-#[cfg(feature = "time")]
-pub use polyexec_futures::time;
 
 #[cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
 mod default_executor;

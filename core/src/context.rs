@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::{Rejected, SpawnError};
 use crate::sync::thread_local;
-use crate::{Executor, JoinHandle, Task, task};
+use crate::{Clock, Executor, JoinHandle, Task, task};
 
 /// Any executor, its type forgotten: what [`Handle::current`] gives to code that doesn't care which one it runs on.
 ///
@@ -69,6 +69,10 @@ impl Executor for Handle {
 
     fn block_in_place(&self, work: &mut dyn FnMut()) {
         self.0.block_in_place(work);
+    }
+
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        self.0.clock()
     }
 }
 

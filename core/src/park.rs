@@ -1,13 +1,15 @@
 //! Puts a thread to sleep until somebody calls. Unlike `std::thread::park` it takes nobody else's call for its own, and
-//! nobody else takes its.
+//! nobody else takes its. Where there is a [reactor](crate::reactor), the thread waits for events there meanwhile.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 use futures_task::ArcWake;
 
+use crate::reactor::{self, Reactor, Turn, Wait};
 use crate::sync::{AtomicU8, Condvar, Mutex, thread_local};
 
 /// Nobody called since the last `park`.
@@ -16,6 +18,8 @@ const EMPTY: u8 = 0;
 const PARKED: u8 = 1;
 /// Somebody called. Set by the caller, cleared by the next `park`.
 const CALLED: u8 = 2;
+/// Its thread is inside of the reactor, or is about to wait there. Set and cleared by that thread.
+const INSIDE: u8 = 3;
 
 /// Looks for a call between pauses, while `park_soon` stays awake: about four microseconds, the time that another
 /// processor takes for a short task and its answer.
@@ -71,11 +75,45 @@ impl Parker {
 
     /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
     /// visible afterwards. Only one thread may park at a time.
+    ///
+    /// Waits in the process's [reactor](crate::reactor) if it can, and calls the wakers for the events that come.
     pub fn park(&self) {
-        self.park_until(None);
+        let mut woken = Vec::new();
+        while !self.park_for_events(Wait::AsCaller, &mut woken) {
+            reactor::wake_all(&mut woken);
+        }
     }
 
-    /// As [`park`](Parker::park), but returns `false` when `deadline` has passed and nobody called.
+    /// As [`park`](Parker::park), but returns `false`, too, when events have come. Their wakers are added to `woken`, and are
+    /// to be [called](reactor::wake_all) soon.
+    pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
+        match reactor::installed() {
+            Some(reactor) => self.park_inside(reactor, wait, woken),
+            None => self.park_until(None),
+        }
+    }
+
+    /// Waits in `reactor` if it can, and for a call alone if it can't.
+    fn park_inside(&self, reactor: &dyn Reactor, wait: Wait, woken: &mut Vec<Waker>) -> bool {
+        loop {
+            // AcqRel: as in `park_until`. On failure somebody has called.
+            let mut begin = || self.state.compare_exchange(EMPTY, INSIDE, AcqRel, Acquire).is_ok();
+            let turn = reactor.turn(wait, &mut begin, woken);
+            let is_called = match turn {
+                Turn::Refused => return self.park_until(None),
+                // Whatever came meanwhile counts: EMPTY forgets nothing but our own INSIDE.
+                Turn::Had | Turn::GaveWay => self.state.swap(EMPTY, AcqRel) == CALLED,
+            };
+            if is_called || !woken.is_empty() {
+                return is_called;
+            }
+            if turn == Turn::GaveWay {
+                return self.park_until(None);
+            }
+        }
+    }
+
+    /// As [`park`](Parker::park), but returns `false` when `deadline` has passed and nobody called. Doesn't wait for events.
     pub fn park_until(&self, deadline: Option<Instant>) -> bool {
         if self.take_call() {
             return true;
@@ -135,10 +173,22 @@ impl Parker {
     /// Makes the current or the next [`park`](Parker::park) return.
     pub fn unpark(&self) {
         // Release: pairs with the Acquire in `take_call`; what the caller did is visible to the thread that parked.
-        if self.state.swap(CALLED, AcqRel) == PARKED {
-            // The thread holds the lock from PARKED until it waits: after this it can't miss the notification.
-            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-            self.called.notify_one();
+        match self.state.swap(CALLED, AcqRel) {
+            PARKED => {
+                // The thread holds the lock from PARKED until it waits: after this it can't miss the notification.
+                drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+                self.called.notify_one();
+            }
+            INSIDE => self.call_inside(),
+            _ => (),
+        }
+    }
+
+    /// Has the thread leave the reactor. If it does by itself just now, somebody else may leave in its place, and comes back.
+    #[cold]
+    fn call_inside(&self) {
+        if let Some(reactor) = reactor::installed() {
+            reactor.interrupt();
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::Once;
 use std::sync::atomic::Ordering::{self, Relaxed};
 use std::time::Instant;
 
+pub(crate) use loom::sync::atomic::fence;
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 use loom::thread::AccessError;
 

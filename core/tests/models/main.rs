@@ -2,6 +2,7 @@
 //! by `ci/loom`, with `--cfg polyexec_loom`.
 #![cfg(polyexec_loom)]
 
+mod alarm;
 mod canaries;
 mod common;
 mod handles;
