@@ -92,7 +92,7 @@ impl Sleep {
 
     /// Whether its time has come.
     pub fn is_elapsed(&self) -> bool {
-        self.deadline.is_some_and(|deadline| self.now() >= deadline)
+        self.deadline.is_some_and(|deadline| self.has_passed(deadline))
     }
 
     /// Waits until `deadline` instead, on the same clock; whether it has been ready before doesn't matter.
@@ -130,6 +130,14 @@ impl Sleep {
         self.clock.now()
     }
 
+    fn has_passed(&self, deadline: Instant) -> bool {
+        match self.timer {
+            Some(_) => self.clock.clock().has_passed(deadline),
+            // A clock that nobody has waited for need not be there yet.
+            None => self.now() >= deadline,
+        }
+    }
+
     /// Has nobody woken. The next poll sets the timer again.
     pub(super) fn cancel(&mut self) {
         self.wakes = None;
@@ -162,7 +170,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
-        if self.now() >= deadline {
+        if self.has_passed(deadline) {
             self.cancel();
             return Poll::Ready(());
         }
