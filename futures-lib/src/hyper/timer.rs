@@ -1,7 +1,7 @@
 //! Sleeps for hyper. Counts no time of its own.
 
 use alloc::boxed::Box;
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::time::Instant;
@@ -28,23 +28,33 @@ pub struct HyperTimer;
 
 impl rt::Timer for HyperTimer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep { sleep: Box::pin(time::sleep(duration)) })
+        Box::pin(Sleep(time::sleep(duration)))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Sleep { sleep: Box::pin(time::sleep_until(deadline)) })
+        Box::pin(Sleep(time::sleep_until(deadline)))
+    }
+
+    fn now(&self) -> Instant {
+        time::now()
+    }
+
+    fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
+        match sleep.as_mut().downcast_mut_pin::<Sleep>() {
+            Some(mut sleep) => sleep.0.reset(deadline),
+            // Of another timer, which hyper was given before.
+            None => *sleep = self.sleep_until(deadline),
+        }
     }
 }
 
-struct Sleep {
-    sleep: Pin<Box<time::Sleep>>,
-}
+struct Sleep(time::Sleep);
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.sleep.as_mut().poll(cx)
+        pin!(&mut self.0).poll(cx)
     }
 }
 

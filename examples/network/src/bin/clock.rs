@@ -80,7 +80,8 @@ async fn clock(executor: &Handle, period: Duration, ticks: u64) -> Result<(), Fa
 }
 
 async fn tick(name: &str, policy: MissedTick, begin: Instant, period: Duration, ticks: u64) {
-    let mut interval = interval(period).missed_tick(policy);
+    let mut interval = interval(period);
+    interval.set_missed_tick_policy(policy);
     for n in 1..=ticks {
         interval.tick().await;
         let since = begin.elapsed();

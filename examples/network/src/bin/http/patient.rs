@@ -12,8 +12,8 @@ use polyexec::time::{Sleep, sleep};
 pub(crate) struct Patient<T> {
     stream: T,
     patience: Duration,
-    /// Since a write had to wait; boxed, since few have to.
-    waits: Option<Pin<Box<Sleep>>>,
+    /// Since a write had to wait.
+    waits: Option<Sleep>,
 }
 
 impl<T> Patient<T> {
@@ -27,8 +27,8 @@ impl<T> Patient<T> {
             self.waits = None;
             return write;
         }
-        let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(self.patience)));
-        waits.as_mut().poll(cx).map(|()| Err(ErrorKind::TimedOut.into()))
+        let waits = self.waits.get_or_insert_with(|| sleep(self.patience));
+        pin!(waits).poll(cx).map(|()| Err(ErrorKind::TimedOut.into()))
     }
 }
 
