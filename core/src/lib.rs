@@ -26,6 +26,7 @@ extern crate alloc;
 pub use error::{JoinError, Rejected, SpawnError};
 pub use executor::Executor;
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
+pub use still_running::StillRunning;
 pub use task::{Ran, Task, TaskId};
 
 #[cfg(polyexec_loom)]
@@ -57,6 +58,7 @@ mod join;
 mod live;
 #[cfg(feature = "std")]
 mod park;
+mod still_running;
 mod sync;
 pub mod task;
 mod unwind;

@@ -26,12 +26,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::{self, ThreadId};
+use std::time::Instant;
 use std::{fmt, io};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use presence::{Presence, Present};
 pub use settings::{Settings, contain};
 
+mod presence;
 mod settings;
 
 /// Threads that each take one job after another from a common queue.
@@ -64,6 +67,8 @@ struct Shared<J> {
     members: Mutex<Members>,
     /// Threads that have left, and wait for those that left before. Not in `members`: that is locked for long at a time.
     waiting: AtomicUsize,
+    /// All threads that there are.
+    presence: Arc<Presence>,
 }
 
 struct Queue<J> {
@@ -115,6 +120,12 @@ impl<J> Queue<J> {
         }
     }
 
+    /// Whether a thread is there that comes to a job in the queue, whatever becomes of those that are being started. One
+    /// of these may have left already: then this is cautious.
+    fn is_manned(&self) -> bool {
+        self.threads > self.starting
+    }
+
     /// Counts a thread that is about to be started.
     fn count_in(&mut self) {
         self.threads += 1;
@@ -136,6 +147,18 @@ struct Members {
     started: u64,
     /// Somebody waits for the last of them, so no more are started.
     joined: bool,
+}
+
+/// What becomes of a job that was [given or queued](Crew::give_or_queue).
+#[must_use = "somebody should try again to start threads if the crew is behind"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It has a thread, or there are as many threads as may be, and the first that is free comes to it.
+    Taken,
+    /// It, or one that came before it, waits for the first thread that is free, though there may be more: the system has
+    /// none now. Unless somebody calls [`catch_up`](Crew::catch_up) until that says `false`, it waits as long as those that
+    /// there are have other jobs.
+    Behind,
 }
 
 /// A job that wasn't taken.
@@ -163,6 +186,7 @@ impl<J: Send + 'static> Crew<J> {
             decided: Condvar::new(),
             members: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            presence: Arc::default(),
         }))
     }
 
@@ -219,6 +243,89 @@ impl<J: Send + 'static> Crew<J> {
         Ok(())
     }
 
+    /// Gives `job` to a thread that has none, or to a new one, or if there is neither, to the first that is free; jobs that
+    /// wait are taken in the order in which they came. Unlike [`queue`](Crew::queue), this takes a job only if there is a
+    /// thread at all.
+    ///
+    /// # Errors
+    ///
+    /// The crew is closed, or it has no thread, and the system has none for it. The job comes back. While it is to be seen
+    /// whether the only threads are to be had, this waits for that.
+    pub fn give_or_queue(&self, job: J) -> Result<Given, Refused<J>> {
+        let mut queue = self.0.queue.lock();
+        loop {
+            match queue.welcome(&self.0.settings) {
+                OnJob::StartThread if queue.jobs.len() > queue.idle => {
+                    // Others wait, and come first.
+                    queue.jobs.push_back(job);
+                    let first = queue.jobs.pop_front().expect("just pushed");
+                    return Ok(self.start_for_first(queue, first));
+                }
+                OnJob::StartThread => {
+                    drop(queue);
+                    return match self.start_thread(job, Self::join_ended) {
+                        Ok(()) => Ok(Given::Taken),
+                        Err(Refused { job, cause: Some(cause) }) => self.queue_if_manned(job, cause),
+                        Err(closed) => Err(closed),
+                    };
+                }
+                OnJob::Queue => {
+                    self.put(queue, job);
+                    return Ok(Given::Taken);
+                }
+                // Should those that are being started not be had, then whoever starts them is told that the crew is behind.
+                OnJob::Undecided | OnJob::Busy if queue.is_manned() => {
+                    self.put(queue, job);
+                    return Ok(Given::Taken);
+                }
+                // As in `give`.
+                OnJob::Undecided | OnJob::Busy if !HAS_LEFT.get() => self.0.decided.wait(&mut queue),
+                OnJob::Undecided | OnJob::Busy => {
+                    let cause = io::Error::new(io::ErrorKind::WouldBlock, "it is to be seen whether there are threads");
+                    return Err(Refused { job, cause: Some(cause) });
+                }
+                OnJob::Closed => return Err(Refused { job, cause: None }),
+            }
+        }
+    }
+
+    /// Queues a job for which the system has no thread, because of `cause`, if there is one that will come to it.
+    fn queue_if_manned(&self, job: J, cause: io::Error) -> Result<Given, Refused<J>> {
+        let mut queue = self.0.queue.lock();
+        loop {
+            if queue.closed {
+                return Err(Refused { job, cause: None });
+            }
+            if queue.is_manned() {
+                self.put(queue, job);
+                return Ok(Given::Behind);
+            }
+            // Others may have one; as in `give`.
+            if queue.starting == 0 || HAS_LEFT.get() {
+                return Err(Refused { job, cause: Some(cause) });
+            }
+            self.0.decided.wait(&mut queue);
+        }
+    }
+
+    /// Starts a thread, which is counted already, for the first job that waits. Puts it back if there is none to be had.
+    fn start_for_first(&self, queue: MutexGuard<'_, Queue<J>>, first: J) -> Given {
+        drop(queue);
+        let Err(Refused { job, .. }) = self.start_thread(first, |_| false) else { return Given::Taken };
+        let mut queue = self.0.queue.lock();
+        if queue.closed {
+            drop(queue);
+            // As `close` would have.
+            drop(job);
+            return Given::Taken;
+        }
+        // Others have come later.
+        queue.jobs.push_front(job);
+        drop(queue);
+        self.0.changed.notify_one();
+        Given::Behind
+    }
+
     /// Puts a job in the common queue.
     fn put(&self, mut queue: MutexGuard<'_, Queue<J>>, job: J) {
         queue.jobs.push_back(job);
@@ -254,19 +361,8 @@ impl<J: Send + 'static> Crew<J> {
             && let Some(job) = queue.jobs.pop_front()
         {
             queue.count_in();
-            drop(queue);
-            let started = self.start_thread(job, |_| false);
+            let _ = self.start_for_first(queue, job);
             queue = self.0.queue.lock();
-            if let Err(Refused { job, .. }) = started {
-                if queue.closed {
-                    drop(queue);
-                    drop(job);
-                    return false;
-                }
-                // Others have come later.
-                queue.jobs.push_front(job);
-                self.0.changed.notify_one();
-            }
         }
         queue.is_behind(&self.0.settings)
     }
@@ -286,6 +382,24 @@ impl<J: Send + 'static> Crew<J> {
             // Panics of the body end its thread, and were reported by the panic hook.
             let _ = thread.join();
         }
+    }
+
+    /// As [`join`](Crew::join), but waits until `deadline` at the latest; for ever without one. How many threads there are
+    /// still: each ends by itself when it has finished its job.
+    ///
+    /// One of the threads itself doesn't wait.
+    pub fn join_until(&self, deadline: Option<Instant>) -> usize {
+        // From now on there are no new ones.
+        self.0.members.lock().joined = true;
+        if MEMBER_OF.get() == self.0.number {
+            return self.0.presence.threads();
+        }
+        let left = self.0.presence.none_until(deadline);
+        if left == 0 {
+            // They are at their very end.
+            self.join();
+        }
+        left
     }
 
     /// Starts a thread whose first job is `job`, and which is counted already. If there is none to be had, tries once more
@@ -326,8 +440,8 @@ impl<J: Send + 'static> Crew<J> {
         // Where the job is left if there is no thread to take it.
         let job = Arc::new(Mutex::new(Some(job)));
         let thread = {
-            let (crew, job) = (Self(self.0.clone()), job.clone());
-            self.0.settings.thread(members.started).spawn(move || crew.be_a_member(job))
+            let (crew, job, present) = (Self(self.0.clone()), job.clone(), self.0.presence.add());
+            self.0.settings.thread(members.started).spawn(move || crew.be_a_member(job, present))
         };
         match thread {
             Ok(thread) => {
@@ -343,7 +457,8 @@ impl<J: Send + 'static> Crew<J> {
     }
 
     /// What each thread does.
-    fn be_a_member(self, first: Arc<Mutex<Option<J>>>) {
+    fn be_a_member(self, first: Arc<Mutex<Option<J>>>, present: Present) {
+        present.stay();
         MEMBER_OF.set(self.0.number);
         let first = first.lock().take();
         self.0.settings.started();
