@@ -35,7 +35,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use polyexec_core::{AbortOnDrop, Executor, Handle, JoinHandle, Rejected, StillRunning, Task, context, task};
 
-use crate::{Builder, Threaded, ThreadedHandle};
+pub use crate::Builder;
+use crate::{Threaded, ThreadedHandle};
 
 /// The most threads, unless told otherwise: as many as tokio's. Enough for work that waits, and few enough for a system.
 const MAX_THREADS: usize = 512;
