@@ -31,10 +31,14 @@ use std::{fmt, io};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+pub use jobs::Jobs;
 use presence::{Presence, Present};
+use queue::{OnJob, Queue};
 pub use settings::{Settings, contain};
 
+mod jobs;
 mod presence;
+mod queue;
 mod settings;
 
 /// Threads that each take one job after another from a common queue.
@@ -69,68 +73,6 @@ struct Shared<J> {
     waiting: AtomicUsize,
     /// All threads that there are.
     presence: Arc<Presence>,
-}
-
-struct Queue<J> {
-    /// Jobs for threads that are idle, or for the next one to be.
-    jobs: VecDeque<J>,
-    /// Threads that wait for a job.
-    idle: usize,
-    /// Threads that have not decided to leave, those included that are being started.
-    threads: usize,
-    /// Threads that are being started, and may yet turn out not to be had.
-    starting: usize,
-    closed: bool,
-}
-
-/// What whoever has a job owes.
-#[must_use]
-enum OnJob {
-    /// Put it in the queue: a thread waits for it.
-    Queue,
-    /// Start a thread for it, which is counted already.
-    StartThread,
-    /// Wait: there are as many threads as may be, if those that are being started are to be had.
-    Undecided,
-    /// Nothing: there are as many threads as may be, and all have a job.
-    Busy,
-    /// Nothing: no more jobs are taken.
-    Closed,
-}
-
-impl<J> Queue<J> {
-    /// Whether there are more jobs than threads that are about to take them, and not all threads that there may be: those
-    /// come to the jobs by themselves.
-    fn is_behind(&self, settings: &Settings) -> bool {
-        self.jobs.len() > self.idle && (self.threads < settings.max_threads || self.starting > 0)
-    }
-
-    fn welcome(&mut self, settings: &Settings) -> OnJob {
-        if self.closed {
-            OnJob::Closed
-        } else if self.idle > self.jobs.len() {
-            OnJob::Queue
-        } else if self.threads < settings.max_threads {
-            self.count_in();
-            OnJob::StartThread
-        } else if self.starting > 0 {
-            OnJob::Undecided
-        } else {
-            OnJob::Busy
-        }
-    }
-
-    /// Whether a thread is there that comes to a job in the queue, whatever becomes of those that are being started. One
-    /// of these may have left already: then this is cautious.
-    fn is_manned(&self) -> bool {
-        self.threads > self.starting
-    }
-
-    /// Counts a thread that is about to be started.
-    fn count_in(&mut self) {
-        self.threads += 1;
-        self.starting += 1;
-    }
 }
 
 /// Threads that wait for each other on their way out, one behind the other. Where threads start faster than that, more
@@ -486,39 +428,6 @@ impl<J: Send + 'static> Crew<J> {
     }
 }
 
-/// The jobs that come to one thread; ends when the thread should leave.
-pub struct Jobs<J> {
-    crew: Crew<J>,
-    /// What the thread was started for.
-    first: Option<J>,
-}
-
-impl<J> Iterator for Jobs<J> {
-    type Item = J;
-
-    /// Waits for a job.
-    fn next(&mut self) -> Option<J> {
-        if let Some(first) = self.first.take() {
-            return Some(first);
-        }
-        let Shared { settings, queue, changed, .. } = &*self.crew.0;
-        let mut queue = queue.lock();
-        let mut timed_out = false;
-        loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
-            }
-            let Some(keep_alive) = settings.keep_alive.filter(|_| !queue.closed && !timed_out) else {
-                queue.threads -= 1;
-                return None;
-            };
-            queue.idle += 1;
-            timed_out = changed.wait_for(&mut queue, keep_alive).timed_out();
-            queue.idle -= 1;
-        }
-    }
-}
-
 impl<J> fmt::Debug for Refused<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refused").field("cause", &self.cause).finish_non_exhaustive()
@@ -533,11 +442,5 @@ impl<J> fmt::Debug for Crew<J> {
             .field("idle", &queue.idle)
             .field("waiting", &queue.jobs.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl<J> fmt::Debug for Jobs<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Jobs").field("crew", &self.crew).finish()
     }
 }

@@ -131,7 +131,7 @@ impl Pool {
     /// });
     /// # begin.recv().unwrap();
     /// let left = pool.shutdown_timeout(Duration::from_millis(10)).unwrap_err();
-    /// assert_eq!(left.threads(), 1);
+    /// assert!(left.threads() >= 1, "{left}");
     ///
     /// drop(end);
     /// assert!(blocked.join().unwrap());
