@@ -55,7 +55,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 fn what_it_returns_comes_back() {
     watched!();
     assert_eq!(spawn_blocking(|| 6 * 7).join().unwrap(), 42);
-    assert_eq!(block_on(unblock(|| thread::current().name().unwrap().starts_with("blocking-"))), true);
+    assert!(block_on(unblock(|| thread::current().name().unwrap().starts_with("blocking-"))));
     // It may wait for other such work, while there are threads.
     assert_eq!(block_on(unblock(|| 2 * block_on(unblock(|| 3 * spawn_blocking(|| 7).join().unwrap())))), 42);
 }
@@ -109,7 +109,7 @@ fn it_finds_the_executor_of_its_caller() {
     assert!(spawned && nested && driven);
     // In a `block_on`, too.
     assert!(threaded.block_on(async { unblock(|| Handle::current().is_some()).await }));
-    let left = threaded.block_on(async { unblock(|| spawn(std::future::pending::<()>())).await });
+    let [left] = threaded.block_on(async { unblock(|| [spawn(std::future::pending::<()>())]).await });
     drop(threaded);
     assert!(left.join().unwrap_err().is_shutdown());
 }

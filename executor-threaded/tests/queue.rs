@@ -176,7 +176,8 @@ fn a_task_that_shuts_its_own_executor_down_is_told_of_itself() {
     let left: StillRunning = shuts.join().unwrap();
     let mut ids: Vec<_> = left.tasks().iter().map(task::Info::id).collect();
     let mut both = vec![id, other.id()];
-    (ids.sort(), both.sort());
+    ids.sort();
+    both.sort();
     assert_eq!((ids, left.threads()), (both, 2));
     gate.open();
     assert_eq!(other.join().unwrap(), "through");
@@ -233,7 +234,7 @@ fn threads_that_have_nothing_to_do_leave_and_others_come() {
             threaded.spawn(async move { together.wait().is_leader() })
         })
         .collect();
-    assert_eq!(tasks.into_iter().filter(|_| true).map(|task| task.join().unwrap()).filter(|leads| *leads).count(), 1);
+    assert_eq!(tasks.into_iter().map(|task| task.join().unwrap()).filter(|leads| *leads).count(), 1);
     all_stopped.wait();
     assert_eq!(threaded.spawn(async { 7 }).join().unwrap(), 7);
 }
