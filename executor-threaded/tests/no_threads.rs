@@ -352,14 +352,18 @@ fn works_that_fight_for_the_last_thread_all_run() {
                     gate.wait();
                 });
                 begun.wait();
+                // First, so that they have threads themselves.
+                let go = Gate::new();
                 let spawners = [(); SPAWNERS].map(|()| {
-                    let (handle, dropped) = (threaded.handle(), dropped.clone());
+                    let (go, handle, dropped) = (go.clone(), threaded.handle(), dropped.clone());
                     let spawn = move || {
+                        go.wait();
                         let spawn = |n| handle.try_spawn(carrying(dropped.on_drop(), async move { n })).unwrap();
                         (0..ROUNDS).map(spawn).collect::<Vec<_>>()
                     };
                     thread::Builder::new().stack_size(1 << 20).spawn(spawn).unwrap()
                 });
+                go.open();
                 let mut sum = 0;
                 for task in spawners.into_iter().flat_map(|spawner| spawner.join().unwrap()) {
                     sum += task.join().unwrap();
