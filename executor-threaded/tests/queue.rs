@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use polyexec_conformance::probe::{Gate, Tally, Trace, carrying};
+use polyexec_conformance::probe::{Gate, OnDrop, Tally, Trace, carrying};
 use polyexec_conformance::watched;
 use polyexec_core::{Executor, JoinHandle, StillRunning, task};
 use polyexec_futures::yield_now;
@@ -34,6 +34,12 @@ fn occupy(threaded: &Threaded, gate: &Gate) -> JoinHandle<&'static str> {
     occupant
 }
 
+/// Opens the gate at the latest when the test fails, whose executor waits for who is behind it.
+fn opening(gate: &Gate) -> OnDrop {
+    let gate = gate.clone();
+    OnDrop::new(move || gate.open())
+}
+
 #[test]
 fn there_are_never_more_threads_than_may_be_and_every_task_has_its_turn() {
     watched!();
@@ -45,7 +51,9 @@ fn there_are_never_more_threads_than_may_be_and_every_task_has_its_turn() {
         let (starts, stops) = (Tally::new(), Tally::new());
         let (start, stop) = (starts.clone(), stops.clone());
         let hooked = builder.on_thread_start(move || start.add()).on_thread_stop(move || stop.add());
-        let (threaded, running) = (hooked.build().unwrap(), Arc::new(()));
+        let (threaded, running, gate) = (hooked.build().unwrap(), Arc::new(()), Gate::new());
+        let _open = opening(&gate);
+        let occupants = [(); THREADS].map(|()| occupy(&threaded, &gate));
         let tasks: Vec<_> = (0..TASKS)
             .map(|n| {
                 let running = Arc::downgrade(&running);
@@ -58,10 +66,13 @@ fn there_are_never_more_threads_than_may_be_and_every_task_has_its_turn() {
                 })
             })
             .collect();
+        // None has ended, so more of them would be more at a time.
+        assert_eq!(starts.get(), THREADS);
+        gate.open();
         let sum: usize = tasks.into_iter().map(|task| task.join().unwrap()).sum();
         assert_eq!(sum, TASKS * (TASKS - 1) / 2);
+        assert!(occupants.into_iter().all(|occupant| occupant.join().is_ok()));
         drop(threaded);
-        assert!(starts.get() >= 1);
         assert_eq!(starts.get(), stops.get());
     }
 }
@@ -70,6 +81,7 @@ fn there_are_never_more_threads_than_may_be_and_every_task_has_its_turn() {
 fn tasks_that_wait_begin_in_the_order_in_which_they_came() {
     watched!();
     let (threaded, gate, trace) = (queueing(1).build().unwrap(), Gate::new(), Trace::new());
+    let _open = opening(&gate);
     let occupant = occupy(&threaded, &gate);
     let numbers: Vec<_> = (0..100).map(|n| n.to_string()).collect();
     let tasks: Vec<_> = numbers
@@ -90,10 +102,11 @@ fn tasks_that_wait_begin_in_the_order_in_which_they_came() {
 fn a_task_that_is_aborted_while_it_waits_never_runs_and_its_turn_drops_it() {
     watched!();
     let (threaded, gate, trace) = (queueing(1).build().unwrap(), Gate::new(), Trace::new());
+    let _open = opening(&gate);
     let _occupant = occupy(&threaded, &gate);
     let (polled, dropper) = (Tally::new(), Arc::new(std::sync::Mutex::new(None)));
     let (poll, drops) = (polled.clone(), dropper.clone());
-    let on_drop = polyexec_conformance::probe::OnDrop::new(move || {
+    let on_drop = OnDrop::new(move || {
         *drops.lock().unwrap() = Some(thread::current().name().map(str::to_owned));
     });
     let aborted = threaded.spawn(carrying(on_drop, async move { poll.add() }));
@@ -164,6 +177,7 @@ fn a_shutdown_with_a_limit_waits_no_longer_than_it_must() {
 fn a_task_that_shuts_its_own_executor_down_is_told_of_itself() {
     watched!();
     let (threaded, go, gate) = (Threaded::new(), Gate::new(), Gate::new());
+    let _open = opening(&gate);
     let other = occupy(&threaded, &gate);
     let (handle, opened, owner) = (threaded.handle(), go.clone(), Arc::new(std::sync::Mutex::new(Some(threaded))));
     let shuts = handle.spawn(async move {
@@ -181,6 +195,21 @@ fn a_task_that_shuts_its_own_executor_down_is_told_of_itself() {
     assert_eq!((ids, left.threads()), (both, 2));
     gate.open();
     assert_eq!(other.join().unwrap(), "through");
+}
+
+#[test]
+fn a_thread_that_has_no_task_any_more_is_told_of_without_one() {
+    watched!();
+    for _ in 0..200 {
+        let threaded = queueing(1).build().unwrap();
+        task::Builder::new().name("over").spawn_on(&threaded.handle(), async {}).join().unwrap();
+        while !format!("{threaded:?}").contains("idle: 1") {
+            thread::yield_now();
+        }
+        if let Err(left) = threaded.shutdown_timeout(Duration::ZERO) {
+            assert!(left.tasks().is_empty(), "{left}");
+        }
+    }
 }
 
 #[test]
