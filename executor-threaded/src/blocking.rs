@@ -185,7 +185,7 @@ pub fn configure(builder: Builder) -> io::Result<()> {
     let mut office = OFFICE.lock();
     let Office::Closed { configured } = &mut *office else {
         drop(office);
-        let why = "the executor for blocking work has started already";
+        let why = "the executor for blocking work has started already, or was shut down";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     };
     let before = configured.replace(builder);
