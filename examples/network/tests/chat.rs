@@ -257,8 +257,9 @@ fn all_are_told_before_the_end(executor: &str) {
     let (ann, bob) = (Client::join(address, "ann"), Client::join(address, "bob"));
     let mut nobody = connect(address);
     program.signal("TERM");
-    assert_eq!(ann.rest(), "* bob has come\n* the server stops\n");
-    assert_eq!(bob.rest(), "* the server stops\n");
+    // The one may see the other leave before.
+    assert!(ann.rest().ends_with("* the server stops\n"));
+    assert!(bob.rest().ends_with("* the server stops\n"));
     // It may have come too late to be asked.
     let last = read_to_end(&mut nobody);
     assert!(last.is_empty() || last == b"* your name?\n* the server stops\n", "{:?}", String::from_utf8_lossy(&last));
