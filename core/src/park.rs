@@ -101,14 +101,23 @@ impl Parker {
     ///
     /// Waits in the process's [reactor](crate::reactor) if it can, and calls the wakers for the events that come.
     pub fn park(&self) {
+        self.park_and_wake(|woken| self.park_for_events(Wait::AsCaller, woken));
+    }
+
+    /// Calls the wakers that `park` gathers, also those that came together with the call.
+    fn park_and_wake(&self, mut park: impl FnMut(&mut Vec<Waker>) -> bool) {
         let mut woken = Vec::new();
-        while !self.park_for_events(Wait::AsCaller, &mut woken) {
+        loop {
+            let is_called = park(&mut woken);
             reactor::wake_all(&mut woken);
+            if is_called {
+                return;
+            }
         }
     }
 
     /// As [`park`](Parker::park), but returns `false`, too, when events have come. Their wakers are added to `woken`, and are
-    /// to be [called](reactor::wake_all) soon.
+    /// to be [called](reactor::wake_all) soon, whatever this returns: events may come together with a call.
     pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
         match self.reactor() {
             Some(reactor) => self.park_inside(reactor, wait, woken),
@@ -267,6 +276,31 @@ mod tests {
             here.park();
         }
         other.join().unwrap();
+    }
+
+    /// Whenever somebody waits, an event comes, and a call for the thread.
+    struct Both {
+        parker: Arc<Parker>,
+        event: Arc<Parker>,
+    }
+
+    impl Reactor for Both {
+        fn turn(&self, _: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
+            assert!(begin());
+            self.parker.unpark();
+            woken.push(futures_task::waker(self.event.clone()));
+            Turn::Had
+        }
+
+        fn interrupt(&self) {}
+    }
+
+    #[test]
+    fn events_that_come_with_a_call_are_not_lost() {
+        let [parker, event] = [(); 2].map(|()| Arc::new(Parker::new()));
+        let both = Both { parker: parker.clone(), event: event.clone() };
+        parker.park_and_wake(|woken| parker.park_inside(&both, Wait::AsCaller, woken));
+        assert!(event.park_until(Some(Instant::now())), "its waker was called");
     }
 
     #[test]
