@@ -64,7 +64,7 @@ impl Common {
             })?;
             say(format_args!("listening on {}", listener.local_addr().map_err(Failure::failed)?));
             let connection = server(executor, &stop);
-            let drained = serve(executor, listener, &stop, self.drain, |line| cli::report(line), connection).await;
+            let drained = serve(executor, listener, &stop, self.drain, cli::report, connection).await;
             say(format_args!("stopped; of the open connections: {drained}"));
             Ok(())
         })

@@ -196,11 +196,16 @@ fn a_peer_that_does_not_read(executor: &str) {
     let mut stream = connect_with_small_buffers(address);
     let block = pattern(1 << 20);
     // Writes as much as it can, until it is cut.
+    let mut sent = 0;
     let begin = Instant::now();
     let error = loop {
         assert!(begin.elapsed() < PATIENCE, "it was read from all the time");
         match stream.write(&block) {
-            Ok(_) => assert!(program.memory() < memory + ROOM, "{} bytes, {memory} before", program.memory()),
+            Ok(written) => {
+                sent += written;
+                let now = program.memory();
+                assert!(now < memory + ROOM, "{now} bytes after {sent} were sent, {memory} before");
+            }
             Err(error) => break error,
         }
     };

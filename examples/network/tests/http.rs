@@ -1,144 +1,26 @@
-//! The program `http`, as a process: what it serves, what it doesn't, and what it does with clients that misbehave.
+//! The program `http`, as a process: what it serves, and what it doesn't.
 
 #![cfg(target_os = "linux")]
 
 mod support;
 
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tempfile::TempDir;
-
-use support::{
-    Program, connect, connect_with_small_buffers, fails, half_close, on_every_executor, pattern, read_to_end,
-    refuses_bad_input, reset, soon,
-};
-
-const HTTP: &str = env!("CARGO_BIN_EXE_http");
-const SECRET: &str = "not to be had";
-/// More than the sockets hold.
-const LARGE: usize = 9_000_000;
+use support::http::{Client, Files, LARGE, SECRET, get};
+use support::{on_every_executor, pattern};
 
 on_every_executor! {
     files_and_folders
     ranges
     what_the_client_has_already
     nothing_outside_of_the_folder
-    methods_and_what_is_no_http
     requests_one_after_another
     many_clients_at_once
     curl
-    large_files_take_no_memory
-    slow_clients_are_cut
-    requests_are_answered_before_the_end
-    too_many_open_files
-    bad_input_is_refused
-}
-
-/// A folder to serve, beside what must not be.
-struct Files {
-    outside: TempDir,
-}
-
-impl Files {
-    fn new() -> Self {
-        let files = Self { outside: tempfile::tempdir().unwrap() };
-        fs::write(files.outside.path().join("secret.txt"), SECRET).unwrap();
-        fs::create_dir(files.folder()).unwrap();
-        files.write("index.html", b"<p>home</p>");
-        files.write("ten.txt", b"0123456789");
-        files.write("empty", b"");
-        files.write("a bä%.css", b"p {}");
-        files.write("large.bin", &pattern(LARGE));
-        fs::create_dir_all(files.folder().join("sub/deeper")).unwrap();
-        files.write("sub/index.html", b"<p>sub</p>");
-        files
-    }
-
-    fn folder(&self) -> std::path::PathBuf {
-        self.outside.path().join("folder")
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.folder().join(name), bytes).unwrap();
-    }
-
-    fn serve(&self, executor: &str, args: &[&str]) -> Program {
-        Program::start(HTTP, executor, &[args, &[self.folder().to_str().unwrap()]].concat())
-    }
-}
-
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", String::as_str)
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-}
-
-/// A client that keeps its connection.
-struct Client {
-    stream: BufReader<TcpStream>,
-}
-
-impl Client {
-    fn new(address: SocketAddr) -> Self {
-        Self { stream: BufReader::new(connect(address)) }
-    }
-
-    fn send(&mut self, text: &str) {
-        self.stream.get_mut().write_all(text.as_bytes()).unwrap();
-    }
-
-    /// The answer to `method`: HEAD's has no body.
-    #[track_caller]
-    fn answer(&mut self, method: &str) -> Answer {
-        let status = self.line();
-        let status = status.strip_prefix("HTTP/1.1 ").expect(&status)[..3].parse().unwrap();
-        let mut headers = HashMap::new();
-        loop {
-            let line = self.line();
-            let Some((name, value)) = line.split_once(": ") else { break };
-            headers.insert(name.to_owned(), value.to_owned());
-        }
-        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; if method == "HEAD" { 0 } else { length }];
-        self.stream.read_exact(&mut body).unwrap();
-        Answer { status, headers, body }
-    }
-
-    #[track_caller]
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    #[track_caller]
-    fn get(&mut self, path: &str, headers: &str) -> Answer {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: here\r\n{headers}\r\n"));
-        self.answer("GET")
-    }
-}
-
-#[track_caller]
-fn get(address: SocketAddr, path: &str) -> Answer {
-    Client::new(address).get(path, "")
 }
 
 fn files_and_folders(executor: &str) {
@@ -277,50 +159,6 @@ fn nothing_outside_of_the_folder(executor: &str) {
     assert_eq!(program.stops().1, 0);
 }
 
-fn methods_and_what_is_no_http(executor: &str) {
-    let files = Files::new();
-    let program = files.serve(executor, &[]);
-    let address = program.address();
-    let open = program.files();
-
-    let mut client = Client::new(address);
-    client.send("HEAD /ten.txt HTTP/1.1\r\nHost: here\r\n\r\n");
-    let answer = client.answer("HEAD");
-    assert_eq!((answer.status, answer.header("content-length")), (200, "10"));
-    client.send("HEAD /none HTTP/1.1\r\nHost: here\r\n\r\n");
-    assert_eq!(client.answer("HEAD").status, 404);
-    for method in ["POST", "PUT", "DELETE", "OPTIONS", "WHATEVER"] {
-        let mut client = Client::new(address);
-        client.send(&format!("{method} /ten.txt HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\nbody"));
-        let answer = client.answer(method);
-        assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"), "{method}");
-    }
-    // The connection of before has nothing in it of those answers' bodies.
-    assert_eq!(client.get("/ten.txt", "").text(), "0123456789");
-
-    for garbage in ["\0\u{1}\u{2}\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &"x".repeat(1_000_000)] {
-        let mut stream = connect(address);
-        // It need not read all of that.
-        let _ = stream.write_all(garbage.as_bytes());
-        let answer = read_to_end(&mut stream);
-        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{:?}", String::from_utf8_lossy(&answer));
-    }
-    let mut stream = connect(address);
-    stream.write_all(b"GET /ten.txt HTTP/1.0\r\n\r\n").unwrap();
-    assert!(read_to_end(&mut stream).ends_with(b"0123456789"), "an old client gets its answer, and the end");
-    let mut stream = connect(address);
-    stream.write_all(b"GET /ten.txt HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
-    half_close(&stream);
-    assert!(read_to_end(&mut stream).ends_with(b"0123456789"), "so does one that ends its half");
-    reset(connect(address));
-    let mut stream = connect(address);
-    stream.write_all(b"GET /large.bin HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
-    reset(stream);
-    drop(client);
-    program.has_files_again(open);
-    assert_eq!(program.stops(), (0, 0));
-}
-
 fn requests_one_after_another(executor: &str) {
     let files = Files::new();
     let program = files.serve(executor, &[]);
@@ -395,121 +233,4 @@ fn curl(executor: &str) {
     let args = ["--data-binary", &upload, "--output", "/dev/null", "--write-out", "%{http_code}"];
     assert_eq!(curl(&args, "/ten.txt"), b"405");
     assert_eq!(program.stops().1, 0);
-}
-
-fn large_files_take_no_memory(executor: &str) {
-    const CLIENTS: usize = 16;
-    const GIGABYTE: u64 = 1 << 30;
-    /// For each client two blocks, what the allocator keeps, and some more.
-    const ROOM: u64 = CLIENTS as u64 * (1 << 20) + (8 << 20);
-    let files = Files::new();
-    File::create(files.folder().join("huge")).unwrap().set_len(GIGABYTE).unwrap();
-    let program = files.serve(executor, &[]);
-    let address = program.address();
-    assert_eq!(get(address, "/ten.txt").status, 200);
-    let open = program.files();
-    let memory = program.memory();
-    let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect_with_small_buffers(address)).collect();
-    let mut block = vec![0; 256 * 1024];
-    for client in &mut clients {
-        client.write_all(b"GET /huge HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
-    }
-    for _ in 0..8 {
-        for client in &mut clients {
-            client.read_exact(&mut block).unwrap();
-            assert!(program.memory() < memory + ROOM, "{} bytes, {memory} before", program.memory());
-        }
-    }
-    drop(clients);
-    program.has_files_again(open);
-    assert_eq!(program.stops(), (0, 0));
-}
-
-fn slow_clients_are_cut(executor: &str) {
-    const IDLE: Duration = Duration::from_millis(300);
-    let files = Files::new();
-    let program = files.serve(executor, &["--idle", "0.3"]);
-    let address = program.address();
-    let open = program.files();
-
-    // Nothing at all; half of a request; one, and no other.
-    let begin = Instant::now();
-    assert_eq!(read_to_end(&mut connect(address)), b"");
-    assert!(begin.elapsed() + Duration::from_millis(10) >= IDLE, "{:?}", begin.elapsed());
-    let mut stream = connect(address);
-    stream.write_all(b"GET /ten.txt HTTP/1.1\r\nHost:").unwrap();
-    let answer = read_to_end(&mut stream);
-    assert!(!answer.starts_with(b"HTTP/1.1 2"), "{:?}", String::from_utf8_lossy(&answer));
-    let mut client = Client::new(address);
-    assert_eq!(client.get("/ten.txt", "").status, 200);
-    assert_eq!(read_to_end(client.stream.get_mut()), b"");
-
-    // One that asks and doesn't read.
-    let mut stream = connect_with_small_buffers(address);
-    stream.write_all(b"GET /large.bin HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
-    soon("the file is open", || program.files() > open + 1);
-    program.has_files_again(open);
-    assert!(read_to_end(&mut stream).len() < LARGE);
-    assert_eq!(program.stops(), (0, 0));
-}
-
-fn requests_are_answered_before_the_end(executor: &str) {
-    let files = Files::new();
-    let mut program = files.serve(executor, &["--drain", "30"]);
-    let address = program.address();
-    let open = program.files();
-    let mut idle = Client::new(address);
-    assert_eq!(idle.get("/ten.txt", "").status, 200);
-    let mut busy = connect_with_small_buffers(address);
-    busy.write_all(b"GET /large.bin HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
-    let mut begun = [0; 12];
-    busy.read_exact(&mut begun).unwrap();
-    assert_eq!(&begun, b"HTTP/1.1 200");
-    soon("both connections and the file are open", || program.files() == open + 3);
-
-    program.signal("TERM");
-    assert_eq!(read_to_end(idle.stream.get_mut()), b"", "who asks for nothing isn't waited for");
-    let rest = read_to_end(&mut busy);
-    assert!(rest.ends_with(&pattern(LARGE)), "the answer comes to its end");
-    assert_eq!(program.has_stopped(), (2, 0));
-}
-
-fn too_many_open_files(executor: &str) {
-    let files = Files::new();
-    let folder = files.folder();
-    let program = Program::start_with_few_files(32, HTTP, executor, &[folder.to_str().unwrap()]);
-    let address = program.address();
-    let open = program.files();
-    let mut clients: Vec<_> = (0..60).map(|_| Client::new(address)).collect();
-    let line = program.reports();
-    assert!(line.contains("can't take more connections: ") && line.contains("(os error 24)"), "{line}");
-    // Of those that were accepted, none can have a file now.
-    let answer = clients[0].get("/ten.txt", "");
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
-    let line = program.reports();
-    assert!(line.contains("can't open a file: ") && line.contains("(os error 24)"), "{line}");
-    // As they leave, the others get what they asked for, each in its turn.
-    for client in &mut clients[1..] {
-        client.send("GET /ten.txt HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
-    }
-    for mut client in clients.drain(1..) {
-        let answer = client.answer("GET");
-        assert!(answer.status == 200 || answer.status == 503, "{answer:?}");
-    }
-    assert_eq!(clients[0].get("/ten.txt", "").text(), "0123456789", "on the connection that was refused a file");
-    drop(clients);
-    program.has_files_again(open);
-    assert_eq!(program.stops(), (0, 0));
-}
-
-fn bad_input_is_refused(executor: &str) {
-    let files = Files::new();
-    let folder = files.folder();
-    let folder = folder.to_str().unwrap();
-    refuses_bad_input(HTTP, executor, &[folder]);
-    assert!(fails(HTTP, &[], 2).contains("which folder?"));
-    assert!(fails(HTTP, &["/no/such/folder"], 2).contains("/no/such/folder: "));
-    let file = format!("{folder}/ten.txt");
-    assert!(fails(HTTP, &[&file], 2).contains(&format!("{file}: ")));
-    assert!(fails(HTTP, &["--idle", "often", folder], 2).contains("--idle"));
 }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockRef, Socket};
 
+pub(crate) mod http;
+
 /// How long a test waits for what must come: generous, for machines are slow at times.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
