@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lexopt::Parser;
+use polyexec::Executor;
 use polyexec::net::TcpStream;
-use polyexec::{Executor, Handle};
 use polyexec_network_examples::{Stop, listen, on_signal, serve};
 
 use crate::support::cli::{self, Failure, say};
@@ -48,10 +48,9 @@ impl Common {
         Ok(true)
     }
 
-    /// Serves until a signal comes, with what `server` makes of the executor and of the signal: a task a connection.
-    pub(crate) fn serve<C, F>(&self, server: impl FnOnce(&Handle, &Stop) -> C) -> Result<(), Failure>
+    /// Serves until a signal comes, with `connection` for each peer, in a task of its own.
+    pub(crate) fn serve<F>(&self, connection: impl Fn(TcpStream, SocketAddr, Stop) -> F) -> Result<(), Failure>
     where
-        C: Fn(TcpStream, SocketAddr) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
         let running = executors::choose(self.executor.as_deref())?.start()?;
@@ -63,7 +62,6 @@ impl Common {
                 false => Failure::failed(error),
             })?;
             say(format_args!("listening on {}", listener.local_addr().map_err(Failure::failed)?));
-            let connection = server(executor, &stop);
             let drained = serve(executor, listener, &stop, self.drain, cli::report, connection).await;
             say(format_args!("stopped; of the open connections: {drained}"));
             Ok(())

@@ -13,7 +13,7 @@ use polyexec::net::{TcpListener, TcpStream};
 use polyexec::time::{timeout, timeout_at};
 use polyexec::{AbortOnDrop, Executor, JoinError};
 
-use crate::Stop;
+use crate::{Stop, Stopper};
 
 /// How long a server waits that can't accept, unless a connection ends before: it may not be the one that has what is
 /// short, so that no end of its own connections would tell.
@@ -40,8 +40,9 @@ impl fmt::Display for Drained {
     }
 }
 
-/// Serves with `connection` until `stop`, each peer in a task on `executor`; then accepts no more, and gives those that
-/// are open `patience` to finish. `report` is told in a line what goes wrong.
+/// Serves with `connection` until `stop`, each peer in a task on `executor`; then accepts no more, tells those that are
+/// open by the [`Stop`] that they were given, and gives them `patience` to finish. `report` is told in a line what goes
+/// wrong.
 ///
 /// **When nothing can be accepted**, since too many files are open (`EMFILE`), say: the server says so, and waits until one
 /// of its connections ends, or a second is over. Peers wait in the system's queue meanwhile. It doesn't spin. A peer
@@ -56,13 +57,15 @@ pub async fn serve<E, F>(
     stop: &Stop,
     patience: Duration,
     report: impl Fn(String),
-    connection: impl Fn(TcpStream, SocketAddr) -> F,
+    connection: impl Fn(TcpStream, SocketAddr, Stop) -> F,
 ) -> Drained
 where
     E: Executor + Clone,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut open = Connections { tasks: FuturesUnordered::new(), report };
+    // Theirs is not ours: none of them is to end by it before we know how many are open.
+    let (stopper, theirs) = Stop::new();
     let mut stopped = pin!(stop.requested());
     let mut shortage = Shortage::default();
     let mut burst = 0;
@@ -70,7 +73,7 @@ where
         match open.next_event(&listener, stopped.as_mut()).await {
             Event::Stop => break,
             Event::Ended => continue,
-            Event::Peer(Ok((stream, peer))) => match executor.try_spawn(connection(stream, peer)) {
+            Event::Peer(Ok((stream, peer))) => match executor.try_spawn(connection(stream, peer, theirs.clone())) {
                 Ok(task) => open.tasks.push(task.abort_on_drop()),
                 Err(refused) => shortage.report(&open, &refused),
             },
@@ -89,7 +92,7 @@ where
     }
     // From here on, who connects is refused.
     drop(listener);
-    open.drain(patience).await
+    open.drain(stopper, patience).await
 }
 
 /// Whether accepting failed for a reason that went away with the peer.
@@ -167,7 +170,10 @@ impl<R: Fn(String)> Connections<R> {
         Some(end)
     }
 
-    async fn drain(mut self, patience: Duration) -> Drained {
+    async fn drain(mut self, stopper: Stopper, patience: Duration) -> Drained {
+        // What has ended by itself already, and was only not seen yet.
+        while let Some(Some(_)) = future::poll_once(self.next_end()).await {}
+        stopper.stop();
         let mut drained = Drained::default();
         let deadline = Instant::now() + patience;
         while let Ok(Some(end)) = timeout_at(deadline, self.next_end()).await {

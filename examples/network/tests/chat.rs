@@ -106,7 +106,7 @@ fn all_hear_what_one_says(executor: &str) {
     ann.hears("* eve has left");
     drop(ann);
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn names(executor: &str) {
@@ -134,7 +134,7 @@ fn names(executor: &str) {
     stream.write_all(b"so slo").unwrap();
     assert_eq!(read_to_end(&mut stream), b"* your name?\n* too slow, good bye\n");
     program.has_files_again(files + 1);
-    assert_eq!(program.stops(), (1, 0));
+    program.stops_well();
 }
 
 /// The lines that `client` heard of `ann`, and those that it was told it missed, until her last one.
@@ -196,7 +196,7 @@ fn slow_readers_take_no_memory_and_are_told_what_they_missed(executor: &str) {
     assert!(program.memory() < memory + ROOM, "{} bytes, {memory} before", program.memory());
     drop((ann, slow, fast));
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn who_reads_nothing_is_disconnected(executor: &str) {
@@ -217,7 +217,7 @@ fn who_reads_nothing_is_disconnected(executor: &str) {
     });
     program.has_files_again(files - 1);
     drop(stuck);
-    assert_eq!(program.stops(), (1, 0));
+    program.stops_well();
 }
 
 fn clients_that_misbehave(executor: &str) {
@@ -249,7 +249,7 @@ fn clients_that_misbehave(executor: &str) {
     half_close(&connect(address));
     drop(ann);
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn all_are_told_before_the_end(executor: &str) {
@@ -282,7 +282,7 @@ fn too_many_open_files(executor: &str) {
         assert_eq!(line, "* your name?\n");
     }
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn bad_input_is_refused(executor: &str) {

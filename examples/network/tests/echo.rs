@@ -61,7 +61,7 @@ fn sends_back_what_it_gets(executor: &str) {
     writer.join().unwrap();
     drop(stream);
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn many_at_once(executor: &str) {
@@ -79,7 +79,7 @@ fn many_at_once(executor: &str) {
     }
     drop(streams);
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn open_connections_finish_or_are_cut(executor: &str) {
@@ -154,7 +154,7 @@ fn too_many_open_files(executor: &str) {
     program.has_files_again(files);
     round_trip(&mut connect(address), b"as before");
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn peers_that_misbehave(executor: &str) {
@@ -185,7 +185,7 @@ fn peers_that_misbehave(executor: &str) {
     program.has_files_again(files);
     round_trip(&mut connect(address), b"as before");
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn a_peer_that_does_not_read(executor: &str) {
@@ -206,10 +206,11 @@ fn a_peer_that_does_not_read(executor: &str) {
                 let now = program.memory();
                 assert!(now < memory + ROOM, "{now} bytes after {sent} were sent, {memory} before");
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => break error,
         }
     };
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     program.has_files_again(files);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }

@@ -52,7 +52,7 @@ fn files_and_folders(executor: &str) {
         assert_eq!(get(address, missing).status, 404, "{missing}");
     }
     program.has_files_again(open);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn ranges(executor: &str) {
@@ -82,7 +82,7 @@ fn ranges(executor: &str) {
     assert_eq!(answer.status, 206);
     assert!(answer.body == pattern(LARGE)[1_000_000..=5_000_000]);
     drop(client);
-    assert_eq!(program.stops().1, 0);
+    program.stops_well();
 }
 
 fn what_the_client_has_already(executor: &str) {
@@ -104,7 +104,7 @@ fn what_the_client_has_already(executor: &str) {
     odd.set_modified(std::time::UNIX_EPOCH - Duration::from_secs(86_400)).unwrap();
     assert_eq!(client.get("/ten.txt", "").header("last-modified"), "Thu, 01 Jan 1970 00:00:00 GMT");
     drop(client);
-    assert_eq!(program.stops().1, 0);
+    program.stops_well();
 }
 
 fn nothing_outside_of_the_folder(executor: &str) {
@@ -156,7 +156,7 @@ fn nothing_outside_of_the_folder(executor: &str) {
     assert_eq!(get(address, "http://elsewhere.example/../secret.txt").status, 404);
     // A link that stays within is all right.
     assert_eq!(get(address, "/within.txt").text(), "0123456789");
-    assert_eq!(program.stops().1, 0);
+    program.stops_well();
 }
 
 fn requests_one_after_another(executor: &str) {
@@ -174,7 +174,7 @@ fn requests_one_after_another(executor: &str) {
         assert_eq!(client.answer("GET").text(), &"0123456789"[n..]);
     }
     drop(client);
-    assert_eq!(program.stops().1, 0);
+    program.stops_well();
 }
 
 fn many_clients_at_once(executor: &str) {
@@ -199,7 +199,7 @@ fn many_clients_at_once(executor: &str) {
     });
     drop(clients);
     program.has_files_again(open);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn curl(executor: &str) {
@@ -232,5 +232,5 @@ fn curl(executor: &str) {
     let upload = format!("@{}", upload.display());
     let args = ["--data-binary", &upload, "--output", "/dev/null", "--write-out", "%{http_code}"];
     assert_eq!(curl(&args, "/ten.txt"), b"405");
-    assert_eq!(program.stops().1, 0);
+    program.stops_well();
 }

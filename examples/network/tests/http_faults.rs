@@ -64,7 +64,7 @@ fn methods_and_what_is_no_http(executor: &str) {
     reset(stream);
     drop(client);
     program.has_files_again(open);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn large_files_take_no_memory(executor: &str) {
@@ -92,7 +92,7 @@ fn large_files_take_no_memory(executor: &str) {
     }
     drop(clients);
     program.has_files_again(open);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn slow_clients_are_cut(executor: &str) {
@@ -120,7 +120,7 @@ fn slow_clients_are_cut(executor: &str) {
     soon("the file is open", || program.files() > open + 1);
     program.has_files_again(open);
     assert!(read_to_end(&mut stream).len() < LARGE);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn requests_are_answered_before_the_end(executor: &str) {
@@ -169,7 +169,7 @@ fn too_many_open_files(executor: &str) {
     assert_eq!(clients[0].get("/ten.txt", "").text(), "0123456789", "on the connection that was refused a file");
     drop(clients);
     program.has_files_again(open);
-    assert_eq!(program.stops(), (0, 0));
+    program.stops_well();
 }
 
 fn bad_input_is_refused(executor: &str) {

@@ -66,7 +66,7 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
         }
     }
     // A peer that resets, or is idle: it is over either way, and the next one isn't concerned.
-    common.serve(|_, _| move |stream, _| async move { drop(echo(stream, idle).await) })
+    common.serve(move |stream, _, _| async move { drop(echo(stream, idle).await) })
 }
 
 /// Until the peer ends its half and has the rest, or nothing moves for so long.

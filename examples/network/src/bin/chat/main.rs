@@ -88,13 +88,11 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    common.serve(|_, stop| {
-        let (stop, room) = (stop.clone(), Arc::new(Room::default()));
-        move |stream, _| {
-            let (stop, room) = (stop.clone(), room.clone());
-            // Whoever resets, stalls or breaks off has left, and the others are told.
-            async move { drop(client(stream, room, stop, limits).await) }
-        }
+    let room = Arc::new(Room::default());
+    common.serve(move |stream, _, stop| {
+        let room = room.clone();
+        // Whoever resets, stalls or breaks off has left, and the others are told.
+        async move { drop(client(stream, room, stop, limits).await) }
     })
 }
 

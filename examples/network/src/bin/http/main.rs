@@ -3,7 +3,6 @@
 //!     cargo run --release -p polyexec-network-examples --bin http -- --listen 127.0.0.1:8000 FOLDER
 //!     curl http://127.0.0.1:8000/
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -83,10 +82,7 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     let open = Folder::open(&path);
     let folder = open.map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))?;
     let folder = Arc::new(folder);
-    common.serve(|_, stop| {
-        let stop = stop.clone();
-        move |stream, _: SocketAddr| connection(stream, folder.clone(), stop.clone(), idle)
-    })
+    common.serve(move |stream, _, stop| connection(stream, folder.clone(), stop, idle))
 }
 
 /// Until the client ends it, or is too slow, or the server is to stop and the request is answered that came before.
