@@ -4,9 +4,11 @@
 
 use polyexec::core::block_on;
 use polyexec::{Handle, StillRunning, spawn_blocking, unblock};
+use polyexec_conformance::watched;
 
 #[test]
 fn without_any_executor_there_is_blocking_work_all_the_same() {
+    watched!();
     assert_eq!(block_on(unblock(|| 6 * 7)), 42);
     assert!(spawn_blocking(|| Handle::current().is_none()).join().unwrap());
 }
@@ -57,6 +59,7 @@ mod inside {
     #[cfg(feature = "pool")]
     #[test]
     fn on_a_pool() {
+        watched!();
         let pool = polyexec::Pool::builder().worker_threads(1).build().unwrap();
         spawns_on_its_caller(&pool.handle(), || drop(pool));
     }
@@ -64,6 +67,7 @@ mod inside {
     #[cfg(feature = "threaded")]
     #[test]
     fn on_a_threaded() {
+        watched!();
         let threaded = polyexec::Threaded::new();
         spawns_on_its_caller(&threaded.handle(), || drop(threaded));
     }
@@ -71,12 +75,14 @@ mod inside {
     #[cfg(feature = "local")]
     #[test]
     fn on_a_local() {
+        watched!();
         let local = polyexec::Local::new();
         spawns_on_its_caller(&local.handle(), || drop(local));
     }
 
     #[test]
     fn outside_of_executors_it_spawns_on_the_default_one() {
+        watched!();
         let is_default = spawn_blocking(|| {
             let name = || thread::current().name().map(str::to_owned);
             let task = polyexec::spawn(async move { name() });
