@@ -86,13 +86,18 @@ pub use polyexec_core::{
     block_in_place, block_on_polling, task,
 };
 
-#[cfg(feature = "blocking")]
-pub use polyexec_threaded::blocking::{self, spawn_blocking, unblock};
-
+#[cfg(feature = "fs")]
+pub use polyexec_futures::fs;
+#[cfg(feature = "net")]
+pub use polyexec_futures::net;
+#[cfg(feature = "time")]
+pub use polyexec_futures::time;
 #[cfg(feature = "local")]
 pub use polyexec_local::{self as local, Local};
 #[cfg(feature = "pool")]
 pub use polyexec_pool::{self as pool, Pool};
+#[cfg(feature = "blocking")]
+pub use polyexec_threaded::blocking::{self, spawn_blocking, unblock};
 #[cfg(feature = "threaded")]
 pub use polyexec_threaded::{self as threaded, Threaded};
 

@@ -75,6 +75,12 @@ pub trait Executor: Send + Sync + 'static {
         crate::context::outside(|outside| crate::block_in_place(|| outside.inside(work)));
     }
 
+    /// The clock that timers of this executor's tasks go by, if it isn't the real one.
+    #[cfg(feature = "std")]
+    fn clock(&self) -> Option<Arc<dyn crate::Clock>> {
+        None
+    }
+
     /// Spawns `future` as a task of its own, and returns its handle.
     ///
     /// The future is not polled before this returns. An executor that can't take it resolves the handle with an error,
@@ -141,5 +147,10 @@ impl<E: Executor + ?Sized> Executor for Arc<E> {
     #[cfg(feature = "std")]
     fn block_in_place(&self, work: &mut dyn FnMut()) {
         (**self).block_in_place(work);
+    }
+
+    #[cfg(feature = "std")]
+    fn clock(&self) -> Option<Arc<dyn crate::Clock>> {
+        (**self).clock()
     }
 }

@@ -35,7 +35,9 @@ pub use sync::modelled;
 
 #[cfg(feature = "std")]
 pub use self::{
+    alarm::Alarm,
     block_on::{block_in_place, block_on, block_on_polling, park_on},
+    clock::{Clock, clock},
     context::{Handle, spawn, try_spawn},
     driver::Driver,
     live::LiveTasks,
@@ -44,7 +46,11 @@ pub use self::{
 };
 
 #[cfg(feature = "std")]
+mod alarm;
+#[cfg(feature = "std")]
 mod block_on;
+#[cfg(feature = "std")]
+mod clock;
 #[cfg(doctest)]
 mod compile_fail;
 #[cfg(feature = "std")]
@@ -58,6 +64,8 @@ mod join;
 mod live;
 #[cfg(feature = "std")]
 mod park;
+#[cfg(feature = "std")]
+pub mod reactor;
 mod still_running;
 mod sync;
 pub mod task;

@@ -1,13 +1,15 @@
 //! Puts a thread to sleep until somebody calls. Unlike `std::thread::park` it takes nobody else's call for its own, and
-//! nobody else takes its.
+//! nobody else takes its. Where there is a [reactor](crate::reactor), the thread waits for events there meanwhile.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 use futures_task::ArcWake;
 
+use crate::reactor::{self, Reactor, Turn, Wait};
 use crate::sync::{AtomicU8, Condvar, Mutex, thread_local};
 
 /// Nobody called since the last `park`.
@@ -16,6 +18,10 @@ const EMPTY: u8 = 0;
 const PARKED: u8 = 1;
 /// Somebody called. Set by the caller, cleared by the next `park`.
 const CALLED: u8 = 2;
+/// Its thread is inside of the reactor, or is about to wait there. Set and cleared by that thread.
+const INSIDE: u8 = 3;
+/// In PARKED and in INSIDE: whoever calls has to wake the thread.
+const WAITS: u8 = 1;
 
 /// Looks for a call between pauses, while `park_soon` stays awake: about four microseconds, the time that another
 /// processor takes for a short task and its answer.
@@ -54,7 +60,14 @@ pub struct Parker {
     state: AtomicU8,
     lock: Mutex<()>,
     called: Condvar,
+    /// A model's, in place of the process's.
+    #[cfg(polyexec_loom)]
+    reactor: Option<ModelledReactor>,
 }
+
+/// One that loom knows of.
+#[cfg(polyexec_loom)]
+type ModelledReactor = crate::modelled::Shown<Arc<dyn Reactor + Send + Sync>>;
 
 impl Parker {
     /// A parker that nobody has called.
@@ -69,13 +82,72 @@ impl Parker {
         Self::default()
     }
 
-    /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
-    /// visible afterwards. Only one thread may park at a time.
-    pub fn park(&self) {
-        self.park_until(None);
+    /// One that waits in a model's reactor.
+    #[cfg(polyexec_loom)]
+    pub fn inside(reactor: Arc<dyn Reactor + Send + Sync>) -> Self {
+        Self { reactor: Some(crate::modelled::Shown(reactor)), ..Self::default() }
     }
 
-    /// As [`park`](Parker::park), but returns `false` when `deadline` has passed and nobody called.
+    #[cfg(not(polyexec_loom))]
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        reactor::installed()
+    }
+
+    #[cfg(polyexec_loom)]
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        self.reactor.as_ref().map(|reactor| &*reactor.0 as &dyn Reactor)
+    }
+
+    /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
+    /// visible afterwards. Only one thread may park at a time.
+    ///
+    /// Waits in the process's [reactor](crate::reactor) if it can, and calls the wakers for the events that come.
+    pub fn park(&self) {
+        self.park_and_wake(|woken| self.park_for_events(Wait::AsCaller, woken));
+    }
+
+    /// Calls the wakers that `park` gathers, also those that came together with the call.
+    fn park_and_wake(&self, mut park: impl FnMut(&mut Vec<Waker>) -> bool) {
+        let mut woken = Vec::new();
+        loop {
+            let is_called = park(&mut woken);
+            reactor::wake_all(&mut woken);
+            if is_called {
+                return;
+            }
+        }
+    }
+
+    /// As [`park`](Parker::park), but returns `false`, too, when events have come. Their wakers are added to `woken`, and are
+    /// to be [called](reactor::wake_all) soon, whatever this returns: events may come together with a call.
+    pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
+        match self.reactor() {
+            Some(reactor) => self.park_inside(reactor, wait, woken),
+            None => self.park_until(None),
+        }
+    }
+
+    /// Waits in `reactor` if it can, and for a call alone if it can't.
+    fn park_inside(&self, reactor: &dyn Reactor, wait: Wait, woken: &mut Vec<Waker>) -> bool {
+        loop {
+            // AcqRel: as in `park_until`. On failure somebody has called.
+            let mut begin = || self.state.compare_exchange(EMPTY, INSIDE, AcqRel, Acquire).is_ok();
+            let turn = reactor.turn(wait, &mut begin, woken);
+            let is_called = match turn {
+                Turn::Refused => return self.park_until(None),
+                // Whatever came meanwhile counts: EMPTY forgets nothing but our own INSIDE.
+                Turn::Had | Turn::GaveWay => self.state.swap(EMPTY, AcqRel) == CALLED,
+            };
+            if is_called || !woken.is_empty() {
+                return is_called;
+            }
+            if turn == Turn::GaveWay {
+                return self.park_until(None);
+            }
+        }
+    }
+
+    /// As [`park`](Parker::park), but returns `false` when `deadline` has passed and nobody called. Doesn't wait for events.
     pub fn park_until(&self, deadline: Option<Instant>) -> bool {
         if self.take_call() {
             return true;
@@ -135,10 +207,22 @@ impl Parker {
     /// Makes the current or the next [`park`](Parker::park) return.
     pub fn unpark(&self) {
         // Release: pairs with the Acquire in `take_call`; what the caller did is visible to the thread that parked.
-        if self.state.swap(CALLED, AcqRel) == PARKED {
+        let before = self.state.swap(CALLED, AcqRel);
+        if before & WAITS != 0 {
+            self.call(before);
+        }
+    }
+
+    /// Wakes the thread, which waits as `state` says.
+    #[cold]
+    fn call(&self, state: u8) {
+        if state == PARKED {
             // The thread holds the lock from PARKED until it waits: after this it can't miss the notification.
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
             self.called.notify_one();
+        } else if let Some(reactor) = self.reactor() {
+            // If it leaves by itself just now, somebody else leaves in its place, and comes back.
+            reactor.interrupt();
         }
     }
 
@@ -194,6 +278,31 @@ mod tests {
             here.park();
         }
         other.join().unwrap();
+    }
+
+    /// Whenever somebody waits, an event comes, and a call for the thread.
+    struct Both {
+        parker: Arc<Parker>,
+        event: Arc<Parker>,
+    }
+
+    impl Reactor for Both {
+        fn turn(&self, _: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
+            assert!(begin());
+            self.parker.unpark();
+            woken.push(futures_task::waker(self.event.clone()));
+            Turn::Had
+        }
+
+        fn interrupt(&self) {}
+    }
+
+    #[test]
+    fn events_that_come_with_a_call_are_not_lost() {
+        let [parker, event] = [(); 2].map(|()| Arc::new(Parker::new()));
+        let both = Both { parker: parker.clone(), event: event.clone() };
+        parker.park_and_wake(|woken| parker.park_inside(&both, Wait::AsCaller, woken));
+        assert!(event.park_until(Some(Instant::now())), "its waker was called");
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod plain {
     pub(crate) use core::sync::atomic::AtomicU64;
     #[cfg(feature = "std")]
     pub(crate) use std::{
-        sync::atomic::{AtomicBool, AtomicU8},
+        sync::atomic::{AtomicBool, AtomicU8, fence},
         sync::{Condvar, Mutex, MutexGuard},
         thread_local,
     };

@@ -12,13 +12,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use polyexec_core::Parker;
+use polyexec_core::{Alarm, Parker};
 
 use crate::relief::{INTERVAL, Quiet, Rounds};
 use crate::shared::Shared;
-use alarm::Alarm;
-
-mod alarm;
 
 /// Looks in a row at pools that are quiet, until the monitor sleeps: 100 ms in all, so that a program which has a task now
 /// and then doesn't pay for each that it has to be woken.
@@ -139,6 +136,6 @@ impl Post {
             return;
         }
         drop(office);
-        self.parker.park();
+        self.parker.park_until(None);
     }
 }

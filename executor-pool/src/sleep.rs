@@ -46,10 +46,12 @@
 //! and what nobody has taken from the shared queue.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use polyexec_core::Parker;
+use polyexec_core::reactor::Wait;
 
 use crate::sync::{AtomicU64, Mutex, fence};
 
@@ -242,13 +244,15 @@ impl Sleep {
     }
 
     /// Sleeps until notified, or as a watchman for a while; unless `must_look` after all, which is told whether somebody
-    /// else sees to the workers' queues: then it returns at once. Returns as a searcher.
+    /// else sees to the workers' queues: then it returns at once. Returns as a searcher, with the wakers for the events that
+    /// have come in `woken`, for which it got up.
     pub(crate) fn sleep(
         &self,
         worker: usize,
         searching: Option<Searching>,
         sleeps: Sleeps,
         must_look: impl FnOnce(bool) -> bool,
+        woken: &mut Vec<Waker>,
     ) -> Awake {
         let (watch, is_seen_to) = {
             let mut beds = self.beds.lock();
@@ -271,10 +275,13 @@ impl Sleep {
             return Awake { searching: Searching(()), was_called: false };
         }
         let parker = &self.parkers[worker];
-        let mut was_called = parker.park_until(watch.map(|time| Instant::now() + time));
+        let mut was_called = match watch {
+            Some(time) => parker.park_until(Some(Instant::now() + time)),
+            None => parker.park_for_events(Wait::AsWorker, woken),
+        };
         if !was_called && !self.get_up(worker) {
             // Woken just now: the call is there, or about to come, and must not be left for the next sleep.
-            parker.park();
+            parker.park_until(None);
             was_called = true;
         }
         Awake { searching: Searching(()), was_called }
@@ -320,7 +327,7 @@ mod tests {
     /// How a worker sleeps, and what `must_look` does: it is called when the worker is registered.
     fn slept(sleep: &Sleep, sleeps: Sleeps, must_look: impl FnOnce(bool) -> bool) -> bool {
         let searching = sleep.search();
-        let awake = sleep.sleep(0, searching, sleeps, must_look);
+        let awake = sleep.sleep(0, searching, sleeps, must_look, &mut Vec::new());
         assert_eq!((sleep.counts().searching(), sleep.counts().sleeping()), (1, 0));
         assert_eq!(sleep.counts().0 & (WATCHED | UNDISTURBED), 0);
         sleep.found(awake.searching, || None);
@@ -390,17 +397,18 @@ mod tests {
         polyexec_conformance::watched!();
         let sleep = Sleep::new(2, 2);
         std::thread::scope(|threads| {
-            let other = threads.spawn(|| sleep.sleep(1, None, Sleeps::Watching(MINUTE), |_| false));
+            let other = threads.spawn(|| sleep.sleep(1, None, Sleeps::Watching(MINUTE), |_| false, &mut Vec::new()));
             while sleep.counts().sleeping() == 0 {
                 std::hint::spin_loop();
             }
-            let awake = sleep.sleep(0, None, Sleeps::Watching(Duration::ZERO), |is_watched| {
+            let must_look = |is_watched: bool| {
                 assert!(is_watched);
                 assert_eq!(sleep.beds.lock().asleep, [0]);
                 sleep.notify(Queued::Next);
                 assert_eq!(sleep.counts().searching(), 0, "somebody was woken for what is watched");
                 true
-            });
+            };
+            let awake = sleep.sleep(0, None, Sleeps::Watching(Duration::ZERO), must_look, &mut Vec::new());
             sleep.found(awake.searching, || Some(Queued::Injected));
             assert!(other.join().unwrap().was_called);
         });
@@ -410,7 +418,7 @@ mod tests {
     fn the_last_searcher_that_finds_a_task_passes_it_on() {
         let sleep = Sleep::new(2, 2);
         std::thread::scope(|threads| {
-            let other = threads.spawn(|| sleep.sleep(1, None, Sleeps::Soundly, |_| false));
+            let other = threads.spawn(|| sleep.sleep(1, None, Sleeps::Soundly, |_| false, &mut Vec::new()));
             while sleep.counts().sleeping() == 0 {
                 std::hint::spin_loop();
             }

@@ -3,11 +3,12 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use polyexec_core::task::is_polling;
-use polyexec_core::{Ran, Task};
+use polyexec_core::{Ran, Task, reactor};
 
 use crate::desk::Desk;
 use crate::injector::MAX_BATCH;
@@ -25,6 +26,9 @@ mod search;
 /// Polls between looks at the shared queue, so that tasks from outside never starve. As in tokio and Go: a prime, so
 /// that it falls in step with no pattern of the tasks.
 const INJECTOR_INTERVAL: u32 = 61;
+
+/// Polls until the look at the shared queue when the worker looks for events: in between two of those.
+const EVENTS_TURN: u32 = INJECTOR_INTERVAL / 2;
 
 /// Polls in a row of tasks that were just woken, before one that waits has its turn: tasks that wake each other delay
 /// those that wait by so many for each.
@@ -119,19 +123,31 @@ impl Worker {
         }
     }
 
-    /// The next task; sleeps until there is one. `None` when the pool shuts down, or this worker was relieved.
+    /// The next task; sleeps until there is one. `None` when events have come, whose wakers are in `woken` then, or when
+    /// the pool shuts down, or this worker was relieved.
     ///
     /// `again` is the task that was run last, if it woke itself. It goes behind what waits, and needs no notification:
     /// this worker will come to it, and to whatever waits before it.
-    fn next(&mut self, again: Option<Task>) -> Option<Task> {
-        if self.desk.is_relieved() {
+    fn next(&mut self, again: Option<Task>, woken: &mut Vec<Waker>) -> Option<Task> {
+        if self.desk.is_relieved() || self.must_wake(woken) {
             again.into_iter().for_each(|again| self.queue.push(again));
             return None;
         }
-        let task = self.local(again).or_else(|| self.search())?;
+        let task = self.local(again).or_else(|| self.search(woken))?;
         self.polls = self.polls.wrapping_add(1);
         self.desk.begin_poll(self.polls);
         Some(task)
+    }
+
+    /// Looks for events, now and then, so that they never starve. Whether there were some.
+    fn must_wake(&mut self, woken: &mut Vec<Waker>) -> bool {
+        if self.until_injected != EVENTS_TURN {
+            return false;
+        }
+        // One is the look.
+        self.until_injected -= 1;
+        reactor::look(woken);
+        !woken.is_empty()
     }
 
     /// Takes its seat, and may be relieved from then on.
@@ -222,7 +238,16 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
     worker.come();
     WORKER.set(Some(worker));
     let mut again = None;
-    while let Some(Some(task)) = with(&shared, |worker| worker.next(again.take())) {
+    let mut woken = Vec::new();
+    loop {
+        let Some(task) = with(&shared, |worker| worker.next(again.take(), &mut woken)).flatten() else {
+            if woken.is_empty() {
+                break;
+            }
+            // Here, where they may put their tasks in this worker's queue.
+            reactor::wake_all(&mut woken);
+            continue;
+        };
         let ran = match &shared.on_stall {
             None => shared.live.run(task),
             Some(_) => desk.noting(task.abort_handle(), || shared.live.run(task)),

@@ -2,6 +2,9 @@
 //!
 //! They need an executor's waker and nothing else, so they run on any executor there is; this crate depends on none.
 //!
+//! With features there is more, on every executor, too: timers (`time`), sockets (`net`), files (`fs`). Without, this is a
+//! crate without `std`.
+//!
 //! # Examples
 //!
 //! ```
@@ -15,7 +18,7 @@
 //! # assert_eq!(polyexec_core::block_on(sum()), 33);
 //! ```
 
-#![no_std]
+#![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -24,6 +27,14 @@ pub use counter::{Counter, Inspect, count};
 pub use watch::{Moment, watch};
 pub use yield_now::{YieldNow, yield_now};
 
+/// Files: [`async_fs`](https://docs.rs/async-fs), whose operations run on the threads of the `blocking` crate.
+#[cfg(feature = "fs")]
+pub use async_fs as fs;
+
 mod counter;
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(feature = "time")]
+pub mod time;
 mod watch;
 mod yield_now;

@@ -11,6 +11,7 @@ use std::sync::Once;
 use std::sync::atomic::Ordering::{self, Relaxed};
 use std::time::Instant;
 
+pub(crate) use loom::sync::atomic::fence;
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 use loom::thread::AccessError;
 
@@ -205,6 +206,15 @@ pub fn check_fewer(name: &str, fewer: usize, model: impl Fn() + Send + Sync + 's
         runs.load(Relaxed),
         begin.elapsed().as_secs_f64()
     );
+}
+
+/// Shown as nothing: for what has no `Debug` in a type that has.
+pub struct Shown<T>(pub T);
+
+impl<T> std::fmt::Debug for Shown<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// Counts how often what has one of its tokens is dropped. Orders nothing.

@@ -2,10 +2,12 @@
 //! by `ci/loom`, with `--cfg polyexec_loom`.
 #![cfg(polyexec_loom)]
 
+mod alarm;
 mod canaries;
 mod common;
 mod handles;
 mod orders;
 mod parker;
+mod reactor;
 mod table;
 mod wakes;

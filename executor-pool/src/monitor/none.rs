@@ -6,8 +6,6 @@ use std::sync::Arc;
 use crate::relief::Rounds;
 use crate::shared::Shared;
 
-mod alarm;
-
 pub(crate) fn watch(_: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }

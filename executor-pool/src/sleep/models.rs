@@ -79,7 +79,8 @@ impl Pool {
                 }
                 searching = Some(search);
             }
-            let awake = self.sleep.sleep(worker, searching, sleeps, |is_seen_to| self.must_look(is_seen_to));
+            let awake =
+                self.sleep.sleep(worker, searching, sleeps, |is_seen_to| self.must_look(is_seen_to), &mut Vec::new());
             searching = Some(awake.searching);
             sleeps = Sleeps::Soundly;
         }
@@ -150,7 +151,7 @@ fn a_watchman_is_woken_for_what_he_may_have() {
                 let pool = pool.clone();
                 move || {
                     // What is queued before he is registered, and isn't the shared queue's, he leaves to his next look.
-                    let awake = pool.sleep.sleep(0, None, sleeps, |_| pool.must_look(false));
+                    let awake = pool.sleep.sleep(0, None, sleeps, |_| pool.must_look(false), &mut Vec::new());
                     assert!(pool.take());
                     pool.sleep.found(awake.searching, || pool.more());
                 }
@@ -240,7 +241,13 @@ fn shutdown_and_a_notification() {
         let worker = thread::spawn({
             let pool = pool.clone();
             move || {
-                let awake = pool.sleep.sleep(0, None, Sleeps::Soundly, |is_seen_to| pool.must_look(is_seen_to));
+                let awake = pool.sleep.sleep(
+                    0,
+                    None,
+                    Sleeps::Soundly,
+                    |is_seen_to| pool.must_look(is_seen_to),
+                    &mut Vec::new(),
+                );
                 pool.sleep.found(awake.searching, || None);
             }
         });
@@ -264,7 +271,7 @@ fn the_end_of_a_watch_and_a_notification() {
         let watchman = thread::spawn({
             let pool = pool.clone();
             move || {
-                let awake = pool.sleep.sleep(0, None, Sleeps::Watching(MOMENT), |_| false);
+                let awake = pool.sleep.sleep(0, None, Sleeps::Watching(MOMENT), |_| false, &mut Vec::new());
                 pool.sleep.found(awake.searching, || None);
             }
         });

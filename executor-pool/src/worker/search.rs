@@ -2,10 +2,11 @@
 //! time. How it sleeps and is woken, `sleep` decides.
 
 use std::hint::spin_loop;
+use std::task::Waker;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
-use polyexec_core::Task;
+use polyexec_core::{Task, reactor};
 
 use super::Worker;
 use crate::desk::Desk;
@@ -44,9 +45,14 @@ const ENOUGH_LOOT: u32 = 8;
 const MAX_RESTRAINT: u32 = 4;
 
 impl Worker {
-    /// A task from elsewhere; sleeps until there is one. `None` when the pool shuts down, or this worker was relieved.
+    /// A task from elsewhere; sleeps until there is one. `None` when events have come, whose wakers are in `woken` then, or
+    /// when the pool shuts down, or this worker was relieved.
     #[cold]
-    pub(super) fn search(&mut self) -> Option<Task> {
+    pub(super) fn search(&mut self, woken: &mut Vec<Waker>) -> Option<Task> {
+        reactor::look(woken);
+        if !woken.is_empty() {
+            return None;
+        }
         let shared = self.shared.clone();
         let sleep = &shared.sleep;
         self.learn();
@@ -72,8 +78,13 @@ impl Worker {
                 searching.into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
                 return None;
             }
-            let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| self.must_look(is_seen_to));
+            let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| self.must_look(is_seen_to), woken);
             self.come();
+            if !woken.is_empty() {
+                self.begin_anew();
+                sleep.found(awake.searching, || self.what_waits());
+                return None;
+            }
             comes_from = match sleeps {
                 _ if awake.was_called => ComesFrom::Call,
                 Sleeps::Soundly => ComesFrom::Work,

@@ -1,12 +1,11 @@
-//! The alarm under loom: nobody sleeps while there is something to see to. Run by `ci/loom`.
+//! The alarm: nobody sleeps while there is something to see to.
 
-use super::*;
+use std::sync::atomic::Ordering::Relaxed;
 
-use std::sync::Arc;
-
+use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::Parker;
-use polyexec_core::modelled::check;
+use polyexec_core::modelled::{AtomicBool, check};
+use polyexec_core::{Alarm, Parker};
 
 /// Comes to its end only if the sleeper is awake when there is work.
 fn sleeps_until_there_is_work(name: &str, workers: usize) {

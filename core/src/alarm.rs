@@ -7,23 +7,26 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use crate::sync::{AtomicBool, fence};
 
-#[cfg(all(test, polyexec_loom))]
-mod models;
-
-#[cfg_attr(polyexec_loom, derive(Default))]
-pub(super) struct Alarm {
+/// Has a thread that looks after something be woken when there is something to look after, for next to nothing while it is
+/// awake.
+///
+/// The sleeper [sets](Alarm::set) it, and sleeps if it sees nothing then; whoever has something for it makes that visible
+/// and [rings](Alarm::ring).
+#[derive(Debug, Default)]
+pub struct Alarm {
     /// Set by the sleeper, cleared by it or by whoever wakes it.
     asleep: AtomicBool,
 }
 
 impl Alarm {
+    /// An alarm that isn't set.
     #[cfg(not(polyexec_loom))]
-    pub(super) const fn new() -> Self {
+    pub const fn new() -> Self {
         Self { asleep: AtomicBool::new(false) }
     }
 
     /// For the sleeper: from now on it is woken for what `look` doesn't see.
-    pub(super) fn set<T>(&self, look: impl FnOnce() -> T) -> T {
+    pub fn set<T>(&self, look: impl FnOnce() -> T) -> T {
         self.asleep.store(true, Relaxed);
         // Pairs with the fence in `ring`.
         fence(SeqCst);
@@ -31,13 +34,13 @@ impl Alarm {
     }
 
     /// For the sleeper that stays awake.
-    pub(super) fn unset(&self) {
+    pub fn unset(&self) {
         self.asleep.store(false, Relaxed);
     }
 
     /// Calls `wake` if the sleeper sleeps, or is about to.
     #[inline]
-    pub(super) fn ring(&self, wake: impl FnOnce()) {
+    pub fn ring(&self, wake: impl FnOnce()) {
         // Pairs with the fence in `set`.
         fence(SeqCst);
         if self.asleep.load(Relaxed) && self.asleep.swap(false, Relaxed) {

@@ -1,0 +1,66 @@
+//! The reactor's own thread, which waits inside where nobody else does: all threads are busy, or their executor knows
+//! nothing of polyexec. It looks every millisecond while something happens, and sleeps otherwise.
+
+use std::time::{Duration, Instant};
+
+use polyexec_core::reactor::{Reactor, Turn, Wait, wake_all};
+use polyexec_core::{Alarm, Parker};
+
+use crate::reactor::Shared;
+
+/// For so long there must have been nobody inside, or up to twice as long, until the attendant steps in.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Looks in a row at which somebody was inside, and nothing has happened, until the attendant sleeps.
+const QUIET_LOOKS: u32 = 10;
+
+/// Where the attendant sleeps.
+#[derive(Debug, Default)]
+pub(crate) struct Bed {
+    alarm: Alarm,
+    parker: Parker,
+}
+
+impl Bed {
+    /// To be called when nobody is inside any more, or there is more to wait for.
+    pub(crate) fn notice(&self) {
+        self.alarm.ring(|| self.parker.unpark());
+    }
+
+    fn doze(&self) {
+        self.parker.park_until(Some(Instant::now() + TICK));
+    }
+
+    fn sleep(&self, must_look: impl FnOnce() -> bool) {
+        if self.alarm.set(must_look) {
+            self.alarm.unset();
+        } else {
+            self.parker.park_until(None);
+        }
+    }
+}
+
+/// What the thread does, for ever.
+pub(crate) fn attend(reactor: &Shared) {
+    let (mut seen, mut quiet_looks, mut woken) = (0, 0, Vec::new());
+    loop {
+        reactor.bed.doze();
+        let turns = reactor.turns();
+        if turns != seen {
+            quiet_looks = 0;
+        } else if !reactor.is_unattended() {
+            quiet_looks += 1;
+        } else {
+            quiet_looks = 0;
+            while reactor.turn(Wait::AsAttendant, &mut || true, &mut woken) == Turn::Had {
+                wake_all(&mut woken);
+            }
+            wake_all(&mut woken);
+        }
+        seen = reactor.turns();
+        if quiet_looks == QUIET_LOOKS {
+            reactor.bed.sleep(|| reactor.is_unattended());
+            quiet_looks = 0;
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The process's reactor: what there is to wait for, and one turn of waiting for it.
+
+use std::io;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::event::{Event, Source};
+use mio::{Events, Interest, Poll, Registry, Token};
+use parking_lot::Mutex;
+use polyexec_core::Clock;
+use polyexec_core::reactor::{Reactor, Turn, Wait, install};
+use slab::Slab;
+
+use crate::attendant::{self, Bed};
+use crate::readiness::{Readiness, Side};
+use crate::timers::{OnSet, Timers};
+use crate::turn::Place;
+
+/// Events that one turn takes from the system at most; the next one takes the rest.
+const EVENTS: usize = 1024;
+
+/// The event of an interruption.
+const INTERRUPTION: Token = Token(usize::MAX);
+
+pub(crate) struct Shared {
+    place: Place<Selector>,
+    registry: Registry,
+    interrupter: mio::Waker,
+    /// What is registered, by token.
+    sources: Mutex<Slab<Arc<Readiness>>>,
+    /// How many sources there are. Changed under the lock.
+    how_many: AtomicUsize,
+    timers: Timers,
+    /// Turns so far. Changed inside only.
+    turns: AtomicUsize,
+    pub(crate) bed: Bed,
+}
+
+/// What only the thread uses that is inside.
+struct Selector {
+    poll: Poll,
+    events: Events,
+}
+
+static STARTED: OnceLock<Shared> = OnceLock::new();
+
+/// Held while it is being started.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Starts the process's reactor, unless it runs already: for a program that wants to know early whether it can.
+///
+/// # Errors
+///
+/// The system's reason for not giving a file descriptor or a thread.
+pub fn start() -> io::Result<()> {
+    started().map(drop)
+}
+
+/// The real time, and timers that go off up to a millisecond or so late, never early.
+///
+/// # Panics
+///
+/// The reactor can't be [started](start).
+pub fn clock() -> &'static dyn Clock {
+    started().unwrap_or_else(|cause| panic!("timers need the reactor, which can't be started: {cause}"))
+}
+
+pub(crate) fn started() -> io::Result<&'static Shared> {
+    if let Some(reactor) = STARTED.get() {
+        return Ok(reactor);
+    }
+    let _starting = STARTING.lock();
+    if STARTED.get().is_none() {
+        // First what may fail; without a reactor, it ends at once.
+        let (announce, announced) = std::sync::mpsc::channel();
+        let reactor = Shared::new()?;
+        thread::Builder::new().name("reactor".to_owned()).spawn(move || {
+            let started: Result<&'static Shared, _> = announced.recv();
+            started.into_iter().for_each(attendant::attend);
+        })?;
+        let reactor = STARTED.get_or_init(|| reactor);
+        // If another one was installed before, nobody but the attendant will wait in this one.
+        install(reactor);
+        let _ = announce.send(reactor);
+    }
+    Ok(STARTED.get().expect("just set"))
+}
+
+impl Shared {
+    fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        Ok(Self {
+            interrupter: mio::Waker::new(&registry, INTERRUPTION)?,
+            registry,
+            place: Place::new(Selector { poll, events: Events::with_capacity(EVENTS) }),
+            sources: Mutex::default(),
+            how_many: AtomicUsize::new(0),
+            timers: Timers::new(),
+            turns: AtomicUsize::new(0),
+            bed: Bed::default(),
+        })
+    }
+
+    /// Has the system speak of `source` from now on, under the token that comes with its readiness.
+    pub(crate) fn register(&self, source: &mut impl Source) -> io::Result<(Token, Arc<Readiness>)> {
+        let readiness = Arc::new(Readiness::default());
+        let token = {
+            let mut sources = self.sources.lock();
+            let token = Token(sources.insert(readiness.clone()));
+            // SeqCst: before the fence of the alarm.
+            self.how_many.store(sources.len(), SeqCst);
+            token
+        };
+        if let Err(cause) = self.registry.register(source, token, Interest::READABLE | Interest::WRITABLE) {
+            self.forget(token);
+            return Err(cause);
+        }
+        self.bed.notice();
+        Ok((token, readiness))
+    }
+
+    /// Has the system speak of `source` no more. What it has said already may yet be taken for another source's, which then
+    /// finds that it isn't ready.
+    pub(crate) fn deregister(&self, source: &mut impl Source, token: Token) {
+        // That it isn't registered is the only error there is.
+        let _ = self.registry.deregister(source);
+        self.forget(token);
+    }
+
+    fn forget(&self, Token(key): Token) {
+        let readiness = {
+            let mut sources = self.sources.lock();
+            let readiness = sources.try_remove(key);
+            self.how_many.store(sources.len(), SeqCst);
+            readiness
+        };
+        // With the wakers in it.
+        drop(readiness);
+    }
+
+    fn is_needed(&self) -> bool {
+        // SeqCst: read after the fence of the alarm, too.
+        self.how_many.load(SeqCst) > 0 || self.timers.are_any()
+    }
+
+    /// Whether there is something to wait for, and nobody waits.
+    pub(crate) fn is_unattended(&self) -> bool {
+        self.is_needed() && !self.place.is_attended()
+    }
+
+    pub(crate) fn turns(&self) -> usize {
+        self.turns.load(Relaxed)
+    }
+
+    /// Waits for events for so long at most. An interruption by a signal counts as nothing.
+    fn select(&self, selector: &mut Selector, time: Option<Duration>, woken: &mut Vec<Waker>) {
+        let Selector { poll, events } = selector;
+        if poll.poll(events, time).is_err() || events.is_empty() {
+            return;
+        }
+        let sources = self.sources.lock();
+        for event in &*events {
+            if let Some(readiness) = sources.get(event.token().0) {
+                announce(readiness, event, woken);
+            }
+        }
+    }
+}
+
+fn announce(readiness: &Readiness, event: &Event, woken: &mut Vec<Waker>) {
+    if event.is_readable() || event.is_read_closed() || event.is_error() {
+        readiness.announce(Side::Read, event.is_read_closed(), woken);
+    }
+    if event.is_writable() || event.is_write_closed() || event.is_error() {
+        readiness.announce(Side::Write, event.is_write_closed(), woken);
+    }
+}
+
+impl Reactor for Shared {
+    fn turn(&self, wait: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
+        if !self.is_needed() {
+            return Turn::Refused;
+        }
+        let Some(mut inside) = self.place.enter(wait, || self.interrupt()) else {
+            return Turn::Refused;
+        };
+        if begin() {
+            let time = match wait {
+                Wait::No => Some(Duration::ZERO),
+                _ => self.timers.begin_wait(Instant::now),
+            };
+            self.select(&mut inside.guard, time, woken);
+            self.timers.end_wait(Instant::now, woken);
+            // Relaxed: under the lock; the attendant only compares.
+            self.turns.store(self.turns() + 1, Relaxed);
+        }
+        let turn = if inside.is_claimed() { Turn::GaveWay } else { Turn::Had };
+        drop(inside);
+        self.bed.notice();
+        turn
+    }
+
+    fn interrupt(&self) {
+        // It fails only where the system has no memory; then the wait ends with the next event.
+        let _ = self.interrupter.wake();
+    }
+}
+
+impl Clock for Shared {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn has_passed(&self, deadline: Instant) -> bool {
+        // What was woken by its timer need not look at the clock.
+        self.timers.is_known_to_be_over(deadline) || Instant::now() >= deadline
+    }
+
+    fn set(&self, deadline: Instant, waker: &Waker) -> u64 {
+        let (number, owed) = self.timers.set(deadline, waker.clone());
+        match owed {
+            OnSet::Interrupt => self.interrupt(),
+            OnSet::Announce => self.bed.notice(),
+            OnSet::Nothing => (),
+        }
+        number
+    }
+
+    fn renew(&self, deadline: Instant, timer: u64, waker: &Waker) -> bool {
+        self.timers.renew(deadline, timer, waker)
+    }
+
+    fn cancel(&self, deadline: Instant, timer: u64) {
+        drop(self.timers.cancel(deadline, timer));
+    }
+}
