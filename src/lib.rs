@@ -53,6 +53,25 @@
 //!
 //! A library takes `&(impl Executor + Clone)`, or a [`Handle`], and depends on [`core`] alone.
 //!
+//! # Blocking work
+//!
+//! With the feature `blocking`, whichever the executor, `unblock` runs work that blocks on a thread for such work, and
+//! awaits it; `spawn_blocking` gives a handle. There are 512 such threads at most, shared by the process; work beyond that
+//! waits. The feature chooses no executor.
+//!
+//! ```
+//! # #[cfg(all(feature = "blocking", any(feature = "pool", feature = "threaded", feature = "local")))]
+//! # fn main() {
+//! let lines = polyexec::block_on(async {
+//!     let text = polyexec::unblock(|| std::fs::read_to_string("Cargo.toml")).await?;
+//!     Ok::<_, std::io::Error>(text.lines().count())
+//! });
+//! assert!(lines.unwrap() > 10);
+//! # }
+//! # #[cfg(not(all(feature = "blocking", any(feature = "pool", feature = "threaded", feature = "local"))))]
+//! # fn main() {}
+//! ```
+//!
 //! # Without a feature
 //!
 //! There is no default executor: [`spawn`] works inside the tasks of an executor that comes from elsewhere, and outside
@@ -63,8 +82,8 @@
 pub use polyexec_core as core;
 
 pub use polyexec_core::{
-    AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, TaskId, block_in_place,
-    block_on_polling, task,
+    AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId,
+    block_in_place, block_on_polling, task,
 };
 
 #[cfg(feature = "fs")]
@@ -77,6 +96,8 @@ pub use polyexec_futures::time;
 pub use polyexec_local::{self as local, Local};
 #[cfg(feature = "pool")]
 pub use polyexec_pool::{self as pool, Pool};
+#[cfg(feature = "blocking")]
+pub use polyexec_threaded::blocking::{self, spawn_blocking, unblock};
 #[cfg(feature = "threaded")]
 pub use polyexec_threaded::{self as threaded, Threaded};
 

@@ -26,6 +26,7 @@ extern crate alloc;
 pub use error::{JoinError, Rejected, SpawnError};
 pub use executor::Executor;
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
+pub use still_running::StillRunning;
 pub use task::{Ran, Task, TaskId};
 
 #[cfg(polyexec_loom)]
@@ -65,6 +66,7 @@ mod live;
 mod park;
 #[cfg(feature = "std")]
 pub mod reactor;
+mod still_running;
 mod sync;
 pub mod task;
 mod unwind;

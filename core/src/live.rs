@@ -8,7 +8,7 @@ use crate::error::Failure;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::task::cell::{MAX_WORD, Table, TaskRef};
 use crate::task::id::thread_number;
-use crate::{Ran, Rejected, Task};
+use crate::{AbortHandle, Ran, Rejected, Task};
 
 /// Parts of a table, each with a lock of its own; a thread adds its tasks to the same part each time, so that threads
 /// which run tasks rarely meet. A power of two.
@@ -110,9 +110,22 @@ impl<X> LiveTasks<X> {
         self.close_with(drop);
     }
 
+    /// As [`close`](LiveTasks::close), and returns those tasks that were not over then: they are polled, or on their way to
+    /// a thread. Of those that have never rested, the table knows none.
+    pub fn close_and_tell(&self) -> Vec<AbortHandle> {
+        let mut not_over = Vec::new();
+        self.close_each(drop, |task| not_over.push(AbortHandle::new(task)));
+        not_over
+    }
+
     /// As [`close`](LiveTasks::close), and calls `ended` with what was said about each task, when that one has ended or
     /// was told to.
-    pub fn close_with(&self, mut ended: impl FnMut(X)) {
+    pub fn close_with(&self, ended: impl FnMut(X)) {
+        self.close_each(ended, drop);
+    }
+
+    /// As [`close_with`](LiveTasks::close_with), and calls `not_over` with each task that somebody else is to end.
+    fn close_each(&self, mut ended: impl FnMut(X), mut not_over: impl FnMut(TaskRef)) {
         // Release: pairs with the Acquire in `is_closed`; whoever sees it sees what the executor did before.
         self.closed.store(true, Release);
         for shard in &self.shards {
@@ -128,8 +141,11 @@ impl<X> LiveTasks<X> {
                 task.shut_down();
                 // Only now: until it has ended, a wake finds what was said about it.
                 let entry = shard.lock().get(slot).and_then(Option::take);
-                if let Some((_task, about)) = entry {
+                if let Some((task, about)) = entry {
                     ended(about);
+                    if !task.header().is_finished() {
+                        not_over(task);
+                    }
                 }
             }
             // All are vacant, and no more come.

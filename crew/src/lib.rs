@@ -26,12 +26,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::{self, ThreadId};
+use std::time::Instant;
 use std::{fmt, io};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+pub use given::{Given, Refused};
+pub use jobs::Jobs;
+use presence::{Presence, Present};
+use queue::{OnJob, Queue};
 pub use settings::{Settings, contain};
 
+mod given;
+mod jobs;
+mod presence;
+mod queue;
 mod settings;
 
 /// Threads that each take one job after another from a common queue.
@@ -64,62 +73,8 @@ struct Shared<J> {
     members: Mutex<Members>,
     /// Threads that have left, and wait for those that left before. Not in `members`: that is locked for long at a time.
     waiting: AtomicUsize,
-}
-
-struct Queue<J> {
-    /// Jobs for threads that are idle, or for the next one to be.
-    jobs: VecDeque<J>,
-    /// Threads that wait for a job.
-    idle: usize,
-    /// Threads that have not decided to leave, those included that are being started.
-    threads: usize,
-    /// Threads that are being started, and may yet turn out not to be had.
-    starting: usize,
-    closed: bool,
-}
-
-/// What whoever has a job owes.
-#[must_use]
-enum OnJob {
-    /// Put it in the queue: a thread waits for it.
-    Queue,
-    /// Start a thread for it, which is counted already.
-    StartThread,
-    /// Wait: there are as many threads as may be, if those that are being started are to be had.
-    Undecided,
-    /// Nothing: there are as many threads as may be, and all have a job.
-    Busy,
-    /// Nothing: no more jobs are taken.
-    Closed,
-}
-
-impl<J> Queue<J> {
-    /// Whether there are more jobs than threads that are about to take them, and not all threads that there may be: those
-    /// come to the jobs by themselves.
-    fn is_behind(&self, settings: &Settings) -> bool {
-        self.jobs.len() > self.idle && (self.threads < settings.max_threads || self.starting > 0)
-    }
-
-    fn welcome(&mut self, settings: &Settings) -> OnJob {
-        if self.closed {
-            OnJob::Closed
-        } else if self.idle > self.jobs.len() {
-            OnJob::Queue
-        } else if self.threads < settings.max_threads {
-            self.count_in();
-            OnJob::StartThread
-        } else if self.starting > 0 {
-            OnJob::Undecided
-        } else {
-            OnJob::Busy
-        }
-    }
-
-    /// Counts a thread that is about to be started.
-    fn count_in(&mut self) {
-        self.threads += 1;
-        self.starting += 1;
-    }
+    /// All threads that there are.
+    presence: Arc<Presence>,
 }
 
 /// Threads that wait for each other on their way out, one behind the other. Where threads start faster than that, more
@@ -136,14 +91,6 @@ struct Members {
     started: u64,
     /// Somebody waits for the last of them, so no more are started.
     joined: bool,
-}
-
-/// A job that wasn't taken.
-pub struct Refused<J> {
-    /// The job.
-    pub job: J,
-    /// Why no thread could be had for it. `None` if the crew was closed.
-    pub cause: Option<io::Error>,
 }
 
 impl<J: Send + 'static> Crew<J> {
@@ -163,6 +110,7 @@ impl<J: Send + 'static> Crew<J> {
             decided: Condvar::new(),
             members: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            presence: Arc::default(),
         }))
     }
 
@@ -219,6 +167,89 @@ impl<J: Send + 'static> Crew<J> {
         Ok(())
     }
 
+    /// Gives `job` to a thread that has none, or to a new one, or if there is neither, to the first that is free; jobs that
+    /// wait are taken in the order in which they came. Unlike [`queue`](Crew::queue), this takes a job only if there is a
+    /// thread at all.
+    ///
+    /// # Errors
+    ///
+    /// The crew is closed, or it has no thread, and the system has none for it. The job comes back. While it is to be seen
+    /// whether the only threads are to be had, this waits for that.
+    pub fn give_or_queue(&self, job: J) -> Result<Given, Refused<J>> {
+        let mut queue = self.0.queue.lock();
+        loop {
+            match queue.welcome(&self.0.settings) {
+                OnJob::StartThread if queue.jobs.len() > queue.idle => {
+                    // Others wait, and come first.
+                    queue.jobs.push_back(job);
+                    let first = queue.jobs.pop_front().expect("just pushed");
+                    return Ok(self.start_for_first(queue, first, Self::join_ended));
+                }
+                OnJob::StartThread => {
+                    drop(queue);
+                    return match self.start_thread(job, Self::join_ended) {
+                        Ok(()) => Ok(Given::Taken),
+                        Err(Refused { job, cause: Some(cause) }) => self.queue_if_manned(job, cause),
+                        Err(closed) => Err(closed),
+                    };
+                }
+                OnJob::Queue => {
+                    self.put(queue, job);
+                    return Ok(Given::Taken);
+                }
+                // Should those that are being started not be had, then whoever starts them is told that the crew is behind.
+                OnJob::Undecided | OnJob::Busy if queue.is_manned() => {
+                    self.put(queue, job);
+                    return Ok(Given::Taken);
+                }
+                // As in `give`.
+                OnJob::Undecided | OnJob::Busy if !HAS_LEFT.get() => self.0.decided.wait(&mut queue),
+                OnJob::Undecided | OnJob::Busy => {
+                    let cause = io::Error::new(io::ErrorKind::WouldBlock, "it is to be seen whether there are threads");
+                    return Err(Refused { job, cause: Some(cause) });
+                }
+                OnJob::Closed => return Err(Refused { job, cause: None }),
+            }
+        }
+    }
+
+    /// Queues a job for which the system has no thread, because of `cause`, if there is one that will come to it.
+    fn queue_if_manned(&self, job: J, cause: io::Error) -> Result<Given, Refused<J>> {
+        let mut queue = self.0.queue.lock();
+        loop {
+            if queue.closed {
+                return Err(Refused { job, cause: None });
+            }
+            if queue.is_manned() {
+                self.put(queue, job);
+                return Ok(Given::Behind);
+            }
+            // Others may have one; as in `give`.
+            if queue.starting == 0 || HAS_LEFT.get() {
+                return Err(Refused { job, cause: Some(cause) });
+            }
+            self.0.decided.wait(&mut queue);
+        }
+    }
+
+    /// Starts a thread, which is counted already, for the first job that waits. Puts it back if there is none to be had.
+    fn start_for_first(&self, queue: MutexGuard<'_, Queue<J>>, first: J, make_room: fn(&Self) -> bool) -> Given {
+        drop(queue);
+        let Err(Refused { job, .. }) = self.start_thread(first, make_room) else { return Given::Taken };
+        let mut queue = self.0.queue.lock();
+        if queue.closed {
+            drop(queue);
+            // As `close` would have.
+            drop(job);
+            return Given::Taken;
+        }
+        // Others have come later.
+        queue.jobs.push_front(job);
+        drop(queue);
+        self.0.changed.notify_one();
+        Given::Behind
+    }
+
     /// Puts a job in the common queue.
     fn put(&self, mut queue: MutexGuard<'_, Queue<J>>, job: J) {
         queue.jobs.push_back(job);
@@ -254,19 +285,8 @@ impl<J: Send + 'static> Crew<J> {
             && let Some(job) = queue.jobs.pop_front()
         {
             queue.count_in();
-            drop(queue);
-            let started = self.start_thread(job, |_| false);
+            let _ = self.start_for_first(queue, job, |_| false);
             queue = self.0.queue.lock();
-            if let Err(Refused { job, .. }) = started {
-                if queue.closed {
-                    drop(queue);
-                    drop(job);
-                    return false;
-                }
-                // Others have come later.
-                queue.jobs.push_front(job);
-                self.0.changed.notify_one();
-            }
         }
         queue.is_behind(&self.0.settings)
     }
@@ -286,6 +306,24 @@ impl<J: Send + 'static> Crew<J> {
             // Panics of the body end its thread, and were reported by the panic hook.
             let _ = thread.join();
         }
+    }
+
+    /// As [`join`](Crew::join), but waits until `deadline` at the latest; for ever without one. How many threads there are
+    /// still: each ends by itself when it has finished its job.
+    ///
+    /// One of the threads itself doesn't wait.
+    pub fn join_until(&self, deadline: Option<Instant>) -> usize {
+        // From now on there are no new ones.
+        self.0.members.lock().joined = true;
+        if MEMBER_OF.get() == self.0.number {
+            return self.0.presence.threads();
+        }
+        let left = self.0.presence.none_until(deadline);
+        if left == 0 {
+            // They are at their very end.
+            self.join();
+        }
+        left
     }
 
     /// Starts a thread whose first job is `job`, and which is counted already. If there is none to be had, tries once more
@@ -326,8 +364,8 @@ impl<J: Send + 'static> Crew<J> {
         // Where the job is left if there is no thread to take it.
         let job = Arc::new(Mutex::new(Some(job)));
         let thread = {
-            let (crew, job) = (Self(self.0.clone()), job.clone());
-            self.0.settings.thread(members.started).spawn(move || crew.be_a_member(job))
+            let (crew, job, present) = (Self(self.0.clone()), job.clone(), self.0.presence.add());
+            self.0.settings.thread(members.started).spawn(move || crew.be_a_member(job, present))
         };
         match thread {
             Ok(thread) => {
@@ -343,7 +381,8 @@ impl<J: Send + 'static> Crew<J> {
     }
 
     /// What each thread does.
-    fn be_a_member(self, first: Arc<Mutex<Option<J>>>) {
+    fn be_a_member(self, first: Arc<Mutex<Option<J>>>, present: Present) {
+        present.stay();
         MEMBER_OF.set(self.0.number);
         let first = first.lock().take();
         self.0.settings.started();
@@ -371,45 +410,6 @@ impl<J: Send + 'static> Crew<J> {
     }
 }
 
-/// The jobs that come to one thread; ends when the thread should leave.
-pub struct Jobs<J> {
-    crew: Crew<J>,
-    /// What the thread was started for.
-    first: Option<J>,
-}
-
-impl<J> Iterator for Jobs<J> {
-    type Item = J;
-
-    /// Waits for a job.
-    fn next(&mut self) -> Option<J> {
-        if let Some(first) = self.first.take() {
-            return Some(first);
-        }
-        let Shared { settings, queue, changed, .. } = &*self.crew.0;
-        let mut queue = queue.lock();
-        let mut timed_out = false;
-        loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
-            }
-            let Some(keep_alive) = settings.keep_alive.filter(|_| !queue.closed && !timed_out) else {
-                queue.threads -= 1;
-                return None;
-            };
-            queue.idle += 1;
-            timed_out = changed.wait_for(&mut queue, keep_alive).timed_out();
-            queue.idle -= 1;
-        }
-    }
-}
-
-impl<J> fmt::Debug for Refused<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refused").field("cause", &self.cause).finish_non_exhaustive()
-    }
-}
-
 impl<J> fmt::Debug for Crew<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let queue = self.0.queue.lock();
@@ -418,11 +418,5 @@ impl<J> fmt::Debug for Crew<J> {
             .field("idle", &queue.idle)
             .field("waiting", &queue.jobs.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl<J> fmt::Debug for Jobs<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Jobs").field("crew", &self.crew).finish()
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polyexec_conformance::watched;
-use polyexec_crew::{Crew, Jobs, Settings};
+use polyexec_crew::{Crew, Given, Jobs, Settings};
 
 /// A job that tells when it begins, and ends when it is told to.
 struct Job {
@@ -229,4 +229,67 @@ fn what_a_hook_panics_with_is_dropped_and_may_panic() {
     crew.give(job).unwrap();
     begins.recv().unwrap();
     assert_eq!(drops.load(SeqCst), 1);
+}
+
+#[test]
+fn a_job_too_many_is_queued_behind_those_that_wait_already() {
+    watched!();
+    let crew = crew(Settings { max_threads: 1, ..Settings::new("one") });
+    let (first, begins, end) = job();
+    assert_eq!(crew.give_or_queue(first).unwrap(), Given::Taken);
+    begins.recv().unwrap();
+
+    let (all_begun, all_begins) = channel();
+    for _ in 0..100 {
+        let job = Job { begun: all_begun.clone(), end: channel().1 };
+        // It waits for a thread that is there, so there is nothing to catch up with.
+        assert_eq!(crew.give_or_queue(job).unwrap(), Given::Taken);
+    }
+    assert!(!crew.is_behind() && !crew.catch_up());
+    assert!(all_begins.try_recv().is_err());
+    drop((end, all_begun));
+    assert_eq!(all_begins.iter().collect::<Vec<_>>(), vec!["one-0"; 100]);
+
+    crew.close();
+    assert!(crew.give_or_queue(job().0).unwrap_err().cause.is_none());
+    crew.join();
+}
+
+#[test]
+fn a_job_that_would_wait_for_no_thread_at_all_comes_back() {
+    watched!();
+    // Half of all addresses: no system has that.
+    let crew = crew(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
+    let threads = [(); 4].map(|()| job().0).map(|job| crew.give_or_queue(job).unwrap_err());
+    assert!(threads.iter().all(|refused| refused.cause.is_some()));
+    assert!(!crew.is_behind());
+    // Each of them waits for the others' decision.
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..1_000).for_each(|_| assert!(crew.give_or_queue(job().0).is_err())));
+        }
+    });
+    assert!(!crew.is_behind());
+}
+
+#[test]
+fn a_join_with_a_limit_counts_who_is_there_still() {
+    watched!();
+    let crew = crew(Settings::new("late"));
+    let (first, begins, end) = job();
+    crew.give(first).unwrap();
+    begins.recv().unwrap();
+    let (second, begins, second_end) = job();
+    crew.give(second).unwrap();
+    begins.recv().unwrap();
+
+    crew.close();
+    assert_eq!(crew.join_until(Some(Instant::now())), 2);
+    drop(end);
+    while crew.join_until(Some(Instant::now())) != 1 {
+        thread::yield_now();
+    }
+    drop(second_end);
+    assert_eq!(crew.join_until(None), 0);
+    assert_eq!(crew.join_until(None), 0);
 }

@@ -13,7 +13,7 @@ use crate::LocalHandle;
 /// # What dropping does
 ///
 /// Shuts down: every future is dropped, here and now, and every handle resolves. Dropped in one of its own tasks, that
-/// task ends when its poll does.
+/// task ends when its poll does. No other is polled at that time, so there is nothing to wait for, and no limit to give.
 ///
 /// # Examples
 ///

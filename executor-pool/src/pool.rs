@@ -4,9 +4,10 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
-use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, Task, block_on, context};
+use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, StillRunning, Task, block_on, context};
 
 use crate::Builder;
 use crate::shared::Shared;
@@ -17,8 +18,9 @@ use crate::worker;
 /// # What dropping does
 ///
 /// Shuts down: every future is dropped, on this thread or, if it is being polled, when that poll ends; every handle
-/// resolves; every thread is waited for. A poll that doesn't end makes this wait for ever. Dropped in one of its own
-/// tasks, it doesn't wait: the threads end by themselves.
+/// resolves; every thread is waited for. A poll that doesn't end makes this wait for ever: see
+/// [`shutdown_timeout`](Pool::shutdown_timeout). Dropped in one of its own tasks, it doesn't wait: the threads end by
+/// themselves.
 ///
 /// # Examples
 ///
@@ -34,7 +36,11 @@ use crate::worker;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Pool(PoolHandle);
+pub struct Pool {
+    handle: PoolHandle,
+    /// It needs no shutdown any more.
+    is_over: bool,
+}
 
 /// Spawns tasks on a [`Pool`], from anywhere.
 ///
@@ -66,17 +72,17 @@ impl Pool {
 
     /// Owns what `shared` is from now on.
     pub(crate) fn own(shared: Arc<Shared>) -> Self {
-        Self(PoolHandle::new(shared))
+        Self { handle: PoolHandle::new(shared), is_over: false }
     }
 
     /// A handle, for other threads and for code that takes any executor.
     pub fn handle(&self) -> PoolHandle {
-        self.0.clone()
+        self.handle.clone()
     }
 
     /// How many workers there are, and so how many tasks can be polled at the same time.
     pub fn worker_threads(&self) -> usize {
-        self.0.shared().workers
+        self.handle.shared().workers
     }
 
     /// Spawns `future` as a task. See [`Executor::spawn`].
@@ -86,7 +92,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.0.spawn(future)
+        self.handle.spawn(future)
     }
 
     /// Spawns `future` as a task, or gives it back. See [`Executor::try_spawn`].
@@ -100,7 +106,47 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.0.try_spawn(future)
+        self.handle.try_spawn(future)
+    }
+
+    /// Shuts down as dropping it does, but waits for polls that run until `timeout` is over at the latest, and then says
+    /// which these are.
+    ///
+    /// Futures that rest are dropped on this thread before it waits. A task that blocks for ever keeps its thread, and
+    /// what its future owns; one that comes to the end of its poll later ends then, and its thread, too. Called in one of its
+    /// own tasks, this doesn't wait at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::new()?;
+    /// # let (has_begun, begin) = std::sync::mpsc::channel();
+    /// let (end, is_over) = std::sync::mpsc::channel::<()>();
+    /// let blocked = pool.spawn(async move {
+    /// #   has_begun.send(()).unwrap();
+    ///     is_over.recv().is_err()
+    /// });
+    /// # begin.recv().unwrap();
+    /// let left = pool.shutdown_timeout(Duration::from_millis(10)).unwrap_err();
+    /// assert!(left.threads() >= 1, "{left}");
+    ///
+    /// drop(end);
+    /// assert!(blocked.join().unwrap());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Not all threads have ended: [`StillRunning`] counts them. It names those tasks whose polls haven't ended, and that
+    /// had waited for something before: of the others the pool knows nothing, since to note each costs more than to run it.
+    /// While they run, [`on_stall`](Builder::on_stall) tells which they are.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StillRunning> {
+        self.is_over = true;
+        // One that is too far away is none.
+        self.handle.shared().shut_down_until(Instant::now().checked_add(timeout))
     }
 
     /// Polls `future` on this thread until it is ready. See [`Executor::block_on`].
@@ -109,13 +155,15 @@ impl Pool {
     ///
     /// If `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.0.block_on(future)
+        self.handle.block_on(future)
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.0.shared().shut_down();
+        if !self.is_over {
+            self.handle.shared().shut_down();
+        }
     }
 }
 
@@ -173,7 +221,7 @@ impl futures_task::Spawn for PoolHandle {
 
 impl futures_task::Spawn for Pool {
     fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnObjError> {
-        context::spawn_obj(&self.0, future)
+        context::spawn_obj(&self.handle, future)
     }
 }
 

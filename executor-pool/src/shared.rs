@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
-use polyexec_core::{LiveTasks, Task, block_in_place};
+use polyexec_core::{LiveTasks, StillRunning, Task, block_in_place};
 use polyexec_crew::Crew;
 
 use crate::injector::Injector;
@@ -52,11 +53,31 @@ impl Shared {
         Ok(())
     }
 
-    /// Ends everything: the tasks that rest, those that are injected, and the workers, each with the tasks in its queue.
+    /// Ends everything, and waits for the threads.
     pub(crate) fn shut_down(self: &Arc<Self>) {
+        self.close(LiveTasks::close);
+        // This may be a task of another executor, and tasks that are still polled here may wait for it.
+        block_in_place(|| self.crew.join());
+    }
+
+    /// As `shut_down`, but waits until `deadline` at the latest.
+    pub(crate) fn shut_down_until(self: &Arc<Self>, deadline: Option<Instant>) -> Result<(), StillRunning> {
+        let tasks = self.close(LiveTasks::close_and_tell);
+        match block_in_place(|| self.crew.join_until(deadline)) {
+            0 => Ok(()),
+            threads => {
+                let still_running = tasks.iter().filter(|task| !task.is_finished());
+                Err(StillRunning::new(still_running.map(Into::into).collect(), threads))
+            }
+        }
+    }
+
+    /// Ends the tasks that rest, which `close_table` does, those that are injected, and the workers, each with the tasks in
+    /// its queue.
+    fn close<T>(self: &Arc<Self>, close_table: impl FnOnce(&LiveTasks) -> T) -> T {
         // First: it starts no worker for a crew that is closed.
         let rounds = monitor::forget(self);
-        self.live.close();
+        let closed = close_table(&self.live);
         // Release: pairs with the Acquire in `is_closed`. Workers that sleep are woken below; those that are about to
         // look once more after they have said so.
         self.closed.store(true, Release);
@@ -67,8 +88,7 @@ impl Shared {
         // A poll that blocks may wait for what its own worker, who may have been relieved, would come to next.
         self.roster.copy().iter().for_each(|desk| desk.end_tasks());
         rounds.into_iter().for_each(Rounds::end_tasks);
-        // This may be a task of another executor, and tasks that are still polled here may wait for it.
-        block_in_place(|| self.crew.join());
+        closed
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use polyexec_crew::Settings;
 
 use crate::Threaded;
+use crate::steward::Steward;
 
 /// Configures a [`Threaded`].
 ///
@@ -21,57 +22,90 @@ use crate::Threaded;
 /// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build`"]
-pub struct Builder(Settings);
+pub struct Builder {
+    threads: Settings,
+    /// Whether tasks wait for a thread.
+    queues: bool,
+}
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self(Settings::new("threaded"))
+        Self { threads: Settings::new("threaded"), queues: false }
     }
 
     pub(crate) fn settings(self) -> Settings {
-        self.0
+        self.threads
     }
 
     /// Threads are called `name-0`, `name-1` and so on. By default `threaded`. Linux shows the first 15 bytes.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
-        self.0.name = name.into();
+        self.threads.name = name.into();
         self
     }
 
     /// The size of each thread's stack in bytes. By default what `std` gives: 2 MiB, or `RUST_MIN_STACK`.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.0.stack_size = Some(bytes);
+        self.threads.stack_size = Some(bytes);
         self
     }
 
     /// How long a thread stays that has no task. By default ten seconds.
     pub fn keep_alive(mut self, time: Duration) -> Self {
-        self.0.keep_alive = Some(time);
+        self.threads.keep_alive = Some(time);
         self
     }
 
     /// Starts a new thread for each task, and ends it with the task, instead of using threads again.
     pub fn fresh_threads(mut self) -> Self {
-        self.0.keep_alive = None;
+        self.threads.keep_alive = None;
         self
     }
 
-    /// The most threads at a time, and so the most tasks; one more is refused. By default there is no limit but the
-    /// system's. A thread is free a moment after its task's handle has resolved.
+    /// The most threads at a time, and so the most tasks; one more is refused, or [waits](Builder::queue_when_full). By
+    /// default there is no limit but the system's. A thread is free a moment after its task's handle has resolved.
     pub fn max_threads(mut self, threads: usize) -> Self {
-        self.0.max_threads = threads;
+        self.threads.max_threads = threads;
+        self
+    }
+
+    /// Has a task wait for a thread where there is none for it, instead of refusing it: there are
+    /// [as many as may be](Builder::max_threads), or as the system has. Tasks that wait begin in the order in which they
+    /// came. Only if there is no thread at all, and none is to be had, is a task refused.
+    ///
+    /// This is right for work that ends by itself, whatever becomes of the other tasks. **Tasks that wait for each other may
+    /// wait for ever**: those that have the threads, for one that has none.
+    ///
+    /// There is no limit to how many tasks wait. An abort of one that waits is in force when its turn has come, where
+    /// it is dropped instead of run; a shutdown drops all that wait at once. With
+    /// [`fresh_threads`](Builder::fresh_threads), a task that has waited takes the thread of the one before it.
+    ///
+    /// The executor has one more thread then, which sleeps, and starts threads once the system has some again: so a task
+    /// for which there was none doesn't depend on the end of those that have one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_threaded::Threaded;
+    ///
+    /// let threaded = Threaded::builder().max_threads(2).queue_when_full().build()?;
+    /// let lengths: Vec<_> = (0..100).map(|n| threaded.spawn(async move { n.to_string().len() })).collect();
+    /// assert_eq!(lengths.into_iter().map(|length| length.join().unwrap()).sum::<usize>(), 190);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn queue_when_full(mut self) -> Self {
+        self.queues = true;
         self
     }
 
     /// Calls `hook` on each new thread before its first task. A panic in it is contained.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.0.on_start = Some(Arc::new(hook));
+        self.threads.on_start = Some(Arc::new(hook));
         self
     }
 
     /// Calls `hook` on each thread after its last task. A panic in it is contained.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.0.on_stop = Some(Arc::new(hook));
+        self.threads.on_stop = Some(Arc::new(hook));
         self
     }
 
@@ -79,9 +113,15 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: at most zero threads, or a thread name with a NUL byte in it.
+    /// `InvalidInput`: at most zero threads, or a thread name with a NUL byte in it. With
+    /// [`queue_when_full`](Builder::queue_when_full) the system's reason, too, if it has no thread.
     pub fn build(self) -> io::Result<Threaded> {
-        self.0.validate()?;
-        Ok(Threaded::with(self.0))
+        self.validate()?;
+        let steward = self.queues.then(|| Steward::new(&self.threads.name));
+        Threaded::with(self.threads, steward)
+    }
+
+    pub(crate) fn validate(&self) -> io::Result<()> {
+        self.threads.validate()
     }
 }

@@ -15,12 +15,19 @@
 //! assert_eq!(a.join().unwrap(), 42);
 //! assert_eq!(b.join().unwrap(), "any output type");
 //! ```
+//!
+//! # Blocking work
+//!
+//! [`blocking`] has one such executor for the process, bounded, to which tasks of all others give their blocking work.
 
 #![forbid(unsafe_code)]
 
 pub use builder::Builder;
 pub use threaded::{Threaded, ThreadedHandle};
 
+pub mod blocking;
 mod builder;
+mod hosts;
 mod mailbox;
+mod steward;
 mod threaded;

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use polyexec_conformance::probe::{Gate, Tally, carrying, threads};
@@ -204,6 +205,173 @@ fn a_task_that_can_have_no_thread_for_another_goes_on_itself() {
                 go.open();
                 assert_eq!(parent.join().unwrap(), (true, 42));
                 tasks.into_iter().enumerate().for_each(end);
+            }
+        });
+    }
+}
+
+/// All threads that are to be had. Each lives until its sender is dropped.
+fn hogs() -> Vec<(Sender<()>, thread::JoinHandle<()>)> {
+    let mut hogs = Vec::new();
+    loop {
+        assert!(hogs.len() < 100, "threads aren't scarce here");
+        let (sender, end) = channel();
+        match thread::Builder::new().stack_size(STACK).spawn(move || end.recv().unwrap_or_default()) {
+            Ok(hog) => hogs.push((sender, hog)),
+            Err(_) => return hogs,
+        }
+    }
+}
+
+fn release(hogs: Vec<(Sender<()>, thread::JoinHandle<()>)>) {
+    for (end, hog) in hogs {
+        drop(end);
+        hog.join().unwrap();
+    }
+}
+
+#[test]
+fn a_task_that_waits_has_a_thread_once_there_is_one_though_the_others_never_end() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for builder in executors() {
+                let before = threads();
+                let threaded = builder.queue_when_full().build().unwrap();
+                let (gate, begun) = (Gate::new(), Gate::new());
+                let (opened, begin) = (gate.clone(), begun.clone());
+                let occupant = threaded.spawn(async move {
+                    begin.open();
+                    opened.wait();
+                });
+                begun.wait();
+                let hogs = hogs();
+                let (sender, order) = channel();
+                let tasks: Vec<_> = (0..10)
+                    .map(|n| {
+                        let sender = sender.clone();
+                        threaded.try_spawn(async move { sender.send(n).unwrap() }).unwrap()
+                    })
+                    .collect();
+                assert!(order.try_recv().is_err(), "there is no thread to be had");
+                // Nobody spawns, and the one thread that there is stays where it is.
+                release(hogs);
+                tasks.into_iter().for_each(|task| task.join().unwrap());
+                let mut order: Vec<i32> = order.try_iter().collect();
+                order.sort_unstable();
+                assert_eq!(order, (0..10).collect::<Vec<_>>());
+                assert!(!occupant.is_finished());
+                gate.open();
+                occupant.join().unwrap();
+                drop(threaded);
+                threads_settle_at(before);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_task_that_would_wait_for_no_thread_at_all_comes_back() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for builder in executors() {
+                let before = threads();
+                let refused = builder.clone().queue_when_full();
+                let threaded = builder.queue_when_full().build().unwrap();
+                let hogs = hogs();
+                for _ in 0..100 {
+                    let dropped = Tally::new();
+                    let error = threaded.try_spawn(carrying(dropped.on_drop(), async { 42 })).unwrap_err();
+                    assert!(!error.is_shutdown());
+                    assert_eq!(os_error(&error), Some(EAGAIN), "{error}");
+                    assert_eq!(dropped.get(), 0);
+                    assert_eq!(block_on(error.into_future()), 42);
+                    assert!(threaded.spawn(async {}).join().unwrap_err().is_rejected());
+                }
+                if let Threads(_) = scarcity {
+                    // The steward's thread is small, but it is a thread.
+                    let error = refused.build().unwrap_err();
+                    assert_eq!(error.raw_os_error(), Some(EAGAIN), "{error}");
+                }
+                release(hogs);
+                assert_eq!(threaded.spawn(async { 7 }).join().unwrap(), 7);
+                drop(threaded);
+                threads_settle_at(before);
+            }
+        });
+    }
+}
+
+#[test]
+fn tasks_that_wait_for_scarce_threads_are_dropped_by_a_shutdown() {
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for builder in executors() {
+                let before = threads();
+                let threaded = builder.queue_when_full().build().unwrap();
+                let (gate, begun, dropped) = (Gate::new(), Gate::new(), Tally::new());
+                let (opened, begin) = (gate.clone(), begun.clone());
+                let occupant = threaded.spawn(async move {
+                    begin.open();
+                    opened.wait();
+                });
+                begun.wait();
+                let hogs = hogs();
+                let waiting: Vec<_> = (0..10).map(|_| threaded.spawn(carrying(dropped.on_drop(), async {}))).collect();
+                let handle = threaded.handle();
+                let left = threaded.shutdown_timeout(std::time::Duration::from_millis(10)).unwrap_err();
+                assert_eq!((left.threads(), dropped.get()), (1, 10), "{left}");
+                for task in waiting {
+                    assert!(task.join().unwrap_err().is_shutdown());
+                }
+                assert!(handle.spawn(async {}).join().unwrap_err().is_shutdown());
+                assert_eq!(left.tasks()[0].id(), occupant.id());
+                release(hogs);
+                gate.open();
+                occupant.join().unwrap();
+                threads_settle_at(before);
+            }
+        });
+    }
+}
+
+#[test]
+fn works_that_fight_for_the_last_thread_all_run() {
+    const SPAWNERS: usize = 3;
+    const ROUNDS: usize = 200;
+
+    for scarcity in SCARCE {
+        with_scarce_threads(scarcity, || {
+            for builder in executors() {
+                let threaded = builder.queue_when_full().build().unwrap();
+                let dropped = Tally::new();
+                let (opened, begun) = (Gate::new(), Gate::new());
+                let (gate, begin) = (opened.clone(), begun.clone());
+                // There is one that the others can wait for.
+                let first = threaded.spawn(async move {
+                    begin.open();
+                    gate.wait();
+                });
+                begun.wait();
+                // First, so that they have threads themselves.
+                let go = Gate::new();
+                let spawners = [(); SPAWNERS].map(|()| {
+                    let (go, handle, dropped) = (go.clone(), threaded.handle(), dropped.clone());
+                    let spawn = move || {
+                        go.wait();
+                        let spawn = |n| handle.try_spawn(carrying(dropped.on_drop(), async move { n })).unwrap();
+                        (0..ROUNDS).map(spawn).collect::<Vec<_>>()
+                    };
+                    thread::Builder::new().stack_size(1 << 20).spawn(spawn).unwrap()
+                });
+                go.open();
+                let mut sum = 0;
+                for task in spawners.into_iter().flat_map(|spawner| spawner.join().unwrap()) {
+                    sum += task.join().unwrap();
+                }
+                assert_eq!(sum, SPAWNERS * ROUNDS * (ROUNDS - 1) / 2);
+                assert_eq!(dropped.get(), SPAWNERS * ROUNDS);
+                opened.open();
+                first.join().unwrap();
             }
         });
     }

@@ -12,6 +12,8 @@ pub use id::TaskId;
 #[cfg(feature = "std")]
 pub use own_wake::is_polling;
 
+pub use crate::still_running::Info;
+
 #[cfg(feature = "std")]
 use crate::AbortHandle;
 use crate::error::Failure;

@@ -1,0 +1,65 @@
+//! What each thread hosts, for a shutdown that is to say what still runs. Never touches a task.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use polyexec_core::Task;
+use polyexec_core::task::Info;
+
+/// The threads that there are, by the addresses of their entries.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts(Mutex<HashMap<usize, Arc<Entry>>>);
+
+#[derive(Debug, Default)]
+struct Entry(Mutex<Option<Info>>);
+
+/// One thread's entry.
+///
+/// # What dropping does
+///
+/// Forgets the thread.
+pub(crate) struct Host<'a> {
+    hosts: &'a Hosts,
+    entry: Arc<Entry>,
+}
+
+impl Hosts {
+    /// Enters another thread.
+    pub(crate) fn enter(&self) -> Host<'_> {
+        let host = Host { hosts: self, entry: Arc::default() };
+        self.0.lock().insert(host.address(), host.entry.clone());
+        host
+    }
+
+    /// The tasks that the threads host now.
+    pub(crate) fn tasks(&self) -> Vec<Info> {
+        let entries: Vec<_> = self.0.lock().values().cloned().collect();
+        entries.iter().filter_map(|entry| entry.0.lock().clone()).collect()
+    }
+}
+
+impl Host<'_> {
+    /// Notes that the thread hosts `task`, until the next one.
+    pub(crate) fn hosts(&self, task: &Task) {
+        let info = Info::from(task);
+        let before = self.entry.0.lock().replace(info);
+        drop(before);
+    }
+
+    /// Notes that the thread hosts none.
+    pub(crate) fn is_idle(&self) {
+        let before = self.entry.0.lock().take();
+        drop(before);
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.entry).addr()
+    }
+}
+
+impl Drop for Host<'_> {
+    fn drop(&mut self) {
+        self.hosts.0.lock().remove(&self.address());
+    }
+}
