@@ -15,12 +15,13 @@ Usage: cargo run --release --manifest-path bench/Cargo.toml [-- OPTIONS]
 Options:
   --rounds N         Measure each contestant N times, in turn with the others [default: 15]
   --only SUBSTRING   Only the rows with SUBSTRING in their names; may be given again
+  --on SUBSTRING     Only the contestants with SUBSTRING in their names, to look at one by itself; may be given again
   --list             Print the rows' names, and what each one does
   --out DIR          Write report.md and report.svg to DIR, whatever was run
   -h, --help         Print this
 
-A whole run of at least 15 rounds writes the report next to the program's sources. With --only, with fewer rounds, or
-after Ctrl-C, nothing is written unless --out says where.";
+A whole run of at least 15 rounds writes the report next to the program's sources. With --only or --on, with fewer
+rounds, or after Ctrl-C, nothing is written unless --out says where.";
 
 /// What to do.
 #[derive(Debug, PartialEq)]
@@ -40,13 +41,15 @@ pub struct Options {
     pub rounds: usize,
     /// Empty: all rows.
     pub only: Vec<String>,
+    /// Empty: all contestants.
+    pub on: Vec<String>,
     pub out: Option<PathBuf>,
 }
 
 /// The arguments after the program's name, as a command, or what is wrong with them.
 pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(args);
-    let mut options = Options { rounds: DEFAULT_ROUNDS, only: Vec::new(), out: None };
+    let mut options = Options { rounds: DEFAULT_ROUNDS, only: Vec::new(), on: Vec::new(), out: None };
     let mut list = false;
     while let Some(arg) = parser.next()? {
         match arg {
@@ -57,6 +60,7 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Comm
                 }
             }
             Long("only") => options.only.push(parser.value()?.string()?),
+            Long("on") => options.on.push(parser.value()?.string()?),
             Long("out") => options.out = Some(parser.value()?.into()),
             Long("list") => list = true,
             Long("help") | Short('h') => return Ok(Command::Help),
@@ -82,13 +86,14 @@ mod tests {
 
     #[test]
     fn nothing_given_is_a_whole_run() {
-        assert_eq!(options(&[]), Options { rounds: 15, only: vec![], out: None });
+        assert_eq!(options(&[]), Options { rounds: 15, only: vec![], on: vec![], out: None });
     }
 
     #[test]
     fn everything_given() {
-        let given = options(&["--rounds=3", "--only", "local", "--only", "fib", "--out", "here"]);
-        assert_eq!(given, Options { rounds: 3, only: vec!["local".into(), "fib".into()], out: Some("here".into()) });
+        let given = options(&["--rounds=3", "--only", "local", "--only", "fib", "--on", "tokio", "--out", "here"]);
+        let only = vec!["local".into(), "fib".into()];
+        assert_eq!(given, Options { rounds: 3, only, on: vec!["tokio".into()], out: Some("here".into()) });
     }
 
     #[test]

@@ -39,6 +39,15 @@ const BOUNDS: &[(&str, &[Bound])] = &[
     ("block_on", &[OfPeer("futures-lite block_on", 1.0)]),
     ("threads_cached", &[OfBestPeer(0.7)]),
     ("threads_fresh", &[OfBestPeer(1.05)]),
+    ("echo", &[OfPeer("tokio", 0.95)]),
+    ("connections", &[OfBestPeer(1.0)]),
+    ("http", &[OfBestPeer(0.95)]),
+    // In figures only: who is quick on the whole may let some connections wait for the others.
+    ("http_p50", &[]),
+    ("http_p99", &[]),
+    ("timers", &[OfBestPeer(1.0)]),
+    ("timers_late", &[AtMost(2_000.0)]),
+    ("spawn_blocking", &[OfBestPeer(1.0)]),
 ];
 
 /// What growth may do to ours.

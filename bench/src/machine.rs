@@ -11,7 +11,8 @@ const LOCK: &str = include_str!("../Cargo.lock");
 const RUSTC: &str = env!("BENCH_RUSTC");
 
 /// The peers, as the report lists them.
-const PEERS: [&str; 6] = ["tokio", "async-executor", "futures", "futures-lite", "nexosim", "pollster"];
+const PEERS: [&str; 9] =
+    ["tokio", "async-executor", "async-io", "async-net", "blocking", "futures", "futures-lite", "nexosim", "pollster"];
 
 /// One line for each thing that the numbers depend on.
 pub fn description() -> Vec<(&'static str, String)> {

@@ -86,11 +86,9 @@ fn resident(pool: &str, tasks: u64) -> io::Result<()> {
 }
 
 fn run(options: Options) -> io::Result<()> {
-    let chosen = |name: &str| options.only.is_empty() || options.only.iter().any(|part| name.contains(part.as_str()));
-    let rows: Vec<Row> = workloads::rows().into_iter().filter(|row| chosen(row.name)).collect();
-    let growth: Vec<Growth> = workloads::growth().into_iter().filter(|growth| chosen(growth.name)).collect();
+    let (rows, growth) = chosen(&options);
     if rows.is_empty() && growth.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "--only leaves no row (see --list)"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "--only and --on leave no row (see --list)"));
     }
     if let Some(folder) = &options.out {
         fs::create_dir_all(folder).map_err(|error| naming(folder, error))?; // now rather than after minutes
@@ -120,6 +118,19 @@ fn run(options: Options) -> io::Result<()> {
     }
 }
 
+/// What `--only` and `--on` leave.
+fn chosen(options: &Options) -> (Vec<Row>, Vec<Growth>) {
+    let among =
+        |parts: &[String], name: &str| parts.is_empty() || parts.iter().any(|part| name.contains(part.as_str()));
+    let mut rows = workloads::rows();
+    rows.iter_mut().for_each(|row| row.contestants.retain(|contestant| among(&options.on, contestant.name)));
+    rows.retain(|row| among(&options.only, row.name) && !row.contestants.is_empty());
+    let mut growth = workloads::growth();
+    growth.iter_mut().for_each(|growth| growth.lines.retain(|line| among(&options.on, line.name)));
+    growth.retain(|growth| among(&options.only, growth.name) && !growth.lines.is_empty());
+    (rows, growth)
+}
+
 fn measure_row(mut row: Row, rounds: usize) -> Option<RowResult> {
     let cell = |contestant: &'static str, measure| Cell { name: contestant.into(), measure };
     let mut cells: Vec<_> =
@@ -141,7 +152,8 @@ fn measure_growth(mut growth: Growth, rounds: usize) -> Option<GrowthResult> {
 
 /// Where the report goes: the committed one is changed by a whole run alone.
 fn folder(options: &Options) -> Option<PathBuf> {
-    let whole = options.only.is_empty() && options.rounds >= DEFAULT_ROUNDS && !harness::stopped();
+    let whole =
+        options.only.is_empty() && options.on.is_empty() && options.rounds >= DEFAULT_ROUNDS && !harness::stopped();
     options.out.clone().or_else(|| whole.then(|| env!("CARGO_MANIFEST_DIR").into()))
 }
 

@@ -3,12 +3,13 @@
 use crate::bounds::{self, Bound};
 use crate::contestants::{
     Local, Named, Pool,
-    async_executor::{AsyncExecutor, AsyncExecutorLocal},
+    async_executor::{AsyncExecutor, AsyncExecutorLocal, Smol},
     futures::{FuturesLocal, FuturesPool},
+    io::Io,
     polyexec::{OurLocal, OurPool},
-    tokio::{Tokio, TokioLocal},
+    tokio::{Tokio, TokioLocal, TokioWithDrivers},
 };
-use crate::workloads::{LocalWorkload, PoolWorkload, warm_up, warm_up_local};
+use crate::workloads::{IoWorkload, LocalWorkload, PoolWorkload, warm_up, warm_up_local};
 
 /// Workers of every pool, unless a row is about their number.
 pub const WORKERS: usize = 2;
@@ -70,6 +71,11 @@ impl Row {
             .with(on_pool::<FuturesPool>(workload, WORKERS))
     }
 
+    /// Every pool that has sockets and timers.
+    pub fn io(self, workload: impl IoWorkload) -> Self {
+        self.with(on_io::<TokioWithDrivers>(workload)).with(on_io::<Smol>(workload))
+    }
+
     pub fn locals(self, workload: impl LocalWorkload) -> Self {
         self.with(on_local::<OurLocal>(workload))
             .with(on_local::<TokioLocal>(workload))
@@ -82,6 +88,15 @@ impl Row {
 pub fn on_pool<P: Pool>(workload: impl PoolWorkload, workers: usize) -> Contestant {
     Contestant::named::<P>(move || {
         let pool = P::start(workers);
+        warm_up(&pool);
+        workload.measure(&pool)
+    })
+}
+
+/// As [`on_pool`].
+fn on_io<P: Io>(workload: impl IoWorkload) -> Contestant {
+    Contestant::named::<P>(move || {
+        let pool = P::start(WORKERS);
         warm_up(&pool);
         workload.measure(&pool)
     })

@@ -20,9 +20,27 @@ impl Stats {
     }
 }
 
+/// What so many percent of the sample are at most, by nearest rank. Sorts the sample.
+///
+/// # Panics
+///
+/// If the sample is empty.
+pub fn percentile<T: Ord + Copy>(sample: &mut [T], percent: u32) -> T {
+    sample.sort_unstable();
+    let rank = (sample.len() * percent as usize).div_ceil(100);
+    sample[rank.max(1) - 1]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_sample() {
+        let mut sample: Vec<u32> = (1..=200).rev().collect();
+        assert_eq!([0, 1, 50, 99, 100].map(|percent| percentile(&mut sample, percent)), [1, 2, 100, 198, 200]);
+        assert_eq!(percentile(&mut [7], 99), 7);
+    }
 
     #[test]
     fn nothing_has_no_median() {

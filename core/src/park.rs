@@ -58,7 +58,14 @@ pub struct Parker {
     state: AtomicU8,
     lock: Mutex<()>,
     called: Condvar,
+    /// A model's, in place of the process's.
+    #[cfg(polyexec_loom)]
+    reactor: Option<ModelledReactor>,
 }
+
+/// One that loom knows of.
+#[cfg(polyexec_loom)]
+type ModelledReactor = crate::modelled::Shown<Arc<dyn Reactor + Send + Sync>>;
 
 impl Parker {
     /// A parker that nobody has called.
@@ -71,6 +78,22 @@ impl Parker {
     #[cfg(polyexec_loom)]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that waits in a model's reactor.
+    #[cfg(polyexec_loom)]
+    pub fn inside(reactor: Arc<dyn Reactor + Send + Sync>) -> Self {
+        Self { reactor: Some(crate::modelled::Shown(reactor)), ..Self::default() }
+    }
+
+    #[cfg(not(polyexec_loom))]
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        reactor::installed()
+    }
+
+    #[cfg(polyexec_loom)]
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        self.reactor.as_ref().map(|reactor| &*reactor.0 as &dyn Reactor)
     }
 
     /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
@@ -96,7 +119,7 @@ impl Parker {
     /// As [`park`](Parker::park), but returns `false`, too, when events have come. Their wakers are added to `woken`, and are
     /// to be [called](reactor::wake_all) soon, whatever this returns: events may come together with a call.
     pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
-        match reactor::installed() {
+        match self.reactor() {
             Some(reactor) => self.park_inside(reactor, wait, woken),
             None => self.park_until(None),
         }
@@ -196,7 +219,7 @@ impl Parker {
     /// Has the thread leave the reactor. If it does by itself just now, somebody else may leave in its place, and comes back.
     #[cold]
     fn call_inside(&self) {
-        if let Some(reactor) = reactor::installed() {
+        if let Some(reactor) = self.reactor() {
             reactor.interrupt();
         }
     }

@@ -17,18 +17,22 @@
 //! # assert_eq!(polyexec_core::block_on(sum()), 33);
 //! ```
 
-#![no_std]
+#![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(feature = "time")]
-extern crate std;
 
 pub use counter::{Counter, Inspect, count};
 pub use watch::{Moment, watch};
 pub use yield_now::{YieldNow, yield_now};
 
+/// Files: [`async_fs`](https://docs.rs/async-fs), whose operations run on the threads of the `blocking` crate.
+#[cfg(feature = "fs")]
+pub use async_fs as fs;
+
 mod counter;
+#[cfg(feature = "net")]
+pub mod net;
 #[cfg(feature = "time")]
 pub mod time;
 mod watch;

@@ -1,21 +1,40 @@
-//! async-executor, driven as smol drives its global one: each thread blocks on `Executor::run`.
+//! async-executor, driven as smol drives its global one: each thread blocks on `Executor::run`. With smol's I/O or without.
 
 use std::cell::OnceCell;
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_channel::Sender;
 use async_executor::{Executor, LocalExecutor, Task};
+use async_io::Timer;
+use async_net::{TcpListener, TcpStream};
 use futures_lite::future::block_on;
+use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+use smol_hyper::rt::FuturesIo;
 
+use super::io::{Blocking, Io, LOOPBACK, Listener, Stream};
 use super::{HandleOf, Local, Named, Pool, Spawn};
 
-pub struct AsyncExecutor {
+pub struct AsyncExecutorPool<const IO: bool> {
     executor: Arc<Executor<'static>>,
     /// Dropped to end the threads.
     run: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// Whose threads wait for tasks alone.
+pub type AsyncExecutor = AsyncExecutorPool<false>;
+
+/// smol: its threads, and the one that blocks on a future, wait for events, too, by `async_io::block_on`.
+pub type Smol = AsyncExecutorPool<true>;
+
+/// smol's `block_on`, or the one without I/O.
+fn block_on_with<F: Future, const IO: bool>(future: F) -> F::Output {
+    if IO { async_io::block_on(future) } else { block_on(future) }
 }
 
 thread_local! {
@@ -28,12 +47,12 @@ thread_local! {
 #[derive(Clone)]
 pub struct InTask;
 
-impl Named for AsyncExecutor {
-    const NAME: &'static str = "async-executor";
-    const PACKAGE: &'static str = "async-executor";
+impl<const IO: bool> Named for AsyncExecutorPool<IO> {
+    const NAME: &'static str = if IO { "async-io" } else { "async-executor" };
+    const PACKAGE: &'static str = Self::NAME;
 }
 
-impl Pool for AsyncExecutor {
+impl<const IO: bool> Pool for AsyncExecutorPool<IO> {
     type Inside = InTask;
 
     fn start(workers: usize) -> Self {
@@ -43,7 +62,7 @@ impl Pool for AsyncExecutor {
             let end = end.clone();
             move || {
                 HERE.with(|here| here.set(executor.clone()).expect("a new thread"));
-                let _ = block_on(executor.run(end.recv()));
+                let _ = block_on_with::<_, IO>(executor.run(end.recv()));
             }
         };
         let threads = (0..workers).map(|_| thread::spawn(work(executor.clone()))).collect();
@@ -63,11 +82,11 @@ impl Pool for AsyncExecutor {
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {
-        block_on(future)
+        block_on_with::<_, IO>(future)
     }
 }
 
-impl Drop for AsyncExecutor {
+impl<const IO: bool> Drop for AsyncExecutorPool<IO> {
     fn drop(&mut self) {
         self.run.take();
         for thread in self.threads.drain(..) {
@@ -92,6 +111,69 @@ impl Spawn for InTask {
         F: Future<Output = ()> + Send + 'static,
     {
         self.spawn(future).detach();
+    }
+}
+
+impl Io for Smol {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+
+    async fn bind() -> io::Result<TcpListener> {
+        TcpListener::bind(LOOPBACK).await
+    }
+
+    async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(to).await
+    }
+
+    async fn sleep(time: Duration) {
+        Timer::after(time).await;
+    }
+}
+
+impl Listener<TcpStream> for TcpListener {
+    fn address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Stream for TcpStream {
+    type ForHyper = FuturesIo<Self>;
+
+    fn set_nodelay(&self) -> io::Result<()> {
+        self.set_nodelay(true)
+    }
+
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        AsyncReadExt::read(self, into).await
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        AsyncWriteExt::write_all(self, bytes).await
+    }
+
+    fn for_hyper(self) -> FuturesIo<Self> {
+        FuturesIo::new(self)
+    }
+}
+
+/// smol's `unblock`.
+pub struct Unblock;
+
+impl Named for Unblock {
+    const NAME: &'static str = "blocking's unblock";
+    const PACKAGE: &'static str = "blocking";
+}
+
+impl Blocking for Unblock {
+    type Pool = AsyncExecutor;
+
+    fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> + Send {
+        blocking::unblock(work)
     }
 }
 

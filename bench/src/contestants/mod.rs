@@ -2,6 +2,7 @@
 
 pub mod async_executor;
 pub mod futures;
+pub mod io;
 pub mod nexosim;
 pub mod plain;
 pub mod polyexec;

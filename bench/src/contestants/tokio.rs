@@ -1,26 +1,45 @@
-//! tokio: its multi-threaded runtime, and a `LocalSet` on its single-threaded one.
+//! tokio: its multi-threaded runtime, with its drivers and sockets or without, and a `LocalSet` on its single-threaded one.
 
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, LocalSet};
 
+use super::io::{Blocking, Io, LOOPBACK, Listener, Stream};
 use super::{HandleOf, Local, Named, Pool, Spawn, Unwrapped};
 
-pub struct Tokio(Runtime);
+pub struct TokioPool<const DRIVERS: bool>(Runtime);
+
+/// Without drivers, which some rows don't need.
+pub type Tokio = TokioPool<false>;
+
+/// With its drivers for I/O and time, which its workers wait in.
+pub type TokioWithDrivers = TokioPool<true>;
 
 /// `tokio::spawn`, which finds the runtime of the task that calls it.
 #[derive(Clone)]
 pub struct InTask;
 
-impl Named for Tokio {
+impl<const DRIVERS: bool> Named for TokioPool<DRIVERS> {
     const NAME: &'static str = "tokio";
     const PACKAGE: &'static str = "tokio";
 }
 
-impl Pool for Tokio {
+impl<const DRIVERS: bool> Pool for TokioPool<DRIVERS> {
     type Inside = InTask;
 
     fn start(workers: usize) -> Self {
-        Self(Builder::new_multi_thread().worker_threads(workers).build().expect("threads can be started"))
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(workers);
+        if DRIVERS {
+            builder.enable_all();
+        }
+        Self(builder.build().expect("threads can be started"))
     }
 
     fn spawn<F>(&self, future: F) -> HandleOf<Self, F::Output>
@@ -56,6 +75,69 @@ impl Spawn for InTask {
         F: Future<Output = ()> + Send + 'static,
     {
         drop(tokio::spawn(future));
+    }
+}
+
+impl Io for TokioWithDrivers {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+
+    async fn bind() -> io::Result<TcpListener> {
+        TcpListener::bind(LOOPBACK).await
+    }
+
+    async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(to).await
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(time)
+    }
+}
+
+impl Listener<TcpStream> for TcpListener {
+    fn address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Stream for TcpStream {
+    type ForHyper = TokioIo<Self>;
+
+    fn set_nodelay(&self) -> io::Result<()> {
+        self.set_nodelay(true)
+    }
+
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        AsyncReadExt::read(self, into).await
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        AsyncWriteExt::write_all(self, bytes).await
+    }
+
+    fn for_hyper(self) -> TokioIo<Self> {
+        TokioIo::new(self)
+    }
+}
+
+/// `tokio::task::spawn_blocking`.
+pub struct SpawnBlocking;
+
+impl Named for SpawnBlocking {
+    const NAME: &'static str = "tokio spawn_blocking";
+    const PACKAGE: &'static str = "tokio";
+}
+
+impl Blocking for SpawnBlocking {
+    type Pool = Tokio;
+
+    fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> + Send {
+        Unwrapped(tokio::task::spawn_blocking(work))
     }
 }
 

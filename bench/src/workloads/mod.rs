@@ -6,6 +6,7 @@ mod block_on;
 mod blocked;
 mod busy;
 mod fork_join;
+mod io;
 mod memory;
 mod messages;
 mod rows;
@@ -16,6 +17,7 @@ mod threads;
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
+pub use io::IoWorkload;
 pub use memory::resident;
 pub use rows::{growth, rows};
 

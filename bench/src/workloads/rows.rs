@@ -9,6 +9,7 @@ use super::block_on;
 use super::blocked::Blocked;
 use super::busy::Busy;
 use super::fork_join::Fib;
+use super::io;
 use super::memory::{Waiting, resident_elsewhere};
 use super::messages::{Funnel, PingPong, WakeOutside};
 use super::spawning::{Chain, FromOutside, FromTask, OneByOne};
@@ -173,6 +174,7 @@ pub fn rows() -> Vec<Row> {
             .with(joined.on::<Fresh>())
             .with(joined.on::<Std>()),
     );
+    rows.extend(io::rows());
     rows
 }
 

@@ -1,0 +1,45 @@
+//! TCP, UDP and, on Unix, Unix sockets: on every executor, and on threads that have none.
+//!
+//! Streams implement [`AsyncRead`](futures_io::AsyncRead) and [`AsyncWrite`](futures_io::AsyncWrite) of `futures-io`, and so do references to them: one task may
+//! read while another one writes. The extension traits of `futures` and `futures-lite` have the rest (`read_exact`,
+//! `write_all`, `split`, `lines`). The types and their methods are called as in `std::net` and `async-net`.
+//!
+//! Names are looked up on other threads (those of the `blocking` crate), since the system has no other way; addresses that are
+//! written in digits need none.
+//!
+//! # Examples
+//!
+//! ```
+//! use polyexec_futures::net::{TcpListener, TcpStream};
+//! use futures_lite::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # polyexec_core::block_on(async {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let mut client = TcpStream::connect(listener.local_addr()?).await?;
+//! let (mut server, _) = listener.accept().await?;
+//!
+//! client.write_all(b"hello").await?;
+//! client.close().await?;
+//! let mut text = String::new();
+//! server.read_to_string(&mut text).await?;
+//! assert_eq!(text, "hello");
+//! # std::io::Result::Ok(())
+//! # })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Errors
+//!
+//! Those of the system, as in `std::net`. An error of `accept` says nothing of the listener: where there are too many open
+//! files, it can accept again when there are fewer, and a server waits a while until then.
+
+pub use address::{Addresses, ToSocketAddrs, resolve};
+pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use udp::UdpSocket;
+
+mod address;
+mod stream;
+mod tcp;
+mod udp;
+#[cfg(unix)]
+pub mod unix;

@@ -1,0 +1,107 @@
+//! What TCP's and Unix's streams have in common: `futures-io` on top of a source that is shared.
+
+/// Implements `AsyncRead` and `AsyncWrite` for a stream with a field `io: Arc<Io<_>>`, and for references to it.
+macro_rules! stream {
+    ($stream:ty) => {
+        impl ::futures_io::AsyncRead for $stream {
+            fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+                Pin::new(&mut &*self).poll_read(cx, buffer)
+            }
+
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffers: &mut [io::IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut &*self).poll_read_vectored(cx, buffers)
+            }
+        }
+
+        impl ::futures_io::AsyncRead for &$stream {
+            fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+                self.io.poll_read_some(cx, buffer.len(), |mut stream| io::Read::read(&mut stream, buffer))
+            }
+
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffers: &mut [io::IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let room = buffers.iter().map(|buffer| buffer.len()).sum();
+                self.io.poll_read_some(cx, room, |mut stream| io::Read::read_vectored(&mut stream, buffers))
+            }
+        }
+
+        impl ::futures_io::AsyncWrite for $stream {
+            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+                Pin::new(&mut &*self).poll_write(cx, bytes)
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut &*self).poll_write_vectored(cx, slices)
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut &*self).poll_flush(cx)
+            }
+
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut &*self).poll_close(cx)
+            }
+        }
+
+        impl ::futures_io::AsyncWrite for &$stream {
+            fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+                self.io.poll_write_some(cx, bytes.len(), |mut stream| io::Write::write(&mut stream, bytes))
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                slices: &[io::IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let room = slices.iter().map(|slice| slice.len()).sum();
+                self.io.poll_write_some(cx, room, |mut stream| io::Write::write_vectored(&mut stream, slices))
+            }
+
+            /// There is nothing to flush: what was written is the system's.
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            /// The peer reads to the end of what was written, and then that it is the end. Closed already, this does
+            /// nothing.
+            fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(match self.io.get_ref().shutdown(Shutdown::Write) {
+                    Err(cause) if cause.kind() == io::ErrorKind::NotConnected => Ok(()),
+                    closed => closed,
+                })
+            }
+        }
+    };
+}
+
+/// Has other crates use the file descriptor of a type with a field `io`: to set what has no method here, by `socket2` say.
+macro_rules! descriptor {
+    ($socket:ty) => {
+        #[cfg(unix)]
+        impl std::os::fd::AsFd for $socket {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.io.get_ref().as_fd()
+            }
+        }
+
+        #[cfg(unix)]
+        impl std::os::fd::AsRawFd for $socket {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.io.get_ref().as_raw_fd()
+            }
+        }
+    };
+}
+
+pub(super) use {descriptor, stream};
