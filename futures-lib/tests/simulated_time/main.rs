@@ -356,8 +356,17 @@ fn the_newest_waker_is_called_and_the_same_one_isnt_given_again() {
         (0..9).for_each(|_| assert_eq!(poll(&mut moved, &second), Poll::Pending));
         assert_eq!(counts(&simulation), [1, 2, 1]);
         sleep(ms(20)).await;
-        assert_eq!([old, new].map(|calls| calls.0.load(Relaxed)), [0, 1]);
+        let calls = || [&old, &new].map(|calls| calls.0.load(Relaxed));
+        assert_eq!(calls(), [0, 1]);
         assert_eq!(poll(&mut moved, &first), Poll::Ready(()));
+
+        // After a reset, what the timer before has woken means nothing.
+        moved.reset(now() + HOUR);
+        (0..2).for_each(|_| assert_eq!(poll(&mut moved, &first), Poll::Pending));
+        moved.reset(now() + ms(1));
+        [&second, &first].into_iter().for_each(|waker| assert_eq!(poll(&mut moved, waker), Poll::Pending));
+        sleep(ms(2)).await;
+        assert_eq!(calls(), [1, 1]);
     });
 }
 
