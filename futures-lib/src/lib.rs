@@ -2,7 +2,8 @@
 //!
 //! They need an executor's waker and nothing else, so they run on any executor there is; this crate depends on none.
 //!
-//! With the feature `time` there are timers, too, in `time`. Without features, this is a crate without `std`.
+//! With features there is more, on every executor, too: timers (`time`), sockets (`net`), files (`fs`). Without, this is a
+//! crate without `std`.
 //!
 //! # Examples
 //!
