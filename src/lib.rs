@@ -88,6 +88,8 @@ pub use polyexec_core::{
 
 #[cfg(feature = "fs")]
 pub use polyexec_futures::fs;
+#[cfg(feature = "hyper")]
+pub use polyexec_futures::hyper;
 #[cfg(feature = "net")]
 pub use polyexec_futures::net;
 #[cfg(feature = "time")]

@@ -32,6 +32,8 @@ pub use yield_now::{YieldNow, yield_now};
 pub use async_fs as fs;
 
 mod counter;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 #[cfg(feature = "net")]
 pub mod net;
 #[cfg(feature = "time")]

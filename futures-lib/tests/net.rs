@@ -1,7 +1,5 @@
 //! Sockets as a program sees them: what arrives, in which order, and what is said when something is wrong.
 
-#![cfg(all(feature = "net", feature = "time"))]
-
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};

@@ -1,0 +1,92 @@
+//! A TCP server that sends back what it gets, on the executor of your choice; Ctrl-C ends it in an orderly way.
+//!
+//!     cargo run --release -p polyexec-network-examples --bin echo -- --listen 127.0.0.1:7000
+//!     nc 127.0.0.1 7000
+
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use lexopt::{Arg, Parser};
+use polyexec::net::TcpStream;
+use polyexec::time::timeout;
+
+use options::{Common, help_of_options};
+use support::cli::{self, Failure, say};
+use support::{seconds, unknown};
+
+#[path = "../options.rs"]
+mod options;
+#[path = "../support.rs"]
+mod support;
+
+const HELP: &str = concat!(
+    "\
+Sends back to each TCP client what it sends.
+
+Usage: echo [--listen ADDRESS] [--idle SECONDS] [--drain SECONDS] [--executor NAME]
+
+",
+    help_of_options!(),
+    "
+  --idle SECONDS   a connection is closed on which nothing moves for so long, in or out (default 60)
+  --help           print this
+
+A client that has ended its half gets the rest, and then the end. One that doesn't read isn't read from: it is held in
+memory with 16 KiB, and closed as idle in the end. Told to stop, the server goes on with the open connections until
+their clients end them, or the time to drain is over.
+
+Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options or the address are no good."
+);
+
+/// What is read from a connection before it is sent back, in bytes.
+const BLOCK: usize = 16 * 1024;
+
+fn main() -> ExitCode {
+    cli::run(program)
+}
+
+fn program(parser: &mut Parser) -> Result<(), Failure> {
+    let (mut common, mut idle) = (Common::default(), Duration::from_secs(60));
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("help") | Arg::Short('h') => {
+                say(HELP);
+                return Ok(());
+            }
+            Arg::Long("idle") => idle = seconds(parser, "--idle")?,
+            Arg::Long(name) => {
+                let name = name.to_owned();
+                if !common.take(&name, parser)? {
+                    return Err(unknown(&name));
+                }
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    // A peer that resets, or is idle: it is over either way, and the next one isn't concerned.
+    common.serve(|_, _| move |stream, _| async move { drop(echo(stream, idle).await) })
+}
+
+/// Until the peer ends its half and has the rest, or nothing moves for so long.
+async fn echo(mut stream: TcpStream, idle: Duration) -> io::Result<()> {
+    let mut buffer = vec![0; BLOCK];
+    loop {
+        let length = in_time(idle, stream.read(&mut buffer)).await?;
+        let mut rest = &buffer[..length];
+        if rest.is_empty() {
+            return stream.close().await;
+        }
+        while !rest.is_empty() {
+            match in_time(idle, stream.write(rest)).await? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                written => rest = &rest[written..],
+            }
+        }
+    }
+}
+
+async fn in_time<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+}

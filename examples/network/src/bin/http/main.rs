@@ -1,0 +1,111 @@
+//! An HTTP server for the files of a folder, hyper's, on the executor of your choice.
+//!
+//!     cargo run --release -p polyexec-network-examples --bin http -- --listen 127.0.0.1:8000 FOLDER
+//!     curl http://127.0.0.1:8000/
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use lexopt::{Arg, Parser};
+use polyexec::hyper::{HyperIo, HyperTimer};
+use polyexec::net::TcpStream;
+use polyexec_network_examples::Stop;
+
+use folder::Folder;
+use options::{Common, help_of_options};
+use patient::Patient;
+use support::cli::{self, Failure, say};
+use support::{seconds, unknown};
+
+mod body;
+mod folder;
+#[path = "../../options.rs"]
+mod options;
+mod patient;
+mod range;
+mod service;
+#[path = "../../support.rs"]
+mod support;
+mod target;
+
+const HELP: &str = concat!(
+    "\
+Serves the files of a folder over HTTP/1.
+
+Usage: http [--listen ADDRESS] [--idle SECONDS] [--drain SECONDS] [--executor NAME] FOLDER
+
+",
+    help_of_options!(),
+    "
+  --idle SECONDS   how long a client may take for the head of a request, the first one or the next, and how long it may
+                   leave unread what it asked for (default 30); then its connection is closed
+  --help           print this
+
+GET and HEAD, of whole files or of one range of bytes; If-Modified-Since and If-Range. A folder's page is its
+index.html. What lies outside of the folder isn't to be had, through whatever path or link. A file is sent as it is
+read, in blocks of 64 KiB, of which a connection has two at most. If too many files are open, the answer is 503.
+Told to stop, the server answers the requests that have come, and closes the connections after that.
+
+Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options, the address or the folder are no good."
+);
+
+fn main() -> ExitCode {
+    cli::run(program)
+}
+
+fn program(parser: &mut Parser) -> Result<(), Failure> {
+    let (mut common, mut idle, mut folder) = (Common::default(), Duration::from_secs(30), None);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("help") | Arg::Short('h') => {
+                say(HELP);
+                return Ok(());
+            }
+            Arg::Long("idle") => idle = seconds(parser, "--idle")?,
+            Arg::Long(name) => {
+                let name = name.to_owned();
+                if !common.take(&name, parser)? {
+                    return Err(unknown(&name));
+                }
+            }
+            Arg::Value(path) if folder.is_none() => folder = Some(PathBuf::from(path)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let path = folder.ok_or_else(|| Failure::usage("which folder? (see --help)"))?;
+    let open = Folder::open(&path);
+    let folder = open.map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))?;
+    let folder = Arc::new(folder);
+    common.serve(|_, stop| {
+        let stop = stop.clone();
+        move |stream, _: SocketAddr| connection(stream, folder.clone(), stop.clone(), idle)
+    })
+}
+
+/// Until the client ends it, or is too slow, or the server is to stop and the request is answered that came before.
+async fn connection(stream: TcpStream, folder: Arc<Folder>, stop: Stop, idle: Duration) {
+    let service = service_fn(|request| service::answer(request, folder.clone()));
+    let served = http1::Builder::new()
+        .timer(HyperTimer)
+        // Who has sent all requests may end its half, and gets the answers.
+        .half_close(true)
+        .header_read_timeout(idle)
+        .serve_connection(HyperIo::vectored(Patient::new(stream, idle)), service);
+    let mut served = pin!(served);
+    let end = future::or(async { Some(served.as_mut().await) }, async {
+        stop.requested().await;
+        None
+    });
+    // A client that is gone, too slow, or sends what is no HTTP: hyper has answered that, where there is an answer.
+    if end.await.is_none() {
+        served.as_mut().graceful_shutdown();
+        let _ = served.await;
+    }
+}

@@ -1,0 +1,17 @@
+//! What the servers here have in common: they accept, they stop when they are told to, and they wait for a shortage to
+//! pass. Speaks no protocol, and reads no options.
+
+#![forbid(unsafe_code)]
+
+pub use listen::{ListenError, listen};
+pub use serve::{Drained, serve};
+pub use stop::{Stop, Stopper, on_signal};
+
+mod listen;
+mod serve;
+mod stop;
+
+/// The programs in the README, as tests.
+#[cfg(all(doctest, feature = "pool", feature = "threaded", feature = "local"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,112 @@
+//! What is made for tokio, on every executor of the family, by way of async-compat: it enters a runtime of tokio's, which
+//! runs on a thread of its own, whenever a future is polled that it has wrapped.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use polyexec::net::{TcpListener, TcpStream};
+use polyexec::{Executor, Handle};
+
+use crate::executors::on_every_executor;
+
+on_every_executor! {
+    an_http_client_made_for_tokio
+    tokio_itself
+}
+
+/// hyper-util's client, which reqwest and others are made of: it resolves, connects and waits by tokio, spawns there,
+/// and keeps connections in a pool.
+fn an_http_client_made_for_tokio(executor: &Handle) {
+    use async_compat::{Compat, CompatExt};
+    use http_body_util::{BodyExt, Full};
+    use hyper::body::{Bytes, Incoming};
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+    use polyexec::hyper::{HyperIo, HyperTimer};
+
+    executor.block_on(async {
+        let listener = TcpListener::bind("localhost:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let server = executor.spawn({
+            let (executor, connections) = (executor.clone(), connections.clone());
+            async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    connections.fetch_add(1, Relaxed);
+                    let answer = service_fn(|request: Request<Incoming>| async move {
+                        let body = request.into_body().collect().await?.to_bytes();
+                        Ok::<_, hyper::Error>(Response::new(Full::new(body)))
+                    });
+                    let served =
+                        http1::Builder::new().timer(HyperTimer).serve_connection(HyperIo::vectored(stream), answer);
+                    drop(executor.spawn(served));
+                }
+            }
+        });
+
+        let client: Client<_, Full<Bytes>> =
+            Compat::new(async { Client::builder(TokioExecutor::new()).build_http() }).await;
+        let requests: Vec<_> = (0..20)
+            .map(|n| {
+                let client = client.clone();
+                // A task of ours, which is polled as tokio wants it.
+                executor.spawn(
+                    async move {
+                        let text = "around ".repeat(n * 1_000);
+                        let uri = format!("http://localhost:{port}/");
+                        let request = Request::post(uri).body(Full::new(Bytes::from(text.clone()))).unwrap();
+                        let response = client.request(request).await.unwrap();
+                        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), text);
+                    }
+                    .compat(),
+                )
+            })
+            .collect();
+        for request in requests {
+            request.await.unwrap();
+        }
+        assert!((1..=20).contains(&connections.load(Relaxed)));
+        drop(client);
+        server.abort();
+        assert!(server.await.unwrap_err().is_cancelled());
+    });
+}
+
+/// Its sockets, timers, channels and blocking threads.
+fn tokio_itself(executor: &Handle) {
+    use async_compat::CompatExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let task = executor.spawn(
+        async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+            let address = listener.local_addr()?;
+            let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+            let server = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await?;
+                let mut text = String::new();
+                stream.read_to_string(&mut text).await?;
+                sender.send(text).await.map_err(io::Error::other)
+            });
+            // A stream of ours, as one of tokio's.
+            let mut stream = TcpStream::connect(address).await?.compat();
+            stream.write_all(b"from a stream of futures-io").await?;
+            stream.shutdown().await?;
+            let text = receiver.recv().await;
+            server.await??;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let waited = tokio::time::timeout(Duration::from_millis(1), std::future::pending::<()>()).await;
+            assert!(waited.is_err());
+            let blocking = tokio::task::spawn_blocking(|| 6 * 7).await?;
+            io::Result::Ok((text, blocking))
+        }
+        .compat(),
+    );
+    let (text, blocking) = executor.block_on(task).unwrap().unwrap();
+    assert_eq!((text.as_deref(), blocking), (Some("from a stream of futures-io"), 42));
+}
