@@ -79,8 +79,13 @@ impl Parker {
     /// Waits in the process's [reactor](crate::reactor) if it can, and calls the wakers for the events that come.
     pub fn park(&self) {
         let mut woken = Vec::new();
-        while !self.park_for_events(Wait::AsCaller, &mut woken) {
+        loop {
+            let is_called = self.park_for_events(Wait::AsCaller, &mut woken);
+            // Events may have come with the call, too.
             reactor::wake_all(&mut woken);
+            if is_called {
+                return;
+            }
         }
     }
 
