@@ -67,6 +67,12 @@ pub use polyexec_core::{
     block_on_polling, task,
 };
 
+#[cfg(feature = "fs")]
+pub use polyexec_futures::fs;
+#[cfg(feature = "net")]
+pub use polyexec_futures::net;
+#[cfg(feature = "time")]
+pub use polyexec_futures::time;
 #[cfg(feature = "local")]
 pub use polyexec_local::{self as local, Local};
 #[cfg(feature = "pool")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use crate::{Executor, Handle};
+use crate::context;
 
 /// Tells the time, and wakes whoever waits for a moment.
 ///
@@ -19,6 +19,11 @@ pub trait Clock: Send + Sync + 'static {
     /// The time.
     fn now(&self) -> Instant;
 
+    /// Whether it is `deadline`, or later. A clock may know that without a look at the time.
+    fn has_passed(&self, deadline: Instant) -> bool {
+        self.now() >= deadline
+    }
+
     /// Has `waker` called once, at `deadline` or later. The number is this timer's alone among those of the same deadline.
     fn set(&self, deadline: Instant, waker: &Waker) -> u64;
 
@@ -29,7 +34,8 @@ pub trait Clock: Send + Sync + 'static {
     fn cancel(&self, deadline: Instant, timer: u64);
 }
 
-/// The clock of the executor whose task, or whose `block_on`, runs on this thread now, if it has one of its own.
+/// The clock of the executor whose task, or whose `block_on`, runs on this thread now, if it has one of its own. The executor
+/// was asked for it when the thread [entered](crate::context::enter) its context.
 pub fn clock() -> Option<Arc<dyn Clock>> {
-    Handle::current()?.clock()
+    context::clock()
 }

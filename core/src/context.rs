@@ -131,13 +131,13 @@ where
 ///
 /// For those who write an executor: its `drive` calls this on threads that aren't its own.
 pub fn enter(executor: Handle) -> Entered {
-    Entered::push(Frame { executor, resides: false })
+    Entered::push(executor, false)
 }
 
 /// As [`enter`], for a thread that runs the executor's tasks: [`block_on`](crate::block_on), and with it
 /// [`JoinHandle::join`], come to the executor's [`wait`](Executor::wait) here, so that it knows when a task blocks.
 pub fn reside(executor: Handle) -> Entered {
-    Entered::push(Frame { executor, resides: true })
+    Entered::push(executor, true)
 }
 
 /// Runs `work` as if the executor that [resides](reside) on this thread didn't.
@@ -215,7 +215,8 @@ pub struct Entered {
 }
 
 impl Entered {
-    fn push(frame: Frame) -> Self {
+    fn push(executor: Handle, resides: bool) -> Self {
+        let frame = Frame { clock: executor.clock(), executor, resides };
         // While the thread's locals are being destroyed the frame is dropped here, and nothing is found.
         with(|frames| frames.push(frame));
         Self { not_send: PhantomData }
@@ -231,11 +232,18 @@ impl Drop for Entered {
 }
 
 /// An executor that this thread is in.
-#[derive(Debug)]
 struct Frame {
     executor: Handle,
+    /// The executor's own, asked for once.
+    clock: Option<Arc<dyn Clock>>,
     /// Whether the thread runs the executor's tasks, rather than drive a future of somebody's.
     resides: bool,
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame").field("resides", &self.resides).finish_non_exhaustive()
+    }
 }
 
 thread_local! {
@@ -246,6 +254,11 @@ thread_local! {
 /// `None` while the thread's locals are being destroyed.
 fn with<T>(act: impl FnOnce(&mut Vec<Frame>) -> T) -> Option<T> {
     FRAMES.try_with(|frames| act(&mut frames.borrow_mut())).ok()
+}
+
+/// The clock of the executor that [`Handle::current`] finds.
+pub(crate) fn clock() -> Option<Arc<dyn Clock>> {
+    with(|frames| frames.last().and_then(|frame| frame.clock.clone())).flatten()
 }
 
 /// The executor whose tasks this thread runs.

@@ -58,7 +58,14 @@ pub struct Parker {
     state: AtomicU8,
     lock: Mutex<()>,
     called: Condvar,
+    /// A model's, in place of the process's.
+    #[cfg(polyexec_loom)]
+    reactor: Option<ModelledReactor>,
 }
+
+/// One that loom knows of.
+#[cfg(polyexec_loom)]
+type ModelledReactor = crate::modelled::Shown<Arc<dyn Reactor + Send + Sync>>;
 
 impl Parker {
     /// A parker that nobody has called.
@@ -73,15 +80,35 @@ impl Parker {
         Self::default()
     }
 
+    /// One that waits in a model's reactor.
+    #[cfg(polyexec_loom)]
+    pub fn inside(reactor: Arc<dyn Reactor + Send + Sync>) -> Self {
+        Self { reactor: Some(crate::modelled::Shown(reactor)), ..Self::default() }
+    }
+
+    #[cfg(not(polyexec_loom))]
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        reactor::installed()
+    }
+
+    #[cfg(polyexec_loom)]
+    fn reactor(&self) -> Option<&dyn Reactor> {
+        self.reactor.as_ref().map(|reactor| &*reactor.0 as &dyn Reactor)
+    }
+
     /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
     /// visible afterwards. Only one thread may park at a time.
     ///
     /// Waits in the process's [reactor](crate::reactor) if it can, and calls the wakers for the events that come.
     pub fn park(&self) {
+        self.park_and_wake(|woken| self.park_for_events(Wait::AsCaller, woken));
+    }
+
+    /// Calls the wakers that `park` gathers, also those that came together with the call.
+    fn park_and_wake(&self, mut park: impl FnMut(&mut Vec<Waker>) -> bool) {
         let mut woken = Vec::new();
         loop {
-            let is_called = self.park_for_events(Wait::AsCaller, &mut woken);
-            // Events may have come with the call, too.
+            let is_called = park(&mut woken);
             reactor::wake_all(&mut woken);
             if is_called {
                 return;
@@ -90,9 +117,9 @@ impl Parker {
     }
 
     /// As [`park`](Parker::park), but returns `false`, too, when events have come. Their wakers are added to `woken`, and are
-    /// to be [called](reactor::wake_all) soon.
+    /// to be [called](reactor::wake_all) soon, whatever this returns: events may come together with a call.
     pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
-        match reactor::installed() {
+        match self.reactor() {
             Some(reactor) => self.park_inside(reactor, wait, woken),
             None => self.park_until(None),
         }
@@ -192,7 +219,7 @@ impl Parker {
     /// Has the thread leave the reactor. If it does by itself just now, somebody else may leave in its place, and comes back.
     #[cold]
     fn call_inside(&self) {
-        if let Some(reactor) = reactor::installed() {
+        if let Some(reactor) = self.reactor() {
             reactor.interrupt();
         }
     }
@@ -249,6 +276,31 @@ mod tests {
             here.park();
         }
         other.join().unwrap();
+    }
+
+    /// Whenever somebody waits, an event comes, and a call for the thread.
+    struct Both {
+        parker: Arc<Parker>,
+        event: Arc<Parker>,
+    }
+
+    impl Reactor for Both {
+        fn turn(&self, _: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
+            assert!(begin());
+            self.parker.unpark();
+            woken.push(futures_task::waker(self.event.clone()));
+            Turn::Had
+        }
+
+        fn interrupt(&self) {}
+    }
+
+    #[test]
+    fn events_that_come_with_a_call_are_not_lost() {
+        let [parker, event] = [(); 2].map(|()| Arc::new(Parker::new()));
+        let both = Both { parker: parker.clone(), event: event.clone() };
+        parker.park_and_wake(|woken| parker.park_inside(&both, Wait::AsCaller, woken));
+        assert!(event.park_until(Some(Instant::now())), "its waker was called");
     }
 
     #[test]

@@ -54,11 +54,10 @@ pub fn install(reactor: &'static dyn Reactor) -> bool {
     REACTOR.set(reactor).is_ok()
 }
 
-/// The process's reactor, if there is one by now.
+/// The process's reactor, if there is one by now. A model has none, or brings its own.
 #[inline]
 pub(crate) fn installed() -> Option<&'static dyn Reactor> {
-    // A model has no such thing; those of the parker bring theirs.
-    if cfg!(polyexec_loom) { None } else { REACTOR.get().copied() }
+    REACTOR.get().copied()
 }
 
 /// Adds to `woken` the wakers for what has happened by now, without waiting, if there is a reactor and nobody is inside. They

@@ -2,6 +2,9 @@
 //!
 //! They need an executor's waker and nothing else, so they run on any executor there is; this crate depends on none.
 //!
+//! With features there is more, on every executor, too: timers (`time`), sockets (`net`), files (`fs`). Without, this is a
+//! crate without `std`.
+//!
 //! # Examples
 //!
 //! ```
@@ -31,5 +34,7 @@ pub use async_fs as fs;
 mod counter;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "time")]
+pub mod time;
 mod watch;
 mod yield_now;

@@ -100,7 +100,7 @@ impl Shared {
             place: Place::new(Selector { poll, events: Events::with_capacity(EVENTS) }),
             sources: Mutex::default(),
             how_many: AtomicUsize::new(0),
-            timers: Timers::default(),
+            timers: Timers::new(),
             turns: AtomicUsize::new(0),
             bed: Bed::default(),
         })
@@ -216,6 +216,11 @@ impl Clock for Shared {
         Instant::now()
     }
 
+    fn has_passed(&self, deadline: Instant) -> bool {
+        // What was woken by its timer need not look at the clock.
+        self.timers.is_known_to_be_over(deadline) || Instant::now() >= deadline
+    }
+
     fn set(&self, deadline: Instant, waker: &Waker) -> u64 {
         let (number, owed) = self.timers.set(deadline, waker.clone());
         match owed {
@@ -227,10 +232,10 @@ impl Clock for Shared {
     }
 
     fn renew(&self, deadline: Instant, timer: u64, waker: &Waker) -> bool {
-        self.timers.renew((deadline, timer), waker.clone()).is_ok()
+        self.timers.renew(deadline, timer, waker)
     }
 
     fn cancel(&self, deadline: Instant, timer: u64) {
-        drop(self.timers.cancel((deadline, timer)));
+        drop(self.timers.cancel(deadline, timer));
     }
 }

@@ -1,19 +1,22 @@
 //! Who is to be woken when. Knows no time but that which it is told, and calls nobody.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 /// The timers that are set, in the order of their deadlines.
-#[derive(Default)]
 pub(crate) struct Timers {
+    /// Where the moments begin.
+    begin: Instant,
     set: Mutex<Set>,
     /// Whether there are any. Changed under the lock.
     are_any: AtomicBool,
+    /// What was due by then has been taken out. Changed under the lock.
+    passed: AtomicU64,
 }
 
 #[derive(Default)]
@@ -21,23 +24,20 @@ struct Set {
     wakers: BTreeMap<Key, Waker>,
     /// Timers set so far.
     so_far: u64,
-    /// A thread waits, for so long at most.
-    waiting: Option<Until>,
+    /// A thread waits, until then at most.
+    waiting: Option<Moment>,
 }
 
-type Key = (Instant, u64);
+/// Nanoseconds since the timers' beginning: half as long as an `Instant`, and quicker to compare.
+type Moment = u64;
+/// A moment that doesn't come, five centuries away.
+const NEVER: Moment = Moment::MAX;
 
-#[derive(Clone, Copy)]
-enum Until {
-    Deadline(Instant),
-    AnEvent,
-}
+/// A deadline, and the timer's number.
+type Key = (Moment, u64);
 
-impl Until {
-    fn is_before(self, deadline: Instant) -> bool {
-        matches!(self, Self::Deadline(until) if until <= deadline)
-    }
-}
+/// In the number of a timer that was due already when it was set.
+const LATE: u64 = 1;
 
 /// What whoever has set a timer owes.
 #[must_use]
@@ -52,49 +52,72 @@ pub(crate) enum OnSet {
 }
 
 impl Timers {
+    pub(crate) fn new() -> Self {
+        let (begin, set) = (Instant::now(), Mutex::default());
+        Self { begin, set, are_any: AtomicBool::new(false), passed: AtomicU64::new(0) }
+    }
+
     /// Whether there are timers, or there have been some just now.
     pub(crate) fn are_any(&self) -> bool {
         // SeqCst: read after the fence of the reactor's alarm, too.
         self.are_any.load(SeqCst)
     }
 
+    /// Whether what is due then has been taken out by now. If not, it may be due nevertheless.
+    pub(crate) fn is_known_to_be_over(&self, deadline: Instant) -> bool {
+        // Relaxed: time passes everywhere.
+        self.moment(deadline) <= self.passed.load(Relaxed)
+    }
+
     /// Sets a timer, and gives its number.
     pub(crate) fn set(&self, deadline: Instant, waker: Waker) -> (u64, OnSet) {
+        let moment = self.moment(deadline);
         let mut set = self.set.lock();
         set.so_far += 1;
-        let number = set.so_far;
-        set.wakers.insert((deadline, number), waker);
+        let is_late = moment <= self.passed.load(Relaxed);
+        let number = set.so_far * 2 + if is_late { LATE } else { 0 };
+        set.wakers.insert((moment, number), waker);
         if !self.are_any.load(Relaxed) {
             self.are_any.store(true, SeqCst);
         }
         let owed = match set.waiting {
             None => OnSet::Announce,
-            Some(until) if until.is_before(deadline) => OnSet::Nothing,
+            Some(until) if until <= moment => OnSet::Nothing,
             Some(_) => {
                 // Once is enough.
-                set.waiting = Some(Until::Deadline(deadline));
+                set.waiting = Some(moment);
                 OnSet::Interrupt
             }
         };
         (number, owed)
     }
 
-    /// Replaces the waker of a timer that is still set, and gives back the one that isn't needed.
-    ///
-    /// # Errors
-    ///
-    /// It isn't set any more.
-    pub(crate) fn renew(&self, key: Key, waker: Waker) -> Result<Waker, Waker> {
-        match self.set.lock().wakers.get_mut(&key) {
-            Some(place) if place.will_wake(&waker) => Ok(waker),
-            Some(place) => Ok(std::mem::replace(place, waker)),
-            None => Err(waker),
+    /// Replaces the waker of a timer. `false`: it isn't set any more.
+    pub(crate) fn renew(&self, deadline: Instant, number: u64, waker: &Waker) -> bool {
+        let key = (self.moment(deadline), number);
+        match self.set.lock().wakers.get(&key) {
+            Some(before) if before.will_wake(waker) => return true,
+            Some(_) => (),
+            None => return false,
         }
+        // Cloned and dropped outside of the lock: both are code of somebody's.
+        let mut waker = waker.clone();
+        let mut set = self.set.lock();
+        let place = set.wakers.get_mut(&key);
+        let is_set = place.is_some();
+        place.into_iter().for_each(|place| std::mem::swap(place, &mut waker));
+        drop(set);
+        is_set
     }
 
-    pub(crate) fn cancel(&self, key: Key) -> Option<Waker> {
+    /// Takes a timer out, if it is still set.
+    pub(crate) fn cancel(&self, deadline: Instant, number: u64) -> Option<Waker> {
+        if number & LATE == 0 && self.is_known_to_be_over(deadline) {
+            // It was set before that moment had passed, so it was taken out then.
+            return None;
+        }
         let mut set = self.set.lock();
-        let waker = set.wakers.remove(&key);
+        let waker = set.wakers.remove(&(self.moment(deadline), number));
         self.look_if_any(&set);
         waker
     }
@@ -102,20 +125,23 @@ impl Timers {
     /// How long a thread may wait that begins to. `None`: for as long as it takes.
     pub(crate) fn begin_wait(&self, now: impl FnOnce() -> Instant) -> Option<Duration> {
         let mut set = self.set.lock();
-        let first = set.wakers.first_key_value().map(|((deadline, _), _)| *deadline);
-        set.waiting = Some(first.map_or(Until::AnEvent, Until::Deadline));
-        first.map(|deadline| deadline.saturating_duration_since(now()))
+        let first = set.wakers.first_key_value().map(|((moment, _), _)| *moment);
+        set.waiting = Some(first.unwrap_or(NEVER));
+        first.map(|moment| Duration::from_nanos(moment.saturating_sub(self.moment(now()))))
     }
 
-    /// The thread waits no longer. Adds to `woken` who is to be woken by now.
+    /// The thread waits no longer, if one did. Adds to `woken` who is to be woken by now.
     pub(crate) fn end_wait(&self, now: impl FnOnce() -> Instant, woken: &mut Vec<Waker>) {
         let mut set = self.set.lock();
         set.waiting = None;
-        if set.wakers.is_empty() {
+        let Some(((first, _), _)) = set.wakers.first_key_value() else { return };
+        let now = self.moment(now());
+        if *first > now {
             return;
         }
-        let later = set.wakers.split_off(&(now(), u64::MAX));
+        let later = set.wakers.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut set.wakers, later);
+        self.passed.store(now, Relaxed);
         self.look_if_any(&set);
         drop(set);
         woken.extend(due.into_values());
@@ -125,6 +151,11 @@ impl Timers {
         if set.wakers.is_empty() {
             self.are_any.store(false, SeqCst);
         }
+    }
+
+    fn moment(&self, instant: Instant) -> Moment {
+        let since = instant.saturating_duration_since(self.begin);
+        since.as_secs().saturating_mul(1_000_000_000).saturating_add(since.subsec_nanos().into())
     }
 }
 
@@ -154,7 +185,7 @@ mod tests {
 
     #[test]
     fn timers_are_due_in_their_order_and_once() {
-        let (timers, now) = (Timers::default(), Instant::now());
+        let (timers, now) = (Timers::new(), Instant::now());
         let after = |seconds| now + Duration::from_secs(seconds);
         for seconds in [3, 1, 2, 2] {
             let (_, owed) = timers.set(after(seconds), Waker::noop().clone());
@@ -168,7 +199,7 @@ mod tests {
 
     #[test]
     fn only_a_timer_before_all_others_ends_a_wait() {
-        let (timers, now) = (Timers::default(), Instant::now());
+        let (timers, now) = (Timers::new(), Instant::now());
         let mut set = |seconds| timers.set(now + Duration::from_secs(seconds), Waker::noop().clone()).1;
         assert_eq!(timers.begin_wait(|| now), None);
         let owed = [5, 6, 5, 4].map(&mut set);
@@ -177,18 +208,18 @@ mod tests {
 
     #[test]
     fn the_newest_waker_is_called_and_none_after_a_cancellation() {
-        let (timers, now) = (Timers::default(), Instant::now());
+        let (timers, now) = (Timers::new(), Instant::now());
         let [old, new, cancelled] = [(); 3].map(|()| Arc::new(Calls::default()));
         let (number, _) = timers.set(now, old.clone().into());
-        timers.renew((now, number), new.clone().into()).unwrap();
+        assert!(timers.renew(now, number, &new.clone().into()));
         let (other, _) = timers.set(now, cancelled.clone().into());
-        assert!(timers.cancel((now, other)).is_some());
-        assert!(timers.cancel((now, other)).is_none());
+        assert!(timers.cancel(now, other).is_some());
+        assert!(timers.cancel(now, other).is_none());
         let mut woken = Vec::new();
         timers.end_wait(|| now, &mut woken);
         woken.into_iter().for_each(Waker::wake);
         let calls = [old, new, cancelled].map(|calls| calls.0.load(Relaxed));
         assert_eq!(calls, [0, 1, 0]);
-        assert!(timers.renew((now, number), Waker::noop().clone()).is_err());
+        assert!(!timers.renew(now, number, Waker::noop()));
     }
 }

@@ -208,6 +208,15 @@ pub fn check_fewer(name: &str, fewer: usize, model: impl Fn() + Send + Sync + 's
     );
 }
 
+/// Shown as nothing: for what has no `Debug` in a type that has.
+pub struct Shown<T>(pub T);
+
+impl<T> std::fmt::Debug for Shown<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
 /// Counts how often what has one of its tokens is dropped. Orders nothing.
 #[derive(Clone, Default)]
 pub struct Drops(std::sync::Arc<std::sync::atomic::AtomicUsize>);

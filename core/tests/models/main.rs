@@ -8,5 +8,6 @@ mod common;
 mod handles;
 mod orders;
 mod parker;
+mod reactor;
 mod table;
 mod wakes;

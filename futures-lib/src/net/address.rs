@@ -82,7 +82,7 @@ fn known(address: impl Into<SocketAddr>) -> io::Result<Addresses> {
 fn named(host: &str, port: u16) -> io::Result<Addresses> {
     match host.parse::<IpAddr>() {
         Ok(address) => known((address, port)),
-        Err(_) if host.is_empty() || host.contains('\0') => {
+        Err(_) if host.is_empty() || host.contains(['\0', ':', '/', ' ']) => {
             Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{host:?} is no host's name")))
         }
         Err(_) => Ok(Addresses::Name { host: host.to_owned(), port }),

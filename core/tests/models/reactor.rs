@@ -1,0 +1,157 @@
+//! Threads that wait inside of a reactor, and those who call them: no call is lost, whoever is inside.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::task::Waker;
+
+use futures_task::{ArcWake, waker};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+use polyexec_core::Parker;
+use polyexec_core::modelled::{AtomicBool, check};
+use polyexec_core::reactor::{Reactor, Turn, Wait};
+
+use crate::common::flag;
+
+/// One at a time is inside. An event is a waker that somebody brings.
+#[derive(Default)]
+struct Modelled {
+    /// Not a lock: loom's `try_lock` waits where another thread takes the lock at that moment.
+    is_occupied: AtomicBool,
+    system: Mutex<System>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct System {
+    is_interrupted: bool,
+    events: Vec<Waker>,
+}
+
+impl Modelled {
+    fn bring(&self, event: Waker) {
+        self.system.lock().unwrap().events.push(event);
+        self.changed.notify_one();
+    }
+}
+
+impl Reactor for Modelled {
+    fn turn(&self, _: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
+        if self.is_occupied.swap(true, Acquire) {
+            return Turn::Refused;
+        }
+        if begin() {
+            let mut system = self.system.lock().unwrap();
+            while !system.is_interrupted && system.events.is_empty() {
+                system = self.changed.wait(system).unwrap();
+            }
+            system.is_interrupted = false;
+            woken.append(&mut system.events);
+        }
+        self.is_occupied.store(false, Release);
+        Turn::Had
+    }
+
+    fn interrupt(&self) {
+        self.system.lock().unwrap().is_interrupted = true;
+        self.changed.notify_one();
+    }
+}
+
+/// Unparks a thread that waits for a flag.
+struct Event {
+    flag: std::sync::Arc<AtomicBool>,
+    parker: std::sync::Arc<Parker>,
+}
+
+impl ArcWake for Event {
+    fn wake_by_ref(event: &std::sync::Arc<Self>) {
+        event.flag.store(true, Relaxed);
+        event.parker.unpark();
+    }
+}
+
+fn parker(reactor: &std::sync::Arc<Modelled>) -> Arc<Parker> {
+    Arc::new(Parker::inside(reactor.clone()))
+}
+
+#[test]
+fn a_call_gets_a_thread_out() {
+    check("a call gets a thread out of the reactor", || {
+        let parker = parker(&std::sync::Arc::default());
+        let flags = [flag(), flag()];
+        let caller = thread::spawn({
+            let (parker, flags) = (parker.clone(), flags.clone());
+            move || {
+                for flag in flags {
+                    flag.store(true, Relaxed);
+                    parker.unpark();
+                }
+            }
+        });
+        while !flags.iter().all(|flag| flag.load(Relaxed)) {
+            parker.park();
+        }
+        caller.join().unwrap();
+    });
+}
+
+#[test]
+fn of_two_that_wait_each_has_its_call() {
+    check("of two that wait, each has its call", || {
+        let reactor = std::sync::Arc::default();
+        let parkers = [parker(&reactor), parker(&reactor)];
+        let other = thread::spawn({
+            let [one, other] = parkers.clone();
+            move || {
+                one.unpark();
+                other.park();
+            }
+        });
+        let [one, other_parker] = parkers;
+        one.park();
+        other_parker.unpark();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn an_event_wakes_the_thread_that_has_waited_for_it() {
+    check("an event wakes the thread that has waited for it", || {
+        let reactor: std::sync::Arc<Modelled> = std::sync::Arc::default();
+        let parker = std::sync::Arc::new(Parker::inside(reactor.clone()));
+        let event = std::sync::Arc::new(Event { flag: std::sync::Arc::default(), parker: parker.clone() });
+        let system = thread::spawn({
+            let (reactor, event) = (reactor.clone(), waker(event.clone()));
+            move || reactor.bring(event)
+        });
+        while !event.flag.load(Relaxed) {
+            parker.park();
+        }
+        system.join().unwrap();
+    });
+}
+
+#[test]
+fn an_event_and_a_call_at_once_are_both_handled() {
+    check("an event and a call at once are both handled", || {
+        let reactor: std::sync::Arc<Modelled> = std::sync::Arc::default();
+        let [parker, another] = [(); 2].map(|()| std::sync::Arc::new(Parker::inside(reactor.clone())));
+        let event = std::sync::Arc::new(Event { flag: std::sync::Arc::default(), parker: another });
+        let is_called = flag();
+        let caller = thread::spawn({
+            let (reactor, event, parker) = (reactor.clone(), waker(event.clone()), parker.clone());
+            let is_called = is_called.clone();
+            move || {
+                reactor.bring(event);
+                is_called.store(true, Relaxed);
+                parker.unpark();
+            }
+        });
+        while !is_called.load(Relaxed) {
+            parker.park();
+        }
+        caller.join().unwrap();
+        // What was gathered was called. Nobody was inside, it is still there.
+        assert!(event.flag.load(Relaxed) || !reactor.system.lock().unwrap().events.is_empty(), "the event was lost");
+    });
+}
