@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use polyexec::local::LocalHandle;
+use polyexec::net::{TcpListener, TcpStream};
 use polyexec::pool::PoolHandle;
+use polyexec::time::sleep;
 use polyexec::{Executor, JoinHandle};
-use polyexec_futures::net::{TcpListener, TcpStream};
 use smol_hyper::rt::FuturesIo;
 
 use super::io::{Io, LOOPBACK, Listener, Stream};
@@ -76,23 +77,8 @@ impl Io for OurPool {
         TcpStream::connect(to).await
     }
 
-    async fn sleep(time: Duration) {
-        let clock = polyexec_reactor::clock();
-        let deadline = clock.now() + time;
-        let mut timer = None;
-        std::future::poll_fn(|cx| {
-            if clock.now() >= deadline {
-                return std::task::Poll::Ready(());
-            }
-            match timer {
-                None => timer = Some(clock.set(deadline, cx.waker())),
-                Some(timer) => {
-                    let _ = clock.renew(deadline, timer, cx.waker());
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
+        sleep(time)
     }
 }
 
