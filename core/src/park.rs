@@ -20,6 +20,8 @@ const PARKED: u8 = 1;
 const CALLED: u8 = 2;
 /// Its thread is inside of the reactor, or is about to wait there. Set and cleared by that thread.
 const INSIDE: u8 = 3;
+/// In PARKED and in INSIDE: whoever calls has to wake the thread.
+const WAITS: u8 = 1;
 
 /// Looks for a call between pauses, while `park_soon` stays awake: about four microseconds, the time that another
 /// processor takes for a short task and its answer.
@@ -205,21 +207,21 @@ impl Parker {
     /// Makes the current or the next [`park`](Parker::park) return.
     pub fn unpark(&self) {
         // Release: pairs with the Acquire in `take_call`; what the caller did is visible to the thread that parked.
-        match self.state.swap(CALLED, AcqRel) {
-            PARKED => {
-                // The thread holds the lock from PARKED until it waits: after this it can't miss the notification.
-                drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-                self.called.notify_one();
-            }
-            INSIDE => self.call_inside(),
-            _ => (),
+        let before = self.state.swap(CALLED, AcqRel);
+        if before & WAITS != 0 {
+            self.call(before);
         }
     }
 
-    /// Has the thread leave the reactor. If it does by itself just now, somebody else may leave in its place, and comes back.
+    /// Wakes the thread, which waits as `state` says.
     #[cold]
-    fn call_inside(&self) {
-        if let Some(reactor) = self.reactor() {
+    fn call(&self, state: u8) {
+        if state == PARKED {
+            // The thread holds the lock from PARKED until it waits: after this it can't miss the notification.
+            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+            self.called.notify_one();
+        } else if let Some(reactor) = self.reactor() {
+            // If it leaves by itself just now, somebody else leaves in its place, and comes back.
             reactor.interrupt();
         }
     }
