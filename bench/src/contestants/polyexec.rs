@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+use polyexec::hyper::HyperIo;
 use polyexec::local::LocalHandle;
 use polyexec::net::{TcpListener, TcpStream};
 use polyexec::pool::PoolHandle;
 use polyexec::time::sleep;
 use polyexec::{Executor, JoinHandle};
-use smol_hyper::rt::FuturesIo;
 
-use super::io::{Io, LOOPBACK, Listener, Stream};
+use super::io::{Blocking, Io, LOOPBACK, Listener, Stream};
 use super::{HandleOf, Local, Named, Pool, Spawn, Unwrapped};
 
 pub struct OurPool(polyexec::Pool);
@@ -93,7 +93,7 @@ impl Listener<TcpStream> for TcpListener {
 }
 
 impl Stream for TcpStream {
-    type ForHyper = FuturesIo<Self>;
+    type ForHyper = HyperIo<Self>;
 
     fn set_nodelay(&self) -> io::Result<()> {
         self.set_nodelay(true)
@@ -107,8 +107,24 @@ impl Stream for TcpStream {
         AsyncWriteExt::write_all(self, bytes).await
     }
 
-    fn for_hyper(self) -> FuturesIo<Self> {
-        FuturesIo::new(self)
+    fn for_hyper(self) -> HyperIo<Self> {
+        HyperIo::new(self)
+    }
+}
+
+/// `polyexec::unblock`.
+pub struct Unblock;
+
+impl Named for Unblock {
+    const NAME: &'static str = "polyexec unblock";
+    const PACKAGE: &'static str = "polyexec";
+}
+
+impl Blocking for Unblock {
+    type Pool = OurPool;
+
+    fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> + Send {
+        polyexec::unblock(work)
     }
 }
 
