@@ -51,6 +51,20 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Sockets, timers, files and blocking work
+//!
+//! | Feature | Brings |
+//! |---|---|
+//! | `time` | the module `time`: sleeps, timeouts, intervals |
+//! | `net` | the module `net`: TCP, UDP, Unix sockets |
+//! | `fs` | the module `fs`: files, by way of async-fs |
+//! | `blocking` | `spawn_blocking`, `unblock` and the module `blocking`: work that blocks, off the executor's threads |
+//! | `hyper` | the module `hyper`: what hyper 1 asks of a runtime |
+//!
+//! They run on every executor, those of others included, and choose none.
+//!
+//! # For libraries
+//!
 //! A library takes `&(impl Executor + Clone)`, or a [`Handle`], and depends on [`core`] alone.
 //!
 //! # Blocking work
@@ -110,8 +124,3 @@ pub use polyexec_core::{block_on, spawn, try_spawn};
 
 #[cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
 mod default_executor;
-
-/// The programs in the README, as tests.
-#[cfg(all(doctest, feature = "pool", feature = "threaded", feature = "local"))]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -73,7 +73,7 @@ impl Row {
 
     /// Every pool that has sockets and timers.
     pub fn io(self, workload: impl IoWorkload) -> Self {
-        self.with(on_io::<TokioWithDrivers>(workload)).with(on_io::<Smol>(workload))
+        self.with(on_io::<OurPool>(workload)).with(on_io::<TokioWithDrivers>(workload)).with(on_io::<Smol>(workload))
     }
 
     pub fn locals(self, workload: impl LocalWorkload) -> Self {

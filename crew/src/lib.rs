@@ -183,7 +183,7 @@ impl<J: Send + 'static> Crew<J> {
                     // Others wait, and come first.
                     queue.jobs.push_back(job);
                     let first = queue.jobs.pop_front().expect("just pushed");
-                    return Ok(self.start_for_first(queue, first));
+                    return Ok(self.start_for_first(queue, first, Self::join_ended));
                 }
                 OnJob::StartThread => {
                     drop(queue);
@@ -233,9 +233,9 @@ impl<J: Send + 'static> Crew<J> {
     }
 
     /// Starts a thread, which is counted already, for the first job that waits. Puts it back if there is none to be had.
-    fn start_for_first(&self, queue: MutexGuard<'_, Queue<J>>, first: J) -> Given {
+    fn start_for_first(&self, queue: MutexGuard<'_, Queue<J>>, first: J, make_room: fn(&Self) -> bool) -> Given {
         drop(queue);
-        let Err(Refused { job, .. }) = self.start_thread(first, |_| false) else { return Given::Taken };
+        let Err(Refused { job, .. }) = self.start_thread(first, make_room) else { return Given::Taken };
         let mut queue = self.0.queue.lock();
         if queue.closed {
             drop(queue);
@@ -285,7 +285,7 @@ impl<J: Send + 'static> Crew<J> {
             && let Some(job) = queue.jobs.pop_front()
         {
             queue.count_in();
-            let _ = self.start_for_first(queue, job);
+            let _ = self.start_for_first(queue, job, |_| false);
             queue = self.0.queue.lock();
         }
         queue.is_behind(&self.0.settings)

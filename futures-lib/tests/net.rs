@@ -1,19 +1,19 @@
 //! Sockets as a program sees them: what arrives, in which order, and what is said when something is wrong.
 
-#![cfg(feature = "net")]
-
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future::zip};
 use polyexec_conformance::watched;
 use polyexec_core::block_on;
 use polyexec_futures::net::{TcpListener, TcpStream, UdpSocket, resolve};
+use polyexec_futures::time::timeout;
 
 /// Both ends of a connection.
 async fn pair() -> io::Result<(TcpStream, TcpStream)> {
@@ -98,7 +98,7 @@ fn a_peer_that_resets_is_an_error_and_not_an_end() {
     block_on(async {
         for _ in 0..100 {
             let (client, mut server) = pair().await?;
-            socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO))?;
+            socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO))?;
             let mut buffer = [0; 8];
             let read = pin!(server.read(&mut buffer));
             let (read, ()) = zip(read, async { drop(client) }).await;
@@ -154,6 +154,30 @@ fn a_name_is_looked_up() {
         let connect = TcpStream::connect(("localhost", listener.local_addr()?.port()));
         let (stream, _) = zip(connect, listener.accept()).await;
         stream?.peer_addr()
+    })
+    .unwrap();
+}
+
+#[test]
+fn hundreds_may_wait_to_be_accepted() {
+    watched!();
+    let allowed =
+        std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok().and_then(|most| most.trim().parse().ok());
+    if allowed.is_none_or(|most: u32| most < 500) {
+        return println!("left out: the system lets {allowed:?} wait, or doesn't say");
+    }
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut waiting = Vec::new();
+        // More than the 128 that `std` allows: then the system lets the next one try again, a second later or three.
+        for _ in 0..500 {
+            let connected = TcpStream::connect(listener.local_addr()?);
+            waiting.push(timeout(Duration::from_millis(900), connected).await.expect("there is no room to wait")?);
+        }
+        for _ in &waiting {
+            listener.accept().await?;
+        }
+        io::Result::Ok(())
     })
     .unwrap();
 }

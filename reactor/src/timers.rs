@@ -222,4 +222,53 @@ mod tests {
         assert_eq!(calls, [0, 1, 0]);
         assert!(!timers.renew(now, number, Waker::noop()));
     }
+
+    #[test]
+    fn a_timer_that_came_too_late_for_a_look_is_cancelled_nevertheless() {
+        let (timers, now) = (Timers::new(), Instant::now());
+        let [in_time, _] = [(); 2].map(|()| timers.set(now, Waker::noop().clone()).0);
+        assert!(!timers.is_known_to_be_over(now));
+        assert_eq!(due(&timers, now), 2);
+        assert!(timers.is_known_to_be_over(now) && !timers.is_known_to_be_over(now + Duration::from_nanos(1)));
+        // Whoever looked at the time before that look, and was slow.
+        let (late, _) = timers.set(now, Waker::noop().clone());
+        assert!(timers.cancel(now, in_time).is_none());
+        assert!(timers.cancel(now, late).is_some());
+        assert!(!timers.are_any());
+    }
+
+    #[test]
+    fn a_deadline_centuries_away_never_comes() {
+        let (timers, now) = (Timers::new(), Instant::now());
+        let far = now + Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
+        let (number, _) = timers.set(far, Waker::noop().clone());
+        assert!(timers.begin_wait(|| now).is_some_and(|time| time > Duration::from_secs(u32::MAX.into())));
+        assert_eq!(due(&timers, now), 0);
+        assert!(timers.renew(far, number, Waker::noop()) && timers.cancel(far, number).is_some());
+    }
+
+    /// Sets a timer when it is dropped.
+    struct Restless(Arc<Timers>);
+
+    impl Wake for Restless {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Restless {
+        fn drop(&mut self) {
+            let _ = self.0.set(Instant::now(), Waker::noop().clone());
+        }
+    }
+
+    #[test]
+    fn wakers_are_dropped_outside_of_the_lock() {
+        polyexec_conformance::watched!();
+        let (timers, now) = (Arc::new(Timers::new()), Instant::now());
+        let restless = || Waker::from(Arc::new(Restless(timers.clone())));
+        let (number, _) = timers.set(now, restless());
+        assert!(timers.renew(now, number, &restless()));
+        drop(timers.cancel(now, number));
+        // One for each.
+        assert_eq!(due(&timers, Instant::now()), 2);
+    }
 }

@@ -1,9 +1,18 @@
-//! Ours: `Pool` and `Local`, spawning through their handles, on the static path.
+//! Ours: `Pool` and `Local`, spawning through their handles, on the static path; our sockets and timers.
 
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
+use polyexec::hyper::HyperIo;
 use polyexec::local::LocalHandle;
+use polyexec::net::{TcpListener, TcpStream};
 use polyexec::pool::PoolHandle;
+use polyexec::time::sleep;
 use polyexec::{Executor, JoinHandle};
 
+use super::io::{Blocking, Io, LOOPBACK, Listener, Stream};
 use super::{HandleOf, Local, Named, Pool, Spawn, Unwrapped};
 
 pub struct OurPool(polyexec::Pool);
@@ -53,6 +62,69 @@ impl Spawn for PoolHandle {
         F: Future<Output = ()> + Send + 'static,
     {
         drop(Executor::spawn(self, future));
+    }
+}
+
+impl Io for OurPool {
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+
+    async fn bind() -> io::Result<TcpListener> {
+        TcpListener::bind(LOOPBACK).await
+    }
+
+    async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(to).await
+    }
+
+    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
+        sleep(time)
+    }
+}
+
+impl Listener<TcpStream> for TcpListener {
+    fn address(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Stream for TcpStream {
+    type ForHyper = HyperIo<Self>;
+
+    fn set_nodelay(&self) -> io::Result<()> {
+        self.set_nodelay(true)
+    }
+
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        AsyncReadExt::read(self, into).await
+    }
+
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        AsyncWriteExt::write_all(self, bytes).await
+    }
+
+    fn for_hyper(self) -> HyperIo<Self> {
+        HyperIo::new(self)
+    }
+}
+
+/// `polyexec::unblock`.
+pub struct Unblock;
+
+impl Named for Unblock {
+    const NAME: &'static str = "polyexec unblock";
+    const PACKAGE: &'static str = "polyexec";
+}
+
+impl Blocking for Unblock {
+    type Pool = OurPool;
+
+    fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> + Send {
+        polyexec::unblock(work)
     }
 }
 

@@ -15,3 +15,8 @@ mod stop;
 #[cfg(all(doctest, feature = "pool", feature = "threaded", feature = "local"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Those in the README of the whole, which need what only this package needs.
+#[cfg(all(doctest, feature = "pool", feature = "threaded", feature = "local"))]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeOfAll;

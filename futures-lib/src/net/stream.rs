@@ -1,4 +1,8 @@
-//! What TCP's and Unix's streams have in common: `futures-io` on top of a source that is shared.
+//! What TCP's and Unix's streams have in common: `futures-io` on top of a source that is shared; and their listeners.
+
+/// Connections that may wait to be accepted, if the system lets them (Linux does, since 5.4). With the 128 of `std`, a burst
+/// of more has to try again after a second.
+pub(super) const BACKLOG: i32 = 4096;
 
 /// Implements `AsyncRead` and `AsyncWrite` for a stream with a field `io: Arc<Io<_>>`, and for references to it.
 macro_rules! stream {

@@ -11,7 +11,7 @@ use mio::net;
 use polyexec_reactor::Io;
 
 use super::address::{ToSocketAddrs, first};
-use super::stream::{descriptor, stream};
+use super::stream::{BACKLOG, descriptor, stream};
 
 /// A TCP connection.
 ///
@@ -197,7 +197,8 @@ pub struct TcpListener {
 descriptor!(TcpListener);
 
 impl TcpListener {
-    /// Listens at the first of the addresses that is free. Port 0 is one that the system chooses.
+    /// Listens at the first of the addresses that is free. Port 0 is one that the system chooses. As many connections may wait
+    /// to be accepted as the system allows, up to 4096.
     ///
     /// # Errors
     ///
@@ -205,6 +206,7 @@ impl TcpListener {
     /// so on.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let bound = first(address, async |address| net::TcpListener::bind(address)).await?;
+        socket2::SockRef::from(&bound).listen(BACKLOG)?;
         Ok(Self { io: Arc::new(Io::new(bound)?) })
     }
 

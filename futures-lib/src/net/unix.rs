@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use mio::net;
 use polyexec_reactor::Io;
 
-use super::stream::{descriptor, stream};
+use super::stream::{BACKLOG, descriptor, stream};
 
 /// A connection on this machine. Clones are the same connection.
 ///
@@ -133,13 +133,16 @@ pub struct UnixListener {
 descriptor!(UnixListener);
 
 impl UnixListener {
-    /// Listens at `path`, where there must be nothing yet.
+    /// Listens at `path`, where there must be nothing yet. As many connections may wait to be accepted as the system allows,
+    /// up to 4096.
     ///
     /// # Errors
     ///
     /// The system's: `AddrInUse`, `PermissionDenied` and so on.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        Ok(Self { io: Arc::new(Io::new(net::UnixListener::bind(path)?)?) })
+        let bound = net::UnixListener::bind(path)?;
+        socket2::SockRef::from(&bound).listen(BACKLOG)?;
+        Ok(Self { io: Arc::new(Io::new(bound)?) })
     }
 
     /// Where this listens.

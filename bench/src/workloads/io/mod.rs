@@ -14,7 +14,7 @@ use self::echo::Echo;
 use self::http::{Http, Value};
 use self::timers::{Late, Sleeps};
 use crate::contestants::io::Io;
-use crate::contestants::{async_executor::Unblock, tokio::SpawnBlocking};
+use crate::contestants::{async_executor::Unblock, polyexec, tokio::SpawnBlocking};
 use crate::row::Row;
 
 /// What a pool with sockets and timers can be measured with.
@@ -70,6 +70,7 @@ pub fn rows() -> Vec<Row> {
             "µs/round trip",
             "A task has a thread for blocking work run a function that does nothing, and awaits it, 2,000 times.",
         )
+        .with(blocking.on::<polyexec::Unblock>())
         .with(blocking.on::<SpawnBlocking>())
         .with(blocking.on::<Unblock>()),
     ]

@@ -1,0 +1,68 @@
+//! Five thousand connections at once, and what is said if there can't be as many.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::process::Command;
+
+use support::{Program, fails, on_every_executor, run};
+
+const CROWD: &str = env!("CARGO_BIN_EXE_crowd");
+const ECHO: &str = env!("CARGO_BIN_EXE_echo");
+
+/// A line of what a run says, without its name.
+#[track_caller]
+fn said(args: &[&str], name: &str) -> String {
+    let output = run(CROWD, args);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{args:?}: {out}{err}");
+    print!("{out}");
+    let line = out.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("no {name}: {out}")).trim().to_owned()
+}
+
+#[test]
+fn five_thousand_connections_at_once_on_the_pool() {
+    polyexec_conformance::watched!();
+    let args = ["--executor", "pool", "--connections", "5000", "--rounds", "4"];
+    assert!(said(&args, "round trips").starts_with("20000, "));
+}
+
+on_every_executor! {
+    some_hundreds
+    a_server_of_others_that_ends
+}
+
+fn some_hundreds(executor: &str) {
+    // The threads of Threaded are two a connection.
+    let args = ["--executor", executor, "--connections", "300", "--rounds", "10"];
+    assert!(said(&args, "round trips").starts_with("3000, "));
+}
+
+fn a_server_of_others_that_ends(executor: &str) {
+    let server = Program::start(ECHO, executor, &["--idle", "1"]);
+    let address = server.address().to_string();
+    let args = ["--executor", executor, "--connect", &address, "--connections", "50"];
+    assert!(said(&args, "round trips").starts_with("500, "));
+    assert_eq!(server.stops(), (0, 0));
+    let line = fails(CROWD, &args, 1);
+    assert!(line.contains("50 of 50 connections failed") && line.contains("refused"), "{line}");
+}
+
+#[test]
+fn too_few_files_are_seen_before_anything_is_opened() {
+    let limited = "ulimit -n 100 && exec \"$0\" \"$@\"";
+    let output = Command::new("sh").args(["-c", limited, CROWD, "--connections", "50"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let line = String::from_utf8_lossy(&output.stderr);
+    assert!(line.contains("50 connections take 164 open files, and 100 are allowed"), "{line}");
+}
+
+#[test]
+fn bad_input_is_refused() {
+    assert!(fails(CROWD, &["--connections", "0"], 2).contains("--connections takes a whole number"));
+    assert!(fails(CROWD, &["--connect", "nowhere"], 2).contains("no address"));
+    assert!(fails(CROWD, &["--patience", "much"], 2).contains("--patience"));
+    assert!(run(CROWD, &["--help"]).status.success());
+}
