@@ -73,20 +73,16 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
 async fn echo(mut stream: TcpStream, idle: Duration) -> io::Result<()> {
     let mut buffer = vec![0; BLOCK];
     loop {
-        let length = in_time(idle, stream.read(&mut buffer)).await?;
+        let length = timeout(idle, stream.read(&mut buffer)).await??;
         let mut rest = &buffer[..length];
         if rest.is_empty() {
             return stream.close().await;
         }
         while !rest.is_empty() {
-            match in_time(idle, stream.write(rest)).await? {
+            match timeout(idle, stream.write(rest)).await?? {
                 0 => return Err(ErrorKind::WriteZero.into()),
                 written => rest = &rest[written..],
             }
         }
     }
-}
-
-async fn in_time<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(limit, work).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }

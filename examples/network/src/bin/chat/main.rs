@@ -170,12 +170,9 @@ async fn send(mut stream: impl AsyncWrite + Unpin, entries: VecDeque<Entry>, pat
         if block.len() >= BLOCK || entries.peek().is_none() {
             let mut rest = &block[..];
             while !rest.is_empty() {
-                match timeout(patience, stream.write(rest)).await {
-                    Err(_) => return Err(ErrorKind::TimedOut.into()),
-                    Ok(written) => match written? {
-                        0 => return Err(ErrorKind::WriteZero.into()),
-                        written => rest = &rest[written..],
-                    },
+                match timeout(patience, stream.write(rest)).await?? {
+                    0 => return Err(ErrorKind::WriteZero.into()),
+                    written => rest = &rest[written..],
                 }
             }
             block.clear();
