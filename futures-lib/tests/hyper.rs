@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use futures_lite::future;
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -48,6 +48,7 @@ on_every_executor! {
     a_graceful_shutdown_lets_a_request_end
     a_graceful_shutdown_ends_an_idle_connection
     a_head_that_does_not_come_is_a_timeout
+    the_end_is_sent_while_others_have_the_stream
     http_2_spawns_on_the_executor
 }
 
@@ -198,6 +199,23 @@ fn a_head_that_does_not_come_is_a_timeout(executor: impl Executor + Clone) {
         let mut rest = Vec::new();
         peer.read_to_end(&mut rest).unwrap();
         assert_eq!(String::from_utf8_lossy(&rest), "", "no request, no answer");
+    });
+}
+
+/// hyper shuts the stream down when it is done, instead of leaving that to the last clone's drop.
+fn the_end_is_sent_while_others_have_the_stream(executor: impl Executor + Clone) {
+    watched!();
+    executor.block_on(async {
+        let (listener, address) = listen().await;
+        let mut peer = TcpStream::connect(address).await.unwrap();
+        peer.write_all(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let clone = stream.clone();
+        http1::Builder::new().serve_connection(HyperIo::new(stream), service_fn(echo)).await.unwrap();
+        let mut answer = String::new();
+        peer.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        drop(clone);
     });
 }
 
