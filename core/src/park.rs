@@ -101,7 +101,8 @@ impl Parker {
     /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
     /// visible afterwards. Only one thread may park at a time.
     ///
-    /// Waits in the process's [reactor](crate::reactor) if it can, and calls the wakers for the events that come.
+    /// Waits in the process's [reactor](crate::reactor) if it can, and no [worker](reactor::work) does, and calls the wakers for
+    /// the events that come.
     pub fn park(&self) {
         self.park_and_wake(|woken| self.park_for_events(Wait::AsCaller, woken));
     }
@@ -122,6 +123,8 @@ impl Parker {
     /// to be [called](reactor::wake_all) soon, whatever this returns: events may come together with a call.
     pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
         match self.reactor() {
+            // A worker will be inside, and would have to get this thread out.
+            Some(_) if wait < Wait::AsWorker && reactor::are_workers() => self.park_until(None),
             Some(reactor) => self.park_inside(reactor, wait, woken),
             None => self.park_until(None),
         }

@@ -4,6 +4,8 @@
 //! With it an event is handled by the thread that would run its task anyway. Without it, each would have to wake that thread.
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
 use crate::unwind::contain;
@@ -58,6 +60,40 @@ pub fn install(reactor: &'static dyn Reactor) -> bool {
 #[inline]
 pub(crate) fn installed() -> Option<&'static dyn Reactor> {
     REACTOR.get().copied()
+}
+
+/// How many threads see to events. A hint: nothing but speed depends on it.
+static WORKERS: AtomicUsize = AtomicUsize::new(0);
+
+/// The thread sees to events from now on, for all: it [waits](Wait::AsWorker) for them when it has nothing to do, and [looks] for
+/// them now and then when it has. So threads that wait for one thing only leave the reactor to it.
+///
+/// For those who write an executor with threads that run any of its tasks.
+///
+/// [looks]: look
+pub fn work() -> Working {
+    WORKERS.fetch_add(1, Relaxed);
+    Working(())
+}
+
+/// Whether there are threads that [see to events](work).
+pub fn are_workers() -> bool {
+    WORKERS.load(Relaxed) > 0
+}
+
+/// The thread sees to events.
+///
+/// # What dropping does
+///
+/// It doesn't any more.
+#[derive(Debug)]
+#[must_use = "dropped, the thread sees to nothing"]
+pub struct Working(());
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        WORKERS.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Adds to `woken` the wakers for what has happened by now, without waiting, if there is a reactor and nobody is inside. They

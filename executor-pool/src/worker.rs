@@ -236,6 +236,7 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
     let (shared, desk) = (worker.shared.clone(), worker.desk.clone());
     desk.thread().set(thread);
     worker.come();
+    let _sees_to_events = reactor::work();
     WORKER.set(Some(worker));
     let mut again = None;
     let mut woken = Vec::new();

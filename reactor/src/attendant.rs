@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use polyexec_core::reactor::{Reactor, Turn, Wait, wake_all};
+use polyexec_core::reactor::{Reactor, Turn, Wait, are_workers, wake_all};
 use polyexec_core::{Alarm, Parker};
 
 use crate::reactor::Shared;
@@ -13,6 +13,10 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// Looks in a row at which somebody was inside, and nothing has happened, until the attendant sleeps.
 const QUIET_LOOKS: u32 = 10;
+
+/// Looks in a row that nobody else took, until the attendant takes it that the workers are busy for long, and waits inside
+/// until one of them wants to.
+const NEGLECTED_LOOKS: u32 = 8;
 
 /// Where the attendant sleeps.
 #[derive(Debug, Default)]
@@ -42,21 +46,22 @@ impl Bed {
 
 /// What the thread does, for ever.
 pub(crate) fn attend(reactor: &Shared) {
-    let (mut seen, mut quiet_looks, mut woken) = (0, 0, Vec::new());
+    let (mut seen, mut quiet_looks, mut neglected, mut woken) = (0, 0, 0, Vec::new());
     loop {
         reactor.bed.doze();
-        let turns = reactor.turns();
-        if turns != seen {
-            quiet_looks = 0;
-        } else if !reactor.is_unattended() {
-            quiet_looks += 1;
-        } else {
-            quiet_looks = 0;
+        let has_turned = reactor.turns() != seen;
+        let is_neglected = !has_turned && reactor.is_unattended();
+        quiet_looks = if has_turned || is_neglected { 0 } else { quiet_looks + 1 };
+        neglected = if is_neglected { neglected + 1 } else { 0 };
+        if is_neglected && neglected <= NEGLECTED_LOOKS && are_workers() {
+            // They are busy, and will come back: no event should wake one of them alone.
+            reactor.turn(Wait::No, &mut || true, &mut woken);
+        } else if is_neglected {
             while reactor.turn(Wait::AsAttendant, &mut || true, &mut woken) == Turn::Had {
                 wake_all(&mut woken);
             }
-            wake_all(&mut woken);
         }
+        wake_all(&mut woken);
         seen = reactor.turns();
         if quiet_looks == QUIET_LOOKS {
             reactor.bed.sleep(|| reactor.is_unattended());
