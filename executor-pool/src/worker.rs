@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     until_injected: u32,
     /// Tasks put in `next` so far.
     puts: u32,
+    /// Whether wakers for events are being called: their tasks are told of together.
+    is_gathering: bool,
     /// Tasks taken from `next` since one was taken from elsewhere.
     favoured: u32,
     /// How many tasks there were in the shared queue when some were taken last.
@@ -86,6 +88,7 @@ impl Worker {
             polls: roster[index].polls(),
             until_injected: 0,
             puts: 0,
+            is_gathering: false,
             favoured: 0,
             last_injected: 0,
             random: 2 * index as u32 + 1,
@@ -106,6 +109,9 @@ impl Worker {
     /// Takes a task that became ready on this thread. If the one that runs has woken or spawned it, it is to be run next,
     /// before those that wait.
     fn put(&mut self, task: Task) {
+        if self.is_gathering {
+            return self.queue.push(task);
+        }
         let is_alone = self.queue.is_empty() && !self.desk.next.is_filled();
         if is_alone {
             // There it is next, too, and it costs less.
@@ -148,6 +154,21 @@ impl Worker {
         self.until_injected -= 1;
         reactor::look(woken);
         !woken.is_empty()
+    }
+
+    /// From now on, until [`tell_of_gathered`](Worker::tell_of_gathered), tasks are queued without a notification.
+    fn gather(&mut self) {
+        self.is_gathering = true;
+    }
+
+    /// Has others come for the tasks that were queued, if there is more than one.
+    fn tell_of_gathered(&mut self) {
+        self.is_gathering = false;
+        match self.queue.len() {
+            0 => (),
+            1 => self.shared.sleep.notify(Queued::Next),
+            _ => self.shared.sleep.notify(Queued::Plenty),
+        }
     }
 
     /// Takes its seat, and may be relieved from then on.
@@ -246,7 +267,9 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
                 break;
             }
             // Here, where they may put their tasks in this worker's queue.
+            with(&shared, Worker::gather);
             reactor::wake_all(&mut woken);
+            with(&shared, Worker::tell_of_gathered);
             continue;
         };
         let ran = match &shared.on_stall {
