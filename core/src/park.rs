@@ -112,7 +112,7 @@ impl Parker {
         let mut woken = Vec::new();
         loop {
             let is_called = park(&mut woken);
-            reactor::wake_all(&mut woken);
+            reactor::wake_all(woken.drain(..));
             if is_called {
                 return;
             }

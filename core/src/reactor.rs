@@ -106,8 +106,8 @@ pub fn look(woken: &mut Vec<Waker>) {
 }
 
 /// Calls wakers that a reactor has gathered. One that panics keeps no other from being called.
-pub fn wake_all(woken: &mut Vec<Waker>) {
-    for waker in woken.drain(..) {
+pub fn wake_all(woken: impl IntoIterator<Item = Waker>) {
+    for waker in woken {
         contain(|| waker.wake());
     }
 }

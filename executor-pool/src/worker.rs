@@ -30,6 +30,9 @@ const INJECTOR_INTERVAL: u32 = 61;
 /// Polls until the look at the shared queue when the worker looks for events: in between two of those.
 const EVENTS_TURN: u32 = INJECTOR_INTERVAL / 2;
 
+/// Tasks that events have woken, and of which others are told together.
+const MAX_GATHERED: usize = 64;
+
 /// Polls in a row of tasks that were just woken, before one that waits has its turn: tasks that wake each other delay
 /// those that wait by so many for each.
 const MAX_FAVOURED: u32 = 16;
@@ -267,9 +270,12 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
                 break;
             }
             // Here, where they may put their tasks in this worker's queue.
-            with(&shared, Worker::gather);
-            reactor::wake_all(&mut woken);
-            with(&shared, Worker::tell_of_gathered);
+            let mut woken = woken.drain(..);
+            while woken.len() > 0 {
+                with(&shared, Worker::gather);
+                reactor::wake_all(woken.by_ref().take(MAX_GATHERED));
+                with(&shared, Worker::tell_of_gathered);
+            }
             continue;
         };
         let ran = match &shared.on_stall {

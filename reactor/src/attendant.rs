@@ -58,10 +58,10 @@ pub(crate) fn attend(reactor: &Shared) {
             reactor.turn(Wait::No, &mut || true, &mut woken);
         } else if is_neglected {
             while reactor.turn(Wait::AsAttendant, &mut || true, &mut woken) == Turn::Had {
-                wake_all(&mut woken);
+                wake_all(woken.drain(..));
             }
         }
-        wake_all(&mut woken);
+        wake_all(woken.drain(..));
         seen = reactor.turns();
         if quiet_looks == QUIET_LOOKS {
             reactor.bed.sleep(|| reactor.is_unattended());
