@@ -28,6 +28,10 @@ const MAX_VAIN: u32 = 64;
 /// microsecond or so. A worker that has begun no other poll in between is in a long one.
 const LOOKS_A_ROUND: u32 = if cfg!(polyexec_loom) { 1 } else { 8 };
 
+/// Looks at the shared queue for each at the reactor, which takes a system call if there is something to wait for: four
+/// microseconds or so.
+const LOOKS_FOR_EVENTS: u32 = 4 * LOOKS_A_ROUND;
+
 /// So many tasks in the shared queue at once, or more, are a flood of them.
 const FLOOD: usize = 8;
 /// How many looks a worker waits for a whole batch to gather in the shared queue, where there was a flood, or a trickle,
@@ -64,10 +68,14 @@ impl Worker {
             }
             let mut sleeps = Sleeps::Soundly;
             if let Some(search) = searching {
-                match self.look(comes_from) {
+                match self.look(comes_from, woken) {
                     Ok(task) => {
                         sleep.found(search, || self.what_waits());
                         return Some(task);
+                    }
+                    Err(_) if !woken.is_empty() => {
+                        sleep.found(search, || self.what_waits());
+                        return None;
                     }
                     Err(quiet) => sleeps = self.sleeps(quiet, comes_from),
                 }
@@ -98,20 +106,21 @@ impl Worker {
     }
 
     /// Looks for tasks that another worker doesn't come to: once, if others need the processor, or after a watch, where
-    /// what is seen is compared with what was seen before. Else for a while, and learns whether that was in vain.
-    fn look(&mut self, comes_from: ComesFrom) -> Result<Task, Quiet> {
+    /// what is seen is compared with what was seen before. Else for a while, in which events may come, too, and learns whether
+    /// that was in vain.
+    fn look(&mut self, comes_from: ComesFrom, woken: &mut Vec<Waker>) -> Result<Task, Quiet> {
         let is_crowded = self.shared.sleep.is_crowded();
         if is_crowded || comes_from == ComesFrom::Watch {
             return self.injected(1).map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok);
         }
-        let looked = self.look_around();
+        let looked = self.look_around(woken);
         if comes_from == ComesFrom::Work {
-            self.vain = if looked.is_ok() { 0 } else { (self.vain + 1) % MAX_VAIN };
+            self.vain = if looked.is_ok() || !woken.is_empty() { 0 } else { (self.vain + 1) % MAX_VAIN };
         }
         looked
     }
 
-    fn look_around(&mut self) -> Result<Task, Quiet> {
+    fn look_around(&mut self, woken: &mut Vec<Waker>) -> Result<Task, Quiet> {
         let looks = LOOKS >> MAX_HALVINGS.min(self.vain / VAIN_A_HALVING);
         let gather = if self.last_injected < FLOOD { LOOKS_IN_TRICKLE } else { LOOKS_IN_FLOOD };
         let round = LOOKS_A_ROUND << self.restraint;
@@ -128,6 +137,12 @@ impl Worker {
                     Err(_) if look < round => {}
                     Err(Quiet::Everywhere) => {}
                     Err(seen) => quiet = seen,
+                }
+            }
+            if (look + 1).is_multiple_of(LOOKS_FOR_EVENTS) {
+                reactor::look(woken);
+                if !woken.is_empty() {
+                    return Err(quiet);
                 }
             }
             match (look + 1).is_multiple_of(LOOKS_A_ROUND) {
