@@ -35,5 +35,6 @@ mod attendant;
 mod io;
 mod reactor;
 mod readiness;
+mod sync;
 mod timers;
 mod turn;

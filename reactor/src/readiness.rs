@@ -6,11 +6,13 @@
 //! Who finds a side not ready says that it waits, and is in the list, under the list's lock. Who makes the side ready sees
 //! that in the same step, and then takes the list under its lock: so it finds there whoever has said so.
 
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use crate::sync::{AtomicU32, Mutex};
+
+#[cfg(all(test, polyexec_loom))]
+mod models;
 
 /// Which side of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +179,7 @@ impl Readiness {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
 

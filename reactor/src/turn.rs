@@ -92,7 +92,7 @@ fn rank(wait: Wait) -> u8 {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
 
