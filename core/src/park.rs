@@ -124,7 +124,7 @@ impl Parker {
     pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
         match self.reactor() {
             // A worker will be inside, and would have to get this thread out.
-            Some(_) if wait < Wait::AsWorker && reactor::are_workers() => self.park_until(None),
+            Some(_) if reactor::leaves_it_to_others(wait) => self.park_until(None),
             Some(reactor) => self.park_inside(reactor, wait, woken),
             None => self.park_until(None),
         }
@@ -133,6 +133,9 @@ impl Parker {
     /// Waits in `reactor` if it can, and for a call alone if it can't.
     fn park_inside(&self, reactor: &dyn Reactor, wait: Wait, woken: &mut Vec<Waker>) -> bool {
         loop {
+            if self.take_call() {
+                return true;
+            }
             // AcqRel: as in `park_until`. On failure somebody has called.
             let mut begin = || self.state.compare_exchange(EMPTY, INSIDE, AcqRel, Acquire).is_ok();
             let turn = reactor.turn(wait, &mut begin, woken);

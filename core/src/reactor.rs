@@ -3,6 +3,7 @@
 //!
 //! With it an event is handled by the thread that would run its task anyway. Without it, each would have to wake that thread.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -94,6 +95,22 @@ impl Drop for Working {
     fn drop(&mut self) {
         WORKERS.fetch_sub(1, Relaxed);
     }
+}
+
+thread_local! {
+    /// Whether this thread sees to events where nobody else does.
+    static ATTENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread sees to events where nobody else does, to its end. Should a waker that it calls wait for something, it goes on
+/// doing so meanwhile.
+pub fn attend() {
+    ATTENDS.set(true);
+}
+
+/// Whether this thread leaves the reactor to others when it waits like this.
+pub(crate) fn leaves_it_to_others(wait: Wait) -> bool {
+    wait < Wait::AsWorker && are_workers() && !ATTENDS.get()
 }
 
 /// Adds to `woken` the wakers for what has happened by now, without waiting, if there is a reactor and nobody is inside. They

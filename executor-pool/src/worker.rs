@@ -299,7 +299,11 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
 /// Another thread becomes this one's worker, so that its tasks go on, since this one is about to block. It has none from
 /// then on: it finishes its task, and is a spare.
 pub(crate) fn hand_over(shared: &Arc<Shared>) {
-    let Some(worker) = take(shared) else { return };
+    let Some(mut worker) = take(shared) else { return };
+    if worker.is_gathering {
+        // A waker has blocked. What it and others have woken is told of here, for this thread does so no more.
+        worker.tell_of_gathered();
+    }
     if !worker.desk.leave() {
         return worker.move_out();
     }

@@ -278,10 +278,61 @@ fn a_write_waits_where_there_is_no_room_and_a_reader_makes_some() {
 }
 
 #[test]
+fn more_slices_than_the_system_takes_at_once_are_moved_by_and_by() {
+    watched!();
+    block_on(async {
+        let (mut client, mut server) = pair().await?;
+        let sent = bytes(5000);
+        let mut slices = sent.chunks(1).map(IoSlice::new).collect::<Vec<_>>();
+        let mut left = &mut slices[..];
+        while !left.is_empty() {
+            let written = client.write_vectored(left).await?;
+            IoSlice::advance_slices(&mut left, written);
+        }
+        let mut received = vec![0; 5000];
+        let mut filled = 0;
+        while filled < 5000 {
+            let mut slices = received[filled..].chunks_mut(1).map(IoSliceMut::new).collect::<Vec<_>>();
+            filled += server.read_vectored(&mut slices).await?;
+        }
+        assert!(received == sent);
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn urgent_data_is_in_the_way_of_no_other() {
+    watched!();
+    block_on(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let mut stream = TcpStream::connect(listener.local_addr()?).await?;
+        let peer = socket2::Socket::from(listener.accept()?.0);
+        peer.set_tcp_nodelay(true)?;
+        for _ in 0..100 {
+            peer.send(b"abc")?;
+            peer.send_out_of_band(b"!")?;
+            peer.send(b"def")?;
+            let (mut read, mut buffer) = (Vec::new(), [0; 64]);
+            while read.len() < 6 {
+                let length = stream.read(&mut buffer).await?;
+                read.extend_from_slice(&buffer[..length]);
+            }
+            assert_eq!(read, b"abcdef");
+        }
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
 fn an_empty_read_and_an_empty_write_are_nothing() {
     watched!();
     block_on(async {
         let (client, mut server) = pair().await?;
+        // Nothing has come yet.
+        assert_eq!(server.read(&mut []).await?, 0);
+        assert_eq!(server.read_vectored(&mut []).await?, 0);
         assert_eq!(poll_fn(|cx| pin!(&client).poll_write(cx, &[])).await?, 0);
         (&client).write_all(b"x").await?;
         assert_eq!(poll_fn(|cx| pin!(&server).poll_read(cx, &mut [])).await?, 0);
@@ -402,6 +453,62 @@ mod unix {
             let (one, other) = UnixDatagram::pair()?;
             one.send(b"pair").await?;
             assert_eq!(other.recv(&mut buffer).await?, 4);
+            io::Result::Ok(())
+        })
+        .unwrap();
+    }
+
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    #[test]
+    fn a_message_with_file_descriptors_is_in_the_way_of_no_other() {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        watched!();
+        let (peer, stream) = std::os::unix::net::UnixStream::pair().unwrap();
+        block_on(async {
+            let mut stream = UnixStream::try_from(stream)?;
+            // A cmsghdr of SOL_SOCKET and SCM_RIGHTS, and one descriptor, padded to a word.
+            let mut control = [20_usize.to_ne_bytes(), [0; 8], [0; 8]].concat();
+            control[8..12].copy_from_slice(&1_i32.to_ne_bytes());
+            control[12..16].copy_from_slice(&1_i32.to_ne_bytes());
+            control[16..20].copy_from_slice(&peer.as_raw_fd().to_ne_bytes());
+            let bytes = [IoSlice::new(b"abc")];
+            let message = socket2::MsgHdr::new().with_buffers(&bytes).with_control(&control);
+            socket2::SockRef::from(&peer).sendmsg(&message, 0)?;
+            (&peer).write_all(b"def")?;
+            let (mut read, mut buffer) = (Vec::new(), [0; 64]);
+            while read.len() < 6 {
+                let length = stream.read(&mut buffer).await?;
+                read.extend_from_slice(&buffer[..length]);
+            }
+            assert_eq!(read, b"abcdef");
+            io::Result::Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_datagram_waits_for_room() {
+        watched!();
+        let folder = folder("full");
+        let path = folder.0.join("socket");
+        block_on(async {
+            let there = UnixDatagram::bind(&path)?;
+            let flood = std::os::unix::net::UnixDatagram::unbound()?;
+            flood.set_nonblocking(true)?;
+            let queued = (0..).take_while(|_| flood.send_to(b"flood", &path).is_ok()).count();
+            let here = UnixDatagram::unbound()?;
+            let mut last = pin!(here.send_to(b"last", &path));
+            assert!(futures_lite::future::poll_once(&mut last).await.is_none(), "there is room yet");
+            let receive = async {
+                let mut buffer = [0; 16];
+                for _ in 0..queued {
+                    assert_eq!(there.recv(&mut buffer).await?, 5);
+                }
+                there.recv(&mut buffer).await
+            };
+            let (sent, received) = zip(last, receive).await;
+            assert_eq!((sent?, received?), (4, 4));
             io::Result::Ok(())
         })
         .unwrap();

@@ -46,6 +46,7 @@ impl Bed {
 
 /// What the thread does, for ever.
 pub(crate) fn attend(reactor: &Shared) {
+    polyexec_core::reactor::attend();
     let (mut seen, mut quiet_looks, mut neglected, mut woken) = (0, 0, 0, Vec::new());
     loop {
         reactor.bed.doze();

@@ -99,8 +99,12 @@ impl<S: Source> Io<S> {
         self.poll_with(Side::Write, |readiness, side| readiness.poll(side, cx), operation).map_ok(|(_, value)| value)
     }
 
-    /// As [`poll_read_with`](Io::poll_read_with), for a stream from which `operation` reads at most `room` bytes. If it reads
-    /// fewer, there were no more, and the next one waits without having to try.
+    /// As [`poll_read_with`](Io::poll_read_with), for a stream from which `operation` reads at most `room` bytes, and fewer only
+    /// where there are no more: then the next one waits without having to try. With a `room` of zero a short read says
+    /// nothing.
+    ///
+    /// TCP is such a stream, urgent data or not, as long as no more slices are read into than the system takes at once. One
+    /// that brings file descriptors isn't.
     ///
     /// # Errors
     ///
@@ -114,8 +118,9 @@ impl<S: Source> Io<S> {
         self.poll_some(Side::Read, cx, room, operation)
     }
 
-    /// As [`poll_write_with`](Io::poll_write_with), for a stream to which `operation` writes at most `room` bytes. If it
-    /// writes fewer, there is no room for more, and the next one waits without having to try.
+    /// As [`poll_write_with`](Io::poll_write_with), for a stream to which `operation` writes at most `room` bytes, and fewer only
+    /// where there is no room for more: then the next one waits without having to try. With a `room` of zero a short write
+    /// says nothing.
     ///
     /// # Errors
     ///

@@ -23,6 +23,12 @@ use crate::turn::Place;
 /// Events that one turn takes from the system at most; the next one takes the rest.
 const EVENTS: usize = 1024;
 
+/// What the system is to speak of. Urgent data, where that is told apart, is in the way of a read's end (`readiness`).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 /// The event of an interruption.
 const INTERRUPTION: Token = Token(usize::MAX);
 
@@ -116,7 +122,7 @@ impl Shared {
             self.how_many.store(sources.len(), SeqCst);
             token
         };
-        if let Err(cause) = self.registry.register(source, token, Interest::READABLE | Interest::WRITABLE) {
+        if let Err(cause) = self.registry.register(source, token, INTEREST) {
             self.forget(token);
             return Err(cause);
         }
@@ -173,7 +179,10 @@ impl Shared {
 }
 
 fn announce(readiness: &Readiness, event: &Event, woken: &mut Vec<Waker>) {
-    if event.is_readable() || event.is_read_closed() || event.is_error() {
+    if event.is_priority() {
+        readiness.is_urgent();
+    }
+    if event.is_readable() || event.is_priority() || event.is_read_closed() || event.is_error() {
         readiness.announce(Side::Read, event.is_read_closed(), woken);
     }
     if event.is_writable() || event.is_write_closed() || event.is_error() {

@@ -30,7 +30,7 @@ pub(crate) struct Readiness {
 
 #[derive(Default)]
 struct State {
-    /// `READY`, `CLOSED`, `AWAITED`, and how often the system has spoken, in units of `EVENT`.
+    /// `READY`, `CLOSED`, `AWAITED`, `URGENT`, and how often the system has spoken, in units of `EVENT`.
     word: AtomicU32,
     waiting: Mutex<Waiting>,
 }
@@ -49,8 +49,11 @@ const READY: u32 = 1;
 const CLOSED: u32 = 2;
 /// There may be somebody in the list. Set by who waits, cleared when the system speaks.
 const AWAITED: u32 = 4;
+/// Urgent data has come, before which a read ends though there is more: that one is short says nothing. Set when the system
+/// says so, never cleared.
+const URGENT: u32 = 8;
 /// The system has spoken once.
-const EVENT: u32 = 8;
+const EVENT: u32 = 16;
 
 /// The word of a side when it was seen to be ready.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +102,11 @@ impl Readiness {
             let mut waiting = state.waiting.lock();
             woken.extend(waiting.wakers.drain(..).map(|(_, waker)| waker));
         }
+    }
+
+    /// The system says that there is urgent data. To be called before it is announced that there is something to read.
+    pub(crate) fn is_urgent(&self) {
+        let _ = self.reader.update(|word| Some(word | URGENT));
     }
 
     /// A side is taken to be ready, until an operation finds that it isn't.
@@ -164,18 +172,19 @@ impl Readiness {
     }
 
     /// An operation has taken or brought all that there was room for. So the side isn't ready, unless the system has spoken
-    /// since it was seen, or it is closed, which the next operation will say.
+    /// since it was seen, or it is closed, which the next operation will say, or has urgent data.
     pub(crate) fn exhausted(&self, side: Side, seen: Seen) {
-        self.clear(side, seen, READY);
+        self.clear(side, seen, READY, URGENT);
     }
 
     /// An operation has said that the side isn't ready. So it isn't, unless the system has spoken since it was seen.
     pub(crate) fn would_block(&self, side: Side, seen: Seen) {
-        self.clear(side, seen, READY | CLOSED);
+        self.clear(side, seen, READY | CLOSED, 0);
     }
 
-    fn clear(&self, side: Side, Seen(seen): Seen, bits: u32) {
-        let _ = self.side(side).update(|word| (!has_spoken(seen, word)).then_some(word & !bits));
+    fn clear(&self, side: Side, Seen(seen): Seen, bits: u32, unless: u32) {
+        let says_so = |word| !has_spoken(seen, word) && word & unless == 0;
+        let _ = self.side(side).update(|word| says_so(word).then_some(word & !bits));
     }
 }
 

@@ -190,6 +190,46 @@ fn a_waker_that_panics_keeps_no_other_from_being_called() {
     }
 }
 
+/// What it wakes is told of, though the thread that calls it isn't a worker any more when it has.
+#[test]
+fn a_waker_may_block_the_worker_that_calls_it() {
+    watched!();
+    let pool = Arc::new(pool(2));
+    let blocked = Arc::new(AtomicUsize::new(0));
+    for _ in 0..20 {
+        let before = blocked.load(SeqCst);
+        // Until it was a worker that has called it.
+        while blocked.load(SeqCst) == before {
+            let count = blocked.clone();
+            let blocks = move || {
+                if thread::current().name() != Some("reactor") {
+                    count.fetch_add(1, SeqCst);
+                    polyexec_core::block_in_place(|| ());
+                }
+            };
+            let socket = Arc::new(socket());
+            let waker = calling(blocks, Waker::noop());
+            let mut waits = pin!(receive(&socket));
+            assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            let other = socket.clone();
+            let task = pool.spawn(async move { other.read_with(|socket| socket.peek(&mut [0; 8])).await });
+            send(&socket);
+            task.join().unwrap().unwrap();
+        }
+        // A child runs while its parent doesn't end its poll: somebody was told of it.
+        let spawner = pool.clone();
+        let parent = pool.spawn(async move {
+            let (ran, has_run) = mpsc::channel();
+            let child = spawner.spawn(async move { ran.send(()).unwrap() });
+            while has_run.try_recv().is_err() {
+                std::hint::spin_loop();
+            }
+            drop(child);
+        });
+        parent.join().unwrap();
+    }
+}
+
 #[test]
 fn what_was_closed_is_not_forgotten_after_a_short_read() {
     use std::io::Read;

@@ -53,6 +53,9 @@ impl Worker {
     /// when the pool shuts down, or this worker was relieved.
     #[cold]
     pub(super) fn search(&mut self, woken: &mut Vec<Waker>) -> Option<Task> {
+        if self.shared.is_closed() {
+            return None;
+        }
         reactor::look(woken);
         if !woken.is_empty() {
             return None;

@@ -4,9 +4,18 @@
 /// of more has to try again after a second.
 pub(super) const BACKLOG: i32 = 4096;
 
-/// Implements `AsyncRead` and `AsyncWrite` for a stream with a field `io: Arc<Io<_>>`, and for references to it.
+/// Slices that `std` gives to the system at once, at most.
+const IOV_MAX: usize = 1024;
+
+/// For how many bytes an operation has room; or for none, if it says nothing that it has moved fewer than that.
+pub(super) fn room(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
+    if lengths.len() > IOV_MAX { 0 } else { lengths.sum() }
+}
+
+/// Implements `AsyncRead` and `AsyncWrite` for a stream with a field `io: Arc<Io<_>>`, and for references to it. A short read
+/// says that there is no more, or it says nothing.
 macro_rules! stream {
-    ($stream:ty) => {
+    ($stream:ty, short_reads_tell: $tell:literal) => {
         impl ::futures_io::AsyncRead for $stream {
             fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
                 Pin::new(&mut &*self).poll_read(cx, buffer)
@@ -23,7 +32,11 @@ macro_rules! stream {
 
         impl ::futures_io::AsyncRead for &$stream {
             fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-                self.io.poll_read_some(cx, buffer.len(), |mut stream| io::Read::read(&mut stream, buffer))
+                if buffer.is_empty() {
+                    return Poll::Ready(Ok(0));
+                }
+                let room = if $tell { buffer.len() } else { 0 };
+                self.io.poll_read_some(cx, room, |mut stream| io::Read::read(&mut stream, buffer))
             }
 
             fn poll_read_vectored(
@@ -31,7 +44,10 @@ macro_rules! stream {
                 cx: &mut Context<'_>,
                 buffers: &mut [io::IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
-                let room = buffers.iter().map(|buffer| buffer.len()).sum();
+                if buffers.iter().all(|buffer| buffer.is_empty()) {
+                    return Poll::Ready(Ok(0));
+                }
+                let room = if $tell { room(buffers.iter().map(|buffer| buffer.len())) } else { 0 };
                 self.io.poll_read_some(cx, room, |mut stream| io::Read::read_vectored(&mut stream, buffers))
             }
         }
@@ -60,6 +76,9 @@ macro_rules! stream {
 
         impl ::futures_io::AsyncWrite for &$stream {
             fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+                if bytes.is_empty() {
+                    return Poll::Ready(Ok(0));
+                }
                 self.io.poll_write_some(cx, bytes.len(), |mut stream| io::Write::write(&mut stream, bytes))
             }
 
@@ -68,7 +87,10 @@ macro_rules! stream {
                 cx: &mut Context<'_>,
                 slices: &[io::IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                let room = slices.iter().map(|slice| slice.len()).sum();
+                if slices.iter().all(|slice| slice.is_empty()) {
+                    return Poll::Ready(Ok(0));
+                }
+                let room = room(slices.iter().map(|slice| slice.len()));
                 self.io.poll_write_some(cx, room, |mut stream| io::Write::write_vectored(&mut stream, slices))
             }
 

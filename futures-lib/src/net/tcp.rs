@@ -11,7 +11,7 @@ use mio::net;
 use polyexec_reactor::Io;
 
 use super::address::{ToSocketAddrs, first};
-use super::stream::{BACKLOG, descriptor, stream};
+use super::stream::{BACKLOG, descriptor, room, stream};
 
 /// A TCP connection.
 ///
@@ -45,7 +45,7 @@ pub struct TcpStream {
     io: Arc<Io<net::TcpStream>>,
 }
 
-stream!(TcpStream);
+stream!(TcpStream, short_reads_tell: true);
 descriptor!(TcpStream);
 
 impl TcpStream {

@@ -7,11 +7,14 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use mio::net;
 use polyexec_reactor::Io;
 
-use super::stream::{BACKLOG, descriptor, stream};
+use crate::time::sleep;
+
+use super::stream::{BACKLOG, descriptor, room, stream};
 
 /// A connection on this machine. Clones are the same connection.
 ///
@@ -44,7 +47,8 @@ pub struct UnixStream {
     io: Arc<Io<net::UnixStream>>,
 }
 
-stream!(UnixStream);
+// A read ends where a message brings file descriptors, though there is more.
+stream!(UnixStream, short_reads_tell: false);
 descriptor!(UnixStream);
 
 impl UnixStream {
@@ -179,6 +183,10 @@ impl UnixListener {
     }
 }
 
+/// How long a datagram waits for room at its receiver until the next attempt, at first and at most.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+const LONGEST_WAIT: Duration = Duration::from_millis(64);
+
 /// Datagrams between processes of this machine. Clones are the same socket.
 ///
 /// # What dropping does
@@ -237,13 +245,21 @@ impl UnixDatagram {
         self.io.get_ref().connect(path)
     }
 
-    /// Sends a datagram to who is at `path`.
+    /// Sends a datagram to who is at `path`. If there is no room for it, this tries again every so many milliseconds: the system
+    /// doesn't say when there is.
     ///
     /// # Errors
     ///
     /// The system's: `NotFound`, say.
     pub async fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.io.write_with(|socket| socket.send_to(bytes, &path)).await
+        let mut wait = SHORTEST_WAIT;
+        loop {
+            match self.io.get_ref().send_to(bytes, &path) {
+                Err(full) if full.kind() == io::ErrorKind::WouldBlock => sleep(wait).await,
+                sent => return sent,
+            }
+            wait = LONGEST_WAIT.min(2 * wait);
+        }
     }
 
     /// Receives a datagram, and says from where it comes. What `buffer` has no room for is lost.
