@@ -23,7 +23,9 @@
 //! # Whose tasks are spawned in it
 //!
 //! In the closure, [`Handle::current`] is the executor of whoever called [`spawn_blocking`] or [`unblock`]: so what spawns
-//! there spawns beside its caller, not on threads that are for blocking work. Outside of any executor, there is none.
+//! there spawns beside its caller, not on threads that are for blocking work. Outside of any executor, there is none. What is
+//! dropped when nobody wants it any more, a detached result or a closure that was aborted, is dropped on those threads,
+//! and spawns there.
 
 use std::io;
 use std::panic::resume_unwind;

@@ -1,18 +1,18 @@
-//! What each thread hosts, for a shutdown that is to say what still runs. Never touches a task.
+//! What each thread hosts, for a shutdown that is to say what still runs. Never polls or ends a task.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use polyexec_core::Task;
 use polyexec_core::task::Info;
+use polyexec_core::{AbortHandle, Task};
 
 /// The threads that there are, by the addresses of their entries.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts(Mutex<HashMap<usize, Arc<Entry>>>);
 
 #[derive(Debug, Default)]
-struct Entry(Mutex<Option<Info>>);
+struct Entry(Mutex<Option<AbortHandle>>);
 
 /// One thread's entry.
 ///
@@ -32,18 +32,19 @@ impl Hosts {
         host
     }
 
-    /// The tasks that the threads host now.
-    pub(crate) fn tasks(&self) -> Vec<Info> {
+    /// The tasks that the threads host now, and that aren't over: of one that was ended while it rested, its thread may not
+    /// know yet.
+    pub(crate) fn unfinished(&self) -> Vec<Info> {
         let entries: Vec<_> = self.0.lock().values().cloned().collect();
-        entries.iter().filter_map(|entry| entry.0.lock().clone()).collect()
+        let tasks: Vec<_> = entries.iter().filter_map(|entry| entry.0.lock().clone()).collect();
+        tasks.iter().filter(|task| !task.is_finished()).map(Info::from).collect()
     }
 }
 
 impl Host<'_> {
     /// Notes that the thread hosts `task`, until the next one.
     pub(crate) fn hosts(&self, task: &Task) {
-        let info = Info::from(task);
-        let before = self.entry.0.lock().replace(info);
+        let before = self.entry.0.lock().replace(task.abort_handle());
         drop(before);
     }
 

@@ -208,7 +208,7 @@ impl ThreadedHandle {
         // This may be a task of another executor, and tasks that are still polled here may wait for it.
         match block_in_place(|| crew.join_until(deadline)) {
             0 => Ok(()),
-            threads => Err(StillRunning::new(hosts.tasks(), threads)),
+            threads => Err(StillRunning::new(hosts.unfinished(), threads)),
         }
     }
 }

@@ -152,6 +152,25 @@ fn a_shutdown_with_a_limit_says_what_still_runs_and_drops_what_waits() {
 }
 
 #[test]
+fn what_rested_and_was_ended_is_not_said_to_run() {
+    watched!();
+    const TASKS: usize = 30;
+    for _ in 0..30 {
+        let threaded = Threaded::new();
+        let tasks: Vec<_> = (0..TASKS).map(|_| threaded.spawn(pending::<()>())).collect();
+        // As its `Debug` says.
+        while !format!("{:?}", threaded.handle()).contains(&format!("LiveTasks {{ len: {TASKS} }}")) {
+            thread::yield_now();
+        }
+        // Their threads have hardly heard of it by then.
+        if let Err(left) = threaded.shutdown_timeout(Duration::ZERO) {
+            assert!(left.tasks().is_empty() && left.threads() > 0, "{left}");
+        }
+        tasks.into_iter().for_each(|task| assert!(task.join().unwrap_err().is_shutdown()));
+    }
+}
+
+#[test]
 fn a_shutdown_with_a_limit_waits_no_longer_than_it_must() {
     watched!();
     for builder in [Threaded::builder(), Threaded::builder().fresh_threads(), queueing(3)] {

@@ -19,6 +19,9 @@ use crate::{Stop, Stopper};
 /// short, so that no end of its own connections would tell.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Longer than any server runs: thirty years.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// How often a shortage is spoken of while it lasts.
 const REMIND: Duration = Duration::from_secs(10);
 
@@ -175,7 +178,8 @@ impl<R: Fn(String)> Connections<R> {
         while let Some(Some(_)) = future::poll_once(self.next_end()).await {}
         stopper.stop();
         let mut drained = Drained::default();
-        let deadline = Instant::now() + patience;
+        // A patience without end is none that can be added.
+        let deadline = Instant::now().checked_add(patience).unwrap_or_else(|| Instant::now() + FOREVER);
         while let Ok(Some(end)) = timeout_at(deadline, self.next_end()).await {
             drained.count(&end);
         }

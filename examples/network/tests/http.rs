@@ -96,6 +96,9 @@ fn what_the_client_has_already(executor: &str) {
     assert_eq!((answer.status, answer.text()), (304, ""));
     assert_eq!(client.get("/ten.txt", &format!("If-Modified-Since: {LONG_AGO}\r\n")).status, 200);
     assert_eq!(client.get("/ten.txt", "If-Modified-Since: nonsense\r\n").status, 200);
+    // A tag counts more than a date, and none here is that one.
+    let tagged = format!("If-None-Match: \"it\"\r\nIf-Modified-Since: {modified}\r\n");
+    assert_eq!(client.get("/ten.txt", &tagged).status, 200);
     // The rest of what it has, and of what it hasn't.
     assert_eq!(client.get("/ten.txt", &format!("Range: bytes=5-\r\nIf-Range: {modified}\r\n")).text(), "56789");
     assert_eq!(client.get("/ten.txt", &format!("Range: bytes=5-\r\nIf-Range: {LONG_AGO}\r\n")).text(), "0123456789");
@@ -151,7 +154,7 @@ fn nothing_outside_of_the_folder(executor: &str) {
     for path in ["/ten.txt%00", "/%00", "/%ff%fe"] {
         assert_eq!(get(address, path).status, 400, "{path}");
     }
-    assert!(get(address, "/loop").status >= 404);
+    assert_eq!(get(address, "/loop").status, 404);
     // A request to a proxy: of what it asks for, the path counts.
     assert_eq!(get(address, "http://elsewhere.example/../secret.txt").status, 404);
     // A link that stays within is all right.

@@ -71,7 +71,7 @@ fn large_files_take_no_memory(executor: &str) {
     const CLIENTS: usize = 16;
     const GIGABYTE: u64 = 1 << 30;
     /// For each client two blocks, what the allocator keeps, and some more.
-    const ROOM: u64 = CLIENTS as u64 * (1 << 20) + (8 << 20);
+    const ROOM: u64 = CLIENTS as u64 * (256 << 10) + (4 << 20);
     let files = Files::new();
     File::create(files.folder().join("huge")).unwrap().set_len(GIGABYTE).unwrap();
     let program = files.serve(executor, &[]);

@@ -125,7 +125,7 @@ impl Crowd {
         let (opening, memory) = (begin.elapsed(), resident_memory());
         let begin = Instant::now();
         drop(start);
-        let mut trips = Vec::with_capacity(self.connections * self.rounds);
+        let mut trips = Vec::new();
         let mut failed = Vec::new();
         for peer in peers {
             match peer.await.map_err(Failure::failed)? {
@@ -163,7 +163,7 @@ impl Crowd {
             drop(is_open);
             // Never comes: it is closed when all are open.
             let _ = gate.started.recv().await;
-            let mut times = Vec::with_capacity(rounds);
+            let mut times = Vec::new();
             for _ in 0..rounds {
                 let begin = Instant::now();
                 let mut back = [0; MESSAGE.len()];

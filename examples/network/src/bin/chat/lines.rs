@@ -42,7 +42,10 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             }
             let end = block.iter().position(|byte| *byte == b'\n');
             let part = &block[..end.unwrap_or(block.len())];
-            if self.begun.len() + part.len() > LONGEST {
+            let length = self.begun.len() + part.len();
+            // The last byte may belong to the line's end.
+            let last = part.last().or(self.begun.last());
+            if length > LONGEST + 1 || length > LONGEST && last != Some(&b'\r') {
                 return Ok(Came::TooLong);
             }
             self.begun.extend_from_slice(part);
@@ -103,7 +106,9 @@ mod tests {
         let text = line(&"x".repeat(LONGEST));
         for buffer in [7, 10_000] {
             assert_eq!(lines(&[&longest[..], b"\n"].concat(), buffer), [text.clone(), Came::End]);
+            assert_eq!(lines(&[&longest[..], b"\r\n"].concat(), buffer), [text.clone(), Came::End]);
             assert_eq!(lines(&[&longest[..], b"x\n"].concat(), buffer), [Came::TooLong]);
+            assert_eq!(lines(&[&longest[..], b"\rx\n"].concat(), buffer), [Came::TooLong]);
         }
     }
 }

@@ -127,6 +127,9 @@ async fn reads(
     };
     let name = match first? {
         Came::End => return Ok(None),
+        Came::Line(name) if name.trim().starts_with('*') => {
+            return Ok(Some("a name doesn't begin as what the room says, good bye"));
+        }
         Came::Line(name) if (1..=LONGEST_NAME).contains(&name.trim().chars().count()) => name,
         Came::Line(_) | Came::TooLong => return Ok(Some("a name has 1 to 32 characters, good bye")),
     };

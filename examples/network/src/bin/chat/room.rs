@@ -58,9 +58,13 @@ impl Room {
     fn tell(&self, line: String, except: u64) {
         // One text for all.
         let line: Arc<str> = line.into();
-        let inside = self.inside.lock();
-        let others = inside.clients.iter().filter(|(number, _)| **number != except);
-        others.for_each(|(_, client)| client.outbox.put(line.clone()));
+        let others: Vec<_> = {
+            let inside = self.inside.lock();
+            let others = inside.clients.iter().filter(|(number, _)| **number != except);
+            others.map(|(_, client)| client.outbox.clone()).collect()
+        };
+        // Wakers are called: not under the lock.
+        others.iter().for_each(|outbox| outbox.put(line.clone()));
     }
 }
 

@@ -12,7 +12,7 @@ use hyper::body::Frame;
 use polyexec::unblock;
 
 /// What is read at a time: enough that the way to the disk's thread and back costs little beside it.
-const BLOCK: usize = 64 * 1024;
+pub(crate) const BLOCK: usize = 64 * 1024;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 

@@ -93,6 +93,8 @@ async fn connection(stream: TcpStream, folder: Arc<Folder>, stop: Stop, idle: Du
         // Who has sent all requests may end its half, and gets the answers.
         .half_close(true)
         .header_read_timeout(idle)
+        // Else hyper takes several more blocks of a file than the client does. A request's head is to be shorter, too.
+        .max_buf_size(body::BLOCK)
         .serve_connection(HyperIo::vectored(Patient::new(stream, idle)), service);
     let mut served = pin!(served);
     let end = future::or(async { Some(served.as_mut().await) }, async {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use polyexec::unblock;
@@ -24,6 +24,9 @@ const INDEX: &str = "index.html";
 
 /// Files that are open, in the system or in this process: `ENFILE` and `EMFILE`, by the numbers they have on all of Unix.
 const TOO_MANY: [i32; 2] = [23, 24];
+
+/// A path of links that doesn't end, `ELOOP`: as good as none.
+const LOOP: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40 } else { 62 };
 
 /// When a client may come again that we had no file descriptor for, in seconds.
 const LATER: HeaderValue = HeaderValue::from_static("1");
@@ -62,7 +65,8 @@ async fn find(request: &Request<Incoming>, folder: Arc<Folder>) -> Result<Respon
             Ok(response)
         }
         Found::File(opened) => {
-            let mut response = file(opened, request.headers());
+            let ranges = request.method() == Method::GET;
+            let mut response = file(opened, request.headers(), ranges);
             if response.status() != StatusCode::RANGE_NOT_SATISFIABLE {
                 let kind = mime_guess::from_path(&path).first_or_octet_stream();
                 let charset = if kind.type_() == "text" { "; charset=utf-8" } else { "" };
@@ -73,8 +77,8 @@ async fn find(request: &Request<Incoming>, folder: Arc<Folder>) -> Result<Respon
     }
 }
 
-/// The file, or the part of it that is asked for, unless the client has it already.
-fn file(Opened { file, length, modified }: Opened, request: &HeaderMap) -> Response<Body> {
+/// The file, or with `ranges` the part of it that is asked for, unless the client has it already.
+fn file(Opened { file, length, modified }: Opened, request: &HeaderMap, ranges: bool) -> Response<Body> {
     let modified = modified.map(whole_seconds);
     let mut response = Response::new(body::empty());
     let headers = response.headers_mut();
@@ -82,14 +86,16 @@ fn file(Opened { file, length, modified }: Opened, request: &HeaderMap) -> Respo
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(modified) = modified {
         headers.insert(LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));
-        if date(request, IF_MODIFIED_SINCE).is_some_and(|since| modified <= since) {
+        // A tag, which no file here has, counts more than a date (RFC 9110, 13.1.3).
+        let since = if request.contains_key(IF_NONE_MATCH) { None } else { date(request, IF_MODIFIED_SINCE) };
+        if since.is_some_and(|since| modified <= since) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;
         }
     }
     // A part of a file that has changed since is no use to who has the rest.
     let same = !request.contains_key(IF_RANGE) || (modified.is_some() && date(request, IF_RANGE) == modified);
-    let range = if same { text(request, RANGE) } else { None };
+    let range = if ranges && same { text(request, RANGE) } else { None };
     let part = match asked(range, length) {
         Asked::Whole => 0..length,
         Asked::Part(part) => {
@@ -126,6 +132,7 @@ impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
         use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
         let status = match error.kind() {
+            _ if error.raw_os_error() == Some(LOOP) => StatusCode::NOT_FOUND,
             NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidInput | InvalidFilename => {
                 StatusCode::NOT_FOUND
             }
