@@ -116,10 +116,7 @@ impl Readiness {
 
     /// Ready if the side is; else `cx` is woken when it is, as that which has polled last.
     pub(crate) fn poll(&self, side: Side, cx: &Context<'_>) -> Poll<Seen> {
-        match self.side(side).seen() {
-            Some(seen) => Poll::Ready(seen),
-            None => self.wait(side, POLLER, cx),
-        }
+        self.poll_as(side, POLLER, cx)
     }
 
     /// As [`poll`](Readiness::poll), as one of many that wait.
