@@ -204,7 +204,10 @@ impl Reactor for Shared {
                 _ => self.timers.begin_wait(Instant::now),
             };
             self.select(&mut inside.guard, time, woken);
-            self.timers.end_wait(Instant::now, woken);
+            if wait != Wait::No {
+                self.timers.end_wait();
+            }
+            self.timers.take_due(Instant::now, woken);
             // Relaxed: under the lock; the attendant only compares.
             self.turns.store(self.turns() + 1, Relaxed);
         }

@@ -1,13 +1,15 @@
-//! Where the atomics and locks of `readiness` come from: the standard library and parking_lot or, under `--cfg polyexec_loom`,
+//! Where the atomics and locks of `readiness` and of `timers::vigil` come from: the standard library and parking_lot or, under `--cfg polyexec_loom`,
 //! loom, which tries in turn what threads may do (`ci/loom`). The rest of the reactor isn't modelled.
 
 #[cfg(not(polyexec_loom))]
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(polyexec_loom))]
-pub(crate) use std::sync::atomic::AtomicU32;
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 
 #[cfg(polyexec_loom)]
-pub(crate) use polyexec_core::modelled::AtomicU32;
+pub(crate) use loom::sync::atomic::fence;
+#[cfg(polyexec_loom)]
+pub(crate) use polyexec_core::modelled::{AtomicU32, AtomicU64};
 
 /// As parking_lot's: not poisoned.
 #[cfg(polyexec_loom)]

@@ -1,109 +1,134 @@
 //! Who is to be woken when. Knows no time but that which it is told, and calls nobody.
+//!
+//! Time is counted in ticks. A timer is due at the first tick that isn't before its deadline, together with all others of that
+//! tick: so to set one takes a look at the ticks to come, of which there are few, however many timers there are. And they are in
+//! parts, each with a lock of its own, where a thread sets its timers in the same part each time: so threads that set many
+//! rarely meet.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::collections::btree_map::Entry;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// The timers that are set, in the order of their deadlines.
+use self::bucket::Bucket;
+pub(crate) use self::vigil::OnSet;
+use self::vigil::Vigil;
+
+mod bucket;
+mod vigil;
+
+/// Ticks since the timers' beginning, and one more. Never zero.
+type Tick = u64;
+/// One that doesn't come, and that no timer has.
+const NEVER: Tick = Tick::MAX;
+
+/// Nanoseconds: a sixteenth of what the system's wait is exact to.
+const TICK: u64 = 1 << 16;
+
+/// A power of two.
+const PARTS: usize = 16;
+
+/// The timers that are set.
 pub(crate) struct Timers {
-    /// Where the moments begin.
     begin: Instant,
-    set: Mutex<Set>,
-    /// Whether there are any. Changed under the lock.
-    are_any: AtomicBool,
-    /// What was due by then has been taken out. Changed under the lock.
-    passed: AtomicU64,
+    parts: [Part; PARTS],
+    vigil: Vigil,
+    /// It is that late, or later.
+    passed: Line<AtomicU64>,
+}
+
+/// On a cache line of its own (two, since processors fetch them in pairs).
+#[derive(Default)]
+#[repr(align(128))]
+struct Line<T>(T);
+
+struct Part {
+    set: Line<Mutex<Set>>,
+    marks: Line<Marks>,
 }
 
 #[derive(Default)]
 struct Set {
-    wakers: BTreeMap<Key, Waker>,
+    /// None is empty.
+    buckets: BTreeMap<Tick, Bucket>,
+    /// An empty one, to be used again.
+    spare: Bucket,
     /// Timers set so far.
     so_far: u64,
-    /// A thread waits, until then at most.
-    waiting: Option<Moment>,
 }
 
-/// Nanoseconds since the timers' beginning: half as long as an `Instant`, and quicker to compare.
-type Moment = u64;
-/// A moment that doesn't come, five centuries away.
-const NEVER: Moment = Moment::MAX;
+/// What can be known of a part without its lock. Changed under it.
+struct Marks {
+    /// No timer is due before that. `NEVER`: there is none.
+    first: AtomicU64,
+    /// What was due by then has been taken out.
+    passed: AtomicU64,
+}
 
-/// A deadline, and the timer's number.
-type Key = (Moment, u64);
-
-/// In the number of a timer that was due already when it was set.
+/// In the number of a timer that was due already when it was set. The part comes next, and then how many there were before.
 const LATE: u64 = 1;
-
-/// What whoever has set a timer owes.
-#[must_use]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum OnSet {
-    /// The thread that waits would wait for too long: interrupt it.
-    Interrupt,
-    /// Nobody waits: see that somebody will.
-    Announce,
-    /// Nothing: the thread that waits does so for less.
-    Nothing,
-}
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        let (begin, set) = (Instant::now(), Mutex::default());
-        Self { begin, set, are_any: AtomicBool::new(false), passed: AtomicU64::new(0) }
+        let marks = || Marks { first: AtomicU64::new(NEVER), passed: AtomicU64::new(0) };
+        let part = |_| Part { set: Line::default(), marks: Line(marks()) };
+        Self {
+            begin: Instant::now(),
+            parts: std::array::from_fn(part),
+            vigil: Vigil::default(),
+            passed: Line::default(),
+        }
     }
 
-    /// Whether there are timers, or there have been some just now.
+    /// Whether there are timers, or have been some that were cancelled, and it isn't known yet that there are none.
     pub(crate) fn are_any(&self) -> bool {
-        // SeqCst: read after the fence of the reactor's alarm, too.
-        self.are_any.load(SeqCst)
+        self.first() != NEVER
     }
 
-    /// Whether what is due then has been taken out by now. If not, it may be due nevertheless.
+    /// Whether that is known to have passed by now. If not, it may have nevertheless.
     pub(crate) fn is_known_to_be_over(&self, deadline: Instant) -> bool {
         // Relaxed: time passes everywhere.
-        self.moment(deadline) <= self.passed.load(Relaxed)
+        self.due_at(deadline) <= self.passed.0.load(Relaxed)
     }
 
     /// Sets a timer, and gives its number.
     pub(crate) fn set(&self, deadline: Instant, waker: Waker) -> (u64, OnSet) {
-        let moment = self.moment(deadline);
-        let mut set = self.set.lock();
-        set.so_far += 1;
-        let is_late = moment <= self.passed.load(Relaxed);
-        let number = set.so_far * 2 + if is_late { LATE } else { 0 };
-        set.wakers.insert((moment, number), waker);
-        if !self.are_any.load(Relaxed) {
-            self.are_any.store(true, SeqCst);
-        }
-        let owed = match set.waiting {
-            None => OnSet::Announce,
-            Some(until) if until <= moment => OnSet::Nothing,
-            Some(_) => {
-                // Once is enough.
-                set.waiting = Some(moment);
-                OnSet::Interrupt
+        let due = self.due_at(deadline);
+        let place = own_part();
+        let part = &self.parts[place];
+        let number = {
+            let mut set = part.set.0.lock();
+            set.so_far += 1;
+            let is_late = due <= part.marks.0.passed.load(Relaxed);
+            let number = (set.so_far * PARTS as u64 + place as u64) * 2 + if is_late { LATE } else { 0 };
+            set.bucket(due).push(number, waker);
+            if due < part.marks.0.first.load(Relaxed) {
+                // Relaxed: before the fence of the vigil, and that of the reactor's alarm.
+                part.marks.0.first.store(due, Relaxed);
             }
+            number
         };
-        (number, owed)
+        (number, self.vigil.is_set(due))
     }
 
     /// Replaces the waker of a timer. `false`: it isn't set any more.
     pub(crate) fn renew(&self, deadline: Instant, number: u64, waker: &Waker) -> bool {
-        let key = (self.moment(deadline), number);
-        match self.set.lock().wakers.get(&key) {
+        let due = self.due_at(deadline);
+        let set = &self.part(number).set.0;
+        match set.lock().find(due, number) {
             Some(before) if before.will_wake(waker) => return true,
             Some(_) => (),
             None => return false,
         }
         // Cloned and dropped outside of the lock: both are code of somebody's.
         let mut waker = waker.clone();
-        let mut set = self.set.lock();
-        let place = set.wakers.get_mut(&key);
+        let mut set = set.lock();
+        let place = set.find(due, number);
         let is_set = place.is_some();
         place.into_iter().for_each(|place| std::mem::swap(place, &mut waker));
         drop(set);
@@ -112,51 +137,115 @@ impl Timers {
 
     /// Takes a timer out, if it is still set.
     pub(crate) fn cancel(&self, deadline: Instant, number: u64) -> Option<Waker> {
-        if number & LATE == 0 && self.is_known_to_be_over(deadline) {
-            // It was set before that moment had passed, so it was taken out then.
+        let (due, part) = (self.due_at(deadline), self.part(number));
+        // Relaxed: if this doesn't know yet that it was taken out, the lock will.
+        if number & LATE == 0 && due <= part.marks.0.passed.load(Relaxed) {
+            // It was set before that tick had passed, so it was taken out then.
             return None;
         }
-        let mut set = self.set.lock();
-        let waker = set.wakers.remove(&(self.moment(deadline), number));
-        self.look_if_any(&set);
+        let mut set = part.set.0.lock();
+        let Entry::Occupied(mut bucket) = set.buckets.entry(due) else { return None };
+        let waker = bucket.get_mut().remove(number);
+        if bucket.get().is_empty() {
+            // Nothing is due then any more. The mark stays: one look in vain costs less than to change it for each timer.
+            set.spare = bucket.remove();
+        }
         waker
     }
 
-    /// How long a thread may wait that begins to. `None`: for as long as it takes.
+    /// A thread is about to wait: for how long it may. `None`: for as long as it takes.
     pub(crate) fn begin_wait(&self, now: impl FnOnce() -> Instant) -> Option<Duration> {
-        let mut set = self.set.lock();
-        let first = set.wakers.first_key_value().map(|((moment, _), _)| *moment);
-        set.waiting = Some(first.unwrap_or(NEVER));
-        first.map(|moment| Duration::from_nanos(moment.saturating_sub(self.moment(now()))))
+        self.vigil.begin();
+        let first = self.first();
+        if first == NEVER {
+            return None;
+        }
+        self.vigil.lasts_until(first);
+        let since = now().saturating_duration_since(self.begin);
+        Some(Duration::from_nanos((first - 1).saturating_mul(TICK)).saturating_sub(since))
     }
 
-    /// The thread waits no longer, if one did. Adds to `woken` who is to be woken by now.
-    pub(crate) fn end_wait(&self, now: impl FnOnce() -> Instant, woken: &mut Vec<Waker>) {
-        let mut set = self.set.lock();
-        set.waiting = None;
-        let Some(((first, _), _)) = set.wakers.first_key_value() else { return };
-        let now = self.moment(now());
-        if *first > now {
+    /// The thread waits no longer.
+    pub(crate) fn end_wait(&self) {
+        self.vigil.end();
+    }
+
+    /// Adds to `woken` who is to be woken by now.
+    pub(crate) fn take_due(&self, now: impl FnOnce() -> Instant, woken: &mut Vec<Waker>) {
+        let first = self.first();
+        if first == NEVER {
             return;
         }
-        let later = set.wakers.split_off(&(now, u64::MAX));
-        let due = std::mem::replace(&mut set.wakers, later);
-        self.passed.store(now, Relaxed);
-        self.look_if_any(&set);
-        drop(set);
-        woken.extend(due.into_values());
-    }
-
-    fn look_if_any(&self, set: &Set) {
-        if set.wakers.is_empty() {
-            self.are_any.store(false, SeqCst);
+        let now = self.nanoseconds(now()) / TICK + 1;
+        if first > now {
+            return;
+        }
+        // Relaxed: one thread at a time takes what is due, and an earlier tick is true as well.
+        self.passed.0.store(now, Relaxed);
+        for due in self.parts.iter().filter_map(|part| part.take_due(now)) {
+            due.into_values().for_each(|bucket| bucket.empty_into(woken));
         }
     }
 
-    fn moment(&self, instant: Instant) -> Moment {
+    /// No timer is due before that. `NEVER`: there is none.
+    fn first(&self) -> Tick {
+        // Relaxed: after the fence of the vigil, or that of the reactor's alarm.
+        self.parts.iter().map(|part| part.marks.0.first.load(Relaxed)).min().unwrap_or(NEVER)
+    }
+
+    fn part(&self, number: u64) -> &Part {
+        &self.parts[(number / 2) as usize % PARTS]
+    }
+
+    fn due_at(&self, deadline: Instant) -> Tick {
+        self.nanoseconds(deadline).div_ceil(TICK) + 1
+    }
+
+    /// Since the beginning; five centuries at most.
+    fn nanoseconds(&self, instant: Instant) -> u64 {
         let since = instant.saturating_duration_since(self.begin);
         since.as_secs().saturating_mul(1_000_000_000).saturating_add(since.subsec_nanos().into())
     }
+}
+
+impl Set {
+    fn bucket(&mut self, due: Tick) -> &mut Bucket {
+        self.buckets.entry(due).or_insert_with(|| std::mem::take(&mut self.spare))
+    }
+
+    fn find(&mut self, due: Tick, number: u64) -> Option<&mut Waker> {
+        self.buckets.get_mut(&due)?.get_mut(number)
+    }
+}
+
+impl Part {
+    fn take_due(&self, now: Tick) -> Option<BTreeMap<Tick, Bucket>> {
+        // Relaxed: whoever sets a timer just now sees to it that somebody looks again.
+        if self.marks.0.first.load(Relaxed) > now {
+            return None;
+        }
+        let mut set = self.set.0.lock();
+        let later = set.buckets.split_off(&(now + 1));
+        let due = std::mem::replace(&mut set.buckets, later);
+        self.marks.0.passed.store(now, Relaxed);
+        let first = set.buckets.first_key_value().map_or(NEVER, |(tick, _)| *tick);
+        self.marks.0.first.store(first, Relaxed);
+        Some(due)
+    }
+}
+
+/// Where this thread sets its timers: the threads take turns.
+fn own_part() -> usize {
+    thread_local! {
+        static PART: Cell<usize> = const { Cell::new(PARTS) };
+    }
+    static SO_FAR: AtomicUsize = AtomicUsize::new(0);
+    PART.with(|part| {
+        if part.get() == PARTS {
+            part.set(SO_FAR.fetch_add(1, Relaxed) % PARTS);
+        }
+        part.get()
+    })
 }
 
 #[cfg(all(test, not(polyexec_loom)))]
@@ -164,8 +253,8 @@ mod tests {
     use super::*;
 
     use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
+    use std::thread;
 
     /// Counts its calls.
     #[derive(Default)]
@@ -177,38 +266,72 @@ mod tests {
         }
     }
 
+    /// So many ticks after the beginning.
+    fn after(timers: &Timers, ticks: u32) -> Instant {
+        timers.begin + ticks * Duration::from_nanos(TICK)
+    }
+
     fn due(timers: &Timers, now: Instant) -> usize {
         let mut woken = Vec::new();
-        timers.end_wait(|| now, &mut woken);
+        timers.end_wait();
+        timers.take_due(|| now, &mut woken);
         woken.len()
     }
 
     #[test]
     fn timers_are_due_in_their_order_and_once() {
-        let (timers, now) = (Timers::new(), Instant::now());
-        let after = |seconds| now + Duration::from_secs(seconds);
-        for seconds in [3, 1, 2, 2] {
-            let (_, owed) = timers.set(after(seconds), Waker::noop().clone());
+        let timers = Timers::new();
+        for ticks in [3, 1, 2, 2] {
+            let (_, owed) = timers.set(after(&timers, ticks), Waker::noop().clone());
             assert_eq!(owed, OnSet::Announce);
         }
-        assert_eq!(timers.begin_wait(|| now), Some(Duration::from_secs(1)));
-        let counts = [0, 1, 2, 3, 3].map(|seconds| due(&timers, after(seconds)));
+        assert_eq!(timers.begin_wait(|| timers.begin), Some(Duration::from_nanos(TICK)));
+        let counts = [0, 1, 2, 3, 3].map(|ticks| due(&timers, after(&timers, ticks)));
         assert_eq!(counts, [0, 1, 2, 1, 0]);
         assert!(!timers.are_any());
     }
 
     #[test]
+    fn a_deadline_between_ticks_is_due_at_the_later_one() {
+        let (timers, moment) = (Timers::new(), Duration::from_nanos(1));
+        let deadline = after(&timers, 1) + moment;
+        let (number, _) = timers.set(deadline, Waker::noop().clone());
+        assert_eq!(timers.begin_wait(|| timers.begin), Some(Duration::from_nanos(2 * TICK)));
+        assert_eq!(due(&timers, after(&timers, 2) - moment), 0);
+        assert!(!timers.is_known_to_be_over(deadline));
+        assert_eq!(due(&timers, after(&timers, 2)), 1);
+        assert!(timers.is_known_to_be_over(after(&timers, 2)));
+        assert!(!timers.is_known_to_be_over(after(&timers, 2) + moment));
+        assert!(timers.cancel(deadline, number).is_none());
+    }
+
+    #[test]
+    fn threads_set_their_timers_in_different_parts_and_all_are_found() {
+        polyexec_conformance::watched!();
+        let timers = Timers::new();
+        let [first, second] = [2, 1].map(|ticks| {
+            let set = || timers.set(after(&timers, ticks), Waker::noop().clone()).0;
+            thread::scope(|threads| threads.spawn(set).join().unwrap())
+        });
+        assert_ne!(first / 2 % PARTS as u64, second / 2 % PARTS as u64);
+        assert_eq!(timers.begin_wait(|| timers.begin), Some(Duration::from_nanos(TICK)));
+        assert!(timers.renew(after(&timers, 2), first, Waker::noop()));
+        assert_eq!([1, 2].map(|ticks| due(&timers, after(&timers, ticks))), [1, 1]);
+    }
+
+    #[test]
     fn only_a_timer_before_all_others_ends_a_wait() {
-        let (timers, now) = (Timers::new(), Instant::now());
-        let mut set = |seconds| timers.set(now + Duration::from_secs(seconds), Waker::noop().clone()).1;
-        assert_eq!(timers.begin_wait(|| now), None);
+        let timers = Timers::new();
+        let mut set = |ticks| timers.set(after(&timers, ticks), Waker::noop().clone()).1;
+        assert_eq!(timers.begin_wait(|| timers.begin), None);
         let owed = [5, 6, 5, 4].map(&mut set);
         assert_eq!(owed, [OnSet::Interrupt, OnSet::Nothing, OnSet::Nothing, OnSet::Interrupt]);
     }
 
     #[test]
     fn the_newest_waker_is_called_and_none_after_a_cancellation() {
-        let (timers, now) = (Timers::new(), Instant::now());
+        let timers = Timers::new();
+        let now = after(&timers, 1);
         let [old, new, cancelled] = [(); 3].map(|()| Arc::new(Calls::default()));
         let (number, _) = timers.set(now, old.clone().into());
         assert!(timers.renew(now, number, &new.clone().into()));
@@ -216,7 +339,8 @@ mod tests {
         assert!(timers.cancel(now, other).is_some());
         assert!(timers.cancel(now, other).is_none());
         let mut woken = Vec::new();
-        timers.end_wait(|| now, &mut woken);
+        timers.end_wait();
+        timers.take_due(|| now, &mut woken);
         woken.into_iter().for_each(Waker::wake);
         let calls = [old, new, cancelled].map(|calls| calls.0.load(Relaxed));
         assert_eq!(calls, [0, 1, 0]);
@@ -225,7 +349,8 @@ mod tests {
 
     #[test]
     fn a_timer_that_came_too_late_for_a_look_is_cancelled_nevertheless() {
-        let (timers, now) = (Timers::new(), Instant::now());
+        let timers = Timers::new();
+        let now = after(&timers, 1);
         let [in_time, _] = [(); 2].map(|()| timers.set(now, Waker::noop().clone()).0);
         assert!(!timers.is_known_to_be_over(now));
         assert_eq!(due(&timers, now), 2);
@@ -234,6 +359,9 @@ mod tests {
         let (late, _) = timers.set(now, Waker::noop().clone());
         assert!(timers.cancel(now, in_time).is_none());
         assert!(timers.cancel(now, late).is_some());
+        // Known only once somebody has looked.
+        assert!(timers.are_any());
+        assert_eq!(due(&timers, now), 0);
         assert!(!timers.are_any());
     }
 
@@ -256,19 +384,20 @@ mod tests {
 
     impl Drop for Restless {
         fn drop(&mut self) {
-            let _ = self.0.set(Instant::now(), Waker::noop().clone());
+            let _ = self.0.set(after(&self.0, 1), Waker::noop().clone());
         }
     }
 
     #[test]
     fn wakers_are_dropped_outside_of_the_lock() {
         polyexec_conformance::watched!();
-        let (timers, now) = (Arc::new(Timers::new()), Instant::now());
+        let timers = Arc::new(Timers::new());
+        let now = after(&timers, 1);
         let restless = || Waker::from(Arc::new(Restless(timers.clone())));
         let (number, _) = timers.set(now, restless());
         assert!(timers.renew(now, number, &restless()));
         drop(timers.cancel(now, number));
         // One for each.
-        assert_eq!(due(&timers, Instant::now()), 2);
+        assert_eq!(due(&timers, now), 2);
     }
 }

@@ -1,0 +1,77 @@
+//! A vigil under loom: a timer that is set is seen by who waits, or who sets it is told to see to that. Run by `ci/loom`.
+
+use super::*;
+
+use loom::sync::Arc;
+use loom::thread;
+use polyexec_core::modelled::check;
+
+/// One part's mark, and the vigil.
+struct Timers {
+    first: AtomicU64,
+    vigil: Vigil,
+}
+
+impl Timers {
+    fn new() -> Arc<Self> {
+        let timers = Self { first: AtomicU64::default(), vigil: Vigil::default() };
+        timers.first.store(NEVER, Relaxed);
+        Arc::new(timers)
+    }
+
+    /// As one of those who do this under a lock, one after the other.
+    fn set(&self, due: Tick) -> OnSet {
+        self.first.fetch_min(due, Relaxed);
+        self.vigil.is_set(due)
+    }
+
+    /// Until when the thread waits.
+    fn wait(&self) -> Tick {
+        self.vigil.begin();
+        let first = self.first.load(Relaxed);
+        if first != NEVER {
+            self.vigil.lasts_until(first);
+        }
+        first
+    }
+}
+
+fn set_elsewhere(timers: &Arc<Timers>, due: Tick) -> thread::JoinHandle<OnSet> {
+    let timers = timers.clone();
+    thread::spawn(move || timers.set(due))
+}
+
+#[test]
+fn who_waits_sees_a_timer_or_is_interrupted() {
+    check("vigil: one waits, and a timer is set", || {
+        let timers = Timers::new();
+        let setter = set_elsewhere(&timers, 3);
+        let until = timers.wait();
+        let owed = setter.join().unwrap();
+        assert!(until == 3 || owed == OnSet::Interrupt, "waits until {until}, and {owed:?} is owed");
+    });
+}
+
+#[test]
+fn of_two_timers_the_earlier_one_counts() {
+    check("vigil: one waits, and two timers are set", || {
+        let timers = Timers::new();
+        let setters = [3, 2].map(|due| set_elsewhere(&timers, due));
+        let until = timers.wait();
+        let owed = setters.map(|setter| setter.join().unwrap());
+        assert!(until == 2 || owed.contains(&OnSet::Interrupt), "waits until {until}, and {owed:?} are owed");
+    });
+}
+
+#[test]
+fn who_has_waited_sees_a_timer_or_it_is_announced() {
+    check("vigil: one has waited, and a timer is set", || {
+        let timers = Timers::new();
+        let setter = set_elsewhere(&timers, 3);
+        timers.wait();
+        timers.vigil.end();
+        let seen = timers.first.load(Relaxed);
+        let owed = setter.join().unwrap();
+        assert!(seen == 3 || owed != OnSet::Nothing, "nobody knows of it");
+    });
+}
