@@ -16,7 +16,7 @@ use polyexec_core::reactor::{Reactor, Turn, Wait, install};
 use slab::Slab;
 
 use crate::attendant::{self, Bed};
-use crate::readiness::{Readiness, Side};
+use crate::readiness::{Readiness, Said, Side};
 use crate::timers::{OnSet, Timers};
 use crate::turn::Place;
 
@@ -172,22 +172,30 @@ impl Shared {
         let sources = self.sources.lock();
         for event in &*events {
             if let Some(readiness) = sources.get(event.token().0) {
-                announce(readiness, event, woken);
+                readiness.announce(said(event), woken);
             }
         }
     }
 }
 
-fn announce(readiness: &Readiness, event: &Event, woken: &mut Vec<Waker>) {
+fn said(event: &Event) -> Said {
+    let mut said = Said::default();
+    if event.is_readable() || event.is_error() {
+        said.ready(Side::Read);
+    }
+    if event.is_read_closed() {
+        said.closed(Side::Read);
+    }
     if event.is_priority() {
-        readiness.is_urgent();
+        said.urgent();
     }
-    if event.is_readable() || event.is_priority() || event.is_read_closed() || event.is_error() {
-        readiness.announce(Side::Read, event.is_read_closed(), woken);
+    if event.is_writable() || event.is_error() {
+        said.ready(Side::Write);
     }
-    if event.is_writable() || event.is_write_closed() || event.is_error() {
-        readiness.announce(Side::Write, event.is_write_closed(), woken);
+    if event.is_write_closed() {
+        said.closed(Side::Write);
     }
+    said
 }
 
 impl Reactor for Shared {

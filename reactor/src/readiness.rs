@@ -9,7 +9,7 @@
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{AtomicU32, Mutex};
+use crate::sync::{AtomicU64, Mutex};
 
 #[cfg(all(test, polyexec_loom))]
 mod models;
@@ -22,26 +22,30 @@ pub(crate) enum Side {
 }
 
 /// Both sides of a source.
+///
+/// On a cache line of its own is what a reader needs, and the system's events: processors hand it on to each other.
 #[derive(Default)]
+#[repr(align(64))]
 pub(crate) struct Readiness {
-    reader: State,
-    writer: State,
-}
-
-#[derive(Default)]
-struct State {
-    /// `READY`, `CLOSED`, `AWAITED`, `URGENT`, and how often the system has spoken, in units of `EVENT`.
-    word: AtomicU32,
-    waiting: Mutex<Waiting>,
+    word: Word,
+    readers: Mutex<Waiting>,
+    writers: Mutex<Waiting>,
 }
 
 #[derive(Default)]
 struct Waiting {
+    /// Whoever has polled last.
+    poller: Option<Waker>,
     /// Each has a number of its own.
-    wakers: Vec<(u64, Waker)>,
+    others: Vec<(u64, Waker)>,
     /// Numbers given so far.
     so_far: u64,
 }
+
+/// What is known of the reading side, and above it of the other one: in one word, since the system speaks of both at once. Each
+/// half is `READY`, `CLOSED`, `AWAITED`, `URGENT`, and how often the system has spoken, in units of `EVENT`.
+#[derive(Default)]
+struct Word(AtomicU64);
 
 /// Set when the system says so, cleared by an operation that has found otherwise.
 const READY: u32 = 1;
@@ -55,29 +59,97 @@ const URGENT: u32 = 8;
 /// The system has spoken once.
 const EVENT: u32 = 16;
 
-/// The word of a side when it was seen to be ready.
+/// A half of the word when that side was seen to be ready.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen(u32);
+
+/// What the system says at once: the bits to be set in either half. None: it doesn't speak of that side.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    read: u32,
+    write: u32,
+}
 
 /// Who waits by way of `poll` has this number: of those, one is woken, the one that came last.
 const POLLER: u64 = 0;
 
-impl State {
-    /// Changes the word, unless `change` says that there is nothing to change. What it was, either way.
-    fn update(&self, change: impl Fn(u32) -> Option<u32>) -> Result<u32, u32> {
-        // AcqRel: what the system has said, and who waits, is seen with the word, whichever comes second.
-        self.word.fetch_update(AcqRel, Acquire, change)
+impl Side {
+    /// Where its half of the word begins.
+    fn shift(self) -> u32 {
+        match self {
+            Side::Read => 0,
+            Side::Write => 32,
+        }
     }
 
-    fn seen(&self) -> Option<Seen> {
-        // Acquire: pairs with the Release in `announce`.
-        let word = self.word.load(Acquire);
-        is_ready(word).then_some(Seen(word))
+    fn of(self, word: u64) -> u32 {
+        (word >> self.shift()) as u32
+    }
+
+    fn put(self, word: u64, half: u32) -> u64 {
+        word & !(u64::from(u32::MAX) << self.shift()) | u64::from(half) << self.shift()
     }
 }
 
-fn is_ready(word: u32) -> bool {
-    word & (READY | CLOSED) != 0
+impl Said {
+    /// The side is ready.
+    pub(crate) fn ready(&mut self, side: Side) {
+        *self.of(side) |= READY;
+    }
+
+    /// The side is closed for good.
+    pub(crate) fn closed(&mut self, side: Side) {
+        *self.of(side) |= READY | CLOSED;
+    }
+
+    /// There is urgent data to read.
+    pub(crate) fn urgent(&mut self) {
+        self.read |= READY | URGENT;
+    }
+
+    fn of(&mut self, side: Side) -> &mut u32 {
+        match side {
+            Side::Read => &mut self.read,
+            Side::Write => &mut self.write,
+        }
+    }
+}
+
+impl Word {
+    /// What is known of a side.
+    fn load(&self, side: Side) -> u32 {
+        // Acquire: pairs with the Release of whoever has announced it.
+        side.of(self.0.load(Acquire))
+    }
+
+    /// Changes what is known of a side, unless `change` says that there is nothing to change. What it was, either way.
+    fn update(&self, side: Side, change: impl Fn(u32) -> Option<u32>) -> Result<u32, u32> {
+        let changed = |word| change(side.of(word)).map(|half| side.put(word, half));
+        // AcqRel: what the system has said, and who waits, is seen with the word, whichever comes second.
+        let word = self.0.fetch_update(AcqRel, Acquire, changed);
+        word.map(|word| side.of(word)).map_err(|word| side.of(word))
+    }
+
+    /// The system has spoken. Whether somebody has waited for that, on either side.
+    fn announce(&self, said: Said) -> (bool, bool) {
+        let announced = |word| {
+            let word = Side::Read.put(word, after(Side::Read.of(word), said.read));
+            Some(Side::Write.put(word, after(Side::Write.of(word), said.write)))
+        };
+        // AcqRel: as above.
+        let (Ok(before) | Err(before)) = self.0.fetch_update(AcqRel, Acquire, announced);
+        let was_awaited = |side: Side, bits| bits != 0 && side.of(before) & AWAITED != 0;
+        (was_awaited(Side::Read, said.read), was_awaited(Side::Write, said.write))
+    }
+}
+
+/// A half of the word after the system has said that these bits are to be set.
+fn after(half: u32, bits: u32) -> u32 {
+    if bits == 0 { half } else { (half & !AWAITED).wrapping_add(EVENT) | bits }
+}
+
+fn is_ready(half: u32) -> bool {
+    half & (READY | CLOSED) != 0
 }
 
 /// Whether the system has spoken between the two.
@@ -86,32 +158,27 @@ fn has_spoken(before: u32, after: u32) -> bool {
 }
 
 impl Readiness {
-    fn side(&self, side: Side) -> &State {
+    fn waiting(&self, side: Side) -> &Mutex<Waiting> {
         match side {
-            Side::Read => &self.reader,
-            Side::Write => &self.writer,
+            Side::Read => &self.readers,
+            Side::Write => &self.writers,
         }
     }
 
-    /// The system says that a side is ready, or closed for good. Adds to `woken` who has waited for that.
-    pub(crate) fn announce(&self, side: Side, closed: bool, woken: &mut Vec<Waker>) {
-        let state = self.side(side);
-        let bits = if closed { READY | CLOSED } else { READY };
-        let before = state.update(|word| Some((word & !AWAITED).wrapping_add(EVENT) | bits));
-        if before.is_ok_and(|word| word & AWAITED != 0) {
-            let mut waiting = state.waiting.lock();
-            woken.extend(waiting.wakers.drain(..).map(|(_, waker)| waker));
+    /// The system has spoken. Adds to `woken` who has waited for that.
+    pub(crate) fn announce(&self, said: Said, woken: &mut Vec<Waker>) {
+        let (reads, writes) = self.word.announce(said);
+        if reads {
+            self.readers.lock().empty_into(woken);
         }
-    }
-
-    /// The system says that there is urgent data. To be called before it is announced that there is something to read.
-    pub(crate) fn is_urgent(&self) {
-        let _ = self.reader.update(|word| Some(word | URGENT));
+        if writes {
+            self.writers.lock().empty_into(woken);
+        }
     }
 
     /// A side is taken to be ready, until an operation finds that it isn't.
     pub(crate) fn assume_ready(&self, side: Side) {
-        let _ = self.side(side).update(|word| Some(word | READY));
+        let _ = self.word.update(side, |half| Some(half | READY));
     }
 
     /// Ready if the side is; else `cx` is woken when it is, as that which has polled last.
@@ -121,31 +188,20 @@ impl Readiness {
 
     /// As [`poll`](Readiness::poll), as one of many that wait.
     pub(crate) fn poll_as(&self, side: Side, number: u64, cx: &Context<'_>) -> Poll<Seen> {
-        match self.side(side).seen() {
-            Some(seen) => Poll::Ready(seen),
-            None => self.wait(side, number, cx),
-        }
+        let half = self.word.load(side);
+        if is_ready(half) { Poll::Ready(Seen(half)) } else { self.wait(side, number, cx) }
     }
 
     /// Says that `cx` waits, unless the side is ready by now.
     fn wait(&self, side: Side, number: u64, cx: &Context<'_>) -> Poll<Seen> {
-        let state = self.side(side);
         // Code of somebody's: it is cloned and dropped under no lock.
         let newest = cx.waker().clone();
-        let mut waiting = state.waiting.lock();
-        let word = state.update(|word| (!is_ready(word)).then_some(word | AWAITED));
-        if let Err(ready) = word {
+        let mut waiting = self.waiting(side).lock();
+        if let Err(ready) = self.word.update(side, |half| (!is_ready(half)).then_some(half | AWAITED)) {
             drop(waiting);
             return Poll::Ready(Seen(ready));
         }
-        let place = waiting.wakers.iter_mut().find(|(who, _)| *who == number);
-        let before = match place {
-            Some((_, waker)) => Some(std::mem::replace(waker, newest)),
-            None => {
-                waiting.wakers.push((number, newest));
-                None
-            }
-        };
+        let before = waiting.replace(number, newest);
         drop(waiting);
         drop(before);
         Poll::Pending
@@ -153,7 +209,7 @@ impl Readiness {
 
     /// A number for one of many that wait.
     pub(crate) fn number(&self, side: Side) -> u64 {
-        let mut waiting = self.side(side).waiting.lock();
+        let mut waiting = self.waiting(side).lock();
         waiting.so_far += 1;
         waiting.so_far
     }
@@ -161,9 +217,9 @@ impl Readiness {
     /// One of many waits no longer.
     pub(crate) fn forget(&self, side: Side, number: u64) {
         let waker = {
-            let wakers = &mut self.side(side).waiting.lock().wakers;
-            let place = wakers.iter().position(|(who, _)| *who == number);
-            place.map(|place| wakers.swap_remove(place))
+            let others = &mut self.waiting(side).lock().others;
+            let place = others.iter().position(|(who, _)| *who == number);
+            place.map(|place| others.swap_remove(place))
         };
         drop(waker);
     }
@@ -180,8 +236,29 @@ impl Readiness {
     }
 
     fn clear(&self, side: Side, Seen(seen): Seen, bits: u32, unless: u32) {
-        let says_so = |word| !has_spoken(seen, word) && word & unless == 0;
-        let _ = self.side(side).update(|word| says_so(word).then_some(word & !bits));
+        let says_so = |half| !has_spoken(seen, half) && half & unless == 0;
+        let _ = self.word.update(side, |half| says_so(half).then_some(half & !bits));
+    }
+}
+
+impl Waiting {
+    /// Who has this number waits with the newest waker, instead of the one that is given back.
+    fn replace(&mut self, number: u64, newest: Waker) -> Option<Waker> {
+        if number == POLLER {
+            return self.poller.replace(newest);
+        }
+        match self.others.iter_mut().find(|(who, _)| *who == number) {
+            Some((_, waker)) => Some(std::mem::replace(waker, newest)),
+            None => {
+                self.others.push((number, newest));
+                None
+            }
+        }
+    }
+
+    fn empty_into(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.poller.take());
+        woken.extend(self.others.drain(..).map(|(_, waker)| waker));
     }
 }
 
@@ -202,8 +279,13 @@ mod tests {
     }
 
     fn announce(readiness: &Readiness, closed: bool) -> usize {
-        let mut woken = Vec::new();
-        readiness.announce(Side::Read, closed, &mut woken);
+        let (mut said, mut woken) = (Said::default(), Vec::new());
+        if closed {
+            said.closed(Side::Read)
+        } else {
+            said.ready(Side::Read)
+        }
+        readiness.announce(said, &mut woken);
         woken.len()
     }
 
@@ -235,12 +317,31 @@ mod tests {
     #[test]
     fn the_system_speaks_more_often_than_can_be_counted() {
         let readiness = Readiness::default();
-        readiness.reader.word.store(u32::MAX - (EVENT - 1), Relaxed);
+        readiness.word.0.store(u64::from(u32::MAX - (EVENT - 1)), Relaxed);
         announce(&readiness, false);
         let seen = poll(&readiness).unwrap();
         assert_eq!(seen.0, READY);
         readiness.would_block(Side::Read, seen);
         assert!(poll(&readiness).is_none());
+        assert_eq!(readiness.word.load(Side::Write), 0);
+    }
+
+    #[test]
+    fn the_system_speaks_of_both_sides_at_once() {
+        let readiness = Readiness::default();
+        let poll = |side| readiness.poll(side, &Context::from_waker(Waker::noop()));
+        assert!(poll(Side::Read).is_pending() && poll(Side::Write).is_pending());
+        let (mut said, mut woken) = (Said::default(), Vec::new());
+        said.ready(Side::Read);
+        said.closed(Side::Write);
+        readiness.announce(said, &mut woken);
+        assert_eq!(woken.len(), 2);
+        let (Poll::Ready(read), Poll::Ready(write)) = (poll(Side::Read), poll(Side::Write)) else {
+            panic!("both were said to be ready")
+        };
+        readiness.exhausted(Side::Read, read);
+        readiness.exhausted(Side::Write, write);
+        assert!(poll(Side::Read).is_pending() && poll(Side::Write).is_ready());
     }
 
     #[test]
@@ -250,10 +351,11 @@ mod tests {
         let system = thread::spawn({
             let (readiness, is_over) = (readiness.clone(), is_over.clone());
             move || {
-                let mut woken = Vec::new();
                 while !is_over.load(Relaxed) {
-                    readiness.announce(Side::Read, false, &mut woken);
-                    woken.drain(..).for_each(Waker::wake);
+                    let (mut said, mut woken) = (Said::default(), Vec::new());
+                    said.ready(Side::Read);
+                    readiness.announce(said, &mut woken);
+                    woken.into_iter().for_each(Waker::wake);
                 }
             }
         });

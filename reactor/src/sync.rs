@@ -4,12 +4,12 @@
 #[cfg(not(polyexec_loom))]
 pub(crate) use parking_lot::Mutex;
 #[cfg(not(polyexec_loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+pub(crate) use std::sync::atomic::{AtomicU64, fence};
 
 #[cfg(polyexec_loom)]
 pub(crate) use loom::sync::atomic::fence;
 #[cfg(polyexec_loom)]
-pub(crate) use polyexec_core::modelled::{AtomicU32, AtomicU64};
+pub(crate) use polyexec_core::modelled::AtomicU64;
 
 /// As parking_lot's: not poisoned.
 #[cfg(polyexec_loom)]

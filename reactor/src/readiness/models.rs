@@ -20,8 +20,9 @@ struct Source {
 impl Source {
     fn arrive(&self) {
         self.has_arrived.store(true, Relaxed);
-        let mut woken = Vec::new();
-        self.readiness.announce(Side::Read, false, &mut woken);
+        let (mut said, mut woken) = (Said::default(), Vec::new());
+        said.ready(Side::Read);
+        self.readiness.announce(said, &mut woken);
         woken.into_iter().for_each(Waker::wake);
     }
 
@@ -98,7 +99,7 @@ fn one_gives_up_and_the_other_is_woken() {
         source.readiness.forget(Side::Read, 2);
         other.join().unwrap();
         system.join().unwrap();
-        assert!(source.readiness.reader.waiting.lock().wakers.is_empty());
+        assert!(source.readiness.readers.lock().others.is_empty());
         assert!(source.has_arrived.load(SeqCst));
     });
 }

@@ -69,7 +69,10 @@ mod tests {
                 assert!(bucket.get_mut(number).is_some() && bucket.remove(number).is_some());
                 assert!(bucket.get_mut(number).is_none() && bucket.remove(number).is_none());
                 let left = 100 - gone as usize;
-                assert!(bucket.timers.len() <= 2 * left, "{left} are left, and there is room for them and as many again");
+                assert!(
+                    bucket.timers.len() <= 2 * left,
+                    "{left} are left, and there is room for them and as many again"
+                );
             }
             assert!(bucket.is_empty());
         }
