@@ -14,6 +14,9 @@ mod models;
 /// The most tasks that a worker takes at a time: enough that it seldom comes, few enough that the others get some.
 pub(crate) const MAX_BATCH: usize = 64;
 
+/// So many tasks in the queue at once, or more, are a flood of them.
+pub(crate) const FLOOD: usize = 8;
+
 /// Room for so many tasks is kept when the queue is empty; more is given back.
 const KEPT: usize = 4096;
 
@@ -66,13 +69,13 @@ impl Injector {
         first
     }
 
-    /// Takes one worker's share of the tasks: the first is returned, the others go to `local`.
-    pub(crate) fn take(&self, workers: usize, local: &deque::Worker<Task>) -> Option<Task> {
+    /// Takes one worker's share of the tasks: the first is returned, the others go to `local`. The caller then notifies.
+    pub(crate) fn take(&self, workers: usize, at_most: usize, local: &deque::Worker<Task>) -> Option<Task> {
         if self.is_empty() {
             return None;
         }
         let mut queue = self.queue.lock();
-        let share = (queue.tasks.len() / workers).clamp(1, MAX_BATCH).min(queue.tasks.len());
+        let share = (queue.tasks.len() / workers).clamp(1, at_most).min(queue.tasks.len());
         let mut tasks = queue.tasks.drain(..share);
         let first = tasks.next();
         tasks.for_each(|task| local.push(task));

@@ -11,7 +11,7 @@ use polyexec_core::task::is_polling;
 use polyexec_core::{Ran, Task, reactor};
 
 use crate::desk::Desk;
-use crate::injector::MAX_BATCH;
+use crate::injector::{FLOOD, MAX_BATCH};
 use crate::job::Job;
 use crate::shared::Shared;
 use crate::sleep::{Queued, SHORTEST_WATCH};
@@ -26,6 +26,10 @@ mod search;
 /// Polls between looks at the shared queue, so that tasks from outside never starve. As in tokio and Go: a prime, so
 /// that it falls in step with no pattern of the tasks.
 const INJECTOR_INTERVAL: u32 = 61;
+
+/// Tasks of a flood from outside that are taken at such a look: fewer than are polled until the next one, so that those that
+/// are there already have half of the polls at least.
+const MAX_OUTSIDERS: usize = INJECTOR_INTERVAL as usize / 2;
 
 /// Polls until the look at the shared queue when the worker looks for events: in between two of those.
 const EVENTS_TURN: u32 = INJECTOR_INTERVAL / 2;
@@ -208,12 +212,12 @@ impl Worker {
             return None;
         }
         outsiders_first
-            .then(|| self.shared.injector.pop())
+            .then(|| self.outsider())
             .flatten()
             .or_else(|| self.favoured())
             .or_else(|| self.waiting())
             .or_else(|| self.desk.next.take())
-            .or_else(|| self.injected(MAX_BATCH))
+            .or_else(|| self.injected(MAX_BATCH, MAX_BATCH))
     }
 
     /// The task that was put last, unless it is the turn of those that wait.
@@ -229,15 +233,20 @@ impl Worker {
         self.queue.pop()
     }
 
+    /// The first task of the shared queue, or more of a flood: the last of those shouldn't wait for a turn of each.
+    fn outsider(&mut self) -> Option<Task> {
+        self.injected(FLOOD, MAX_OUTSIDERS).or_else(|| self.shared.injector.pop())
+    }
+
     /// A share of the tasks in the shared queue, if there are at least so many.
-    fn injected(&mut self, at_least: usize) -> Option<Task> {
+    fn injected(&mut self, at_least: usize, at_most: usize) -> Option<Task> {
         let Shared { injector, workers, sleep, .. } = &*self.shared;
         let there = injector.len();
         if there < at_least {
             return None;
         }
         self.last_injected = there;
-        let task = injector.take(*workers, &self.queue)?;
+        let task = injector.take(*workers, at_most, &self.queue)?;
         if !self.queue.is_empty() {
             // Whoever was notified of the tasks that came along may have looked while they were in neither queue.
             sleep.notify(Queued::Plenty);

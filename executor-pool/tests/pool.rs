@@ -231,6 +231,36 @@ fn an_outsider_waits_for_61_polls_at_most() {
 }
 
 #[test]
+fn a_flood_from_outside_has_as_many_polls_as_those_that_are_there() {
+    watched!();
+    const FLOOD: usize = 1_000;
+    let pool = pool(1);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let busy = {
+        let polls = polls.clone();
+        pool.spawn(async move {
+            loop {
+                polls.fetch_add(1, SeqCst);
+                yield_now().await;
+            }
+        })
+    };
+    let (outside, counted) = (pool.handle(), polls.clone());
+    // The worker stands still while the other thread spawns.
+    let flood = pool.spawn(async move {
+        let before = counted.load(SeqCst);
+        let one = move || {
+            let counted = counted.clone();
+            outside.spawn(async move { counted.load(SeqCst) - before })
+        };
+        thread::spawn(move || (0..FLOOD).map(|_| one()).collect::<Vec<_>>()).join().unwrap()
+    });
+    let waited = flood.join().unwrap().into_iter().map(|outsider| outsider.join().unwrap()).max().unwrap();
+    assert!(waited.abs_diff(FLOOD) <= 100, "the last of {FLOOD} has waited for {waited} polls");
+    busy.abort();
+}
+
+#[test]
 fn tasks_that_join_others_on_every_worker_get_spare_threads() {
     watched!();
     for workers in [1, 2] {

@@ -23,9 +23,10 @@ pub(crate) enum Side {
 
 /// Both sides of a source.
 ///
-/// On a cache line of its own is what a reader needs, and the system's events: processors hand it on to each other.
+/// In this order, on a cache line of its own, is what the system's events and those who read need: processors hand it on to each
+/// other.
 #[derive(Default)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Readiness {
     word: Word,
     readers: Mutex<Waiting>,

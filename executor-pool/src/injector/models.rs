@@ -37,7 +37,7 @@ fn two_who_take() {
             let injector = injector.clone();
             move || {
                 let local = deque::Worker::new_fifo();
-                let first = injector.take(1, &local);
+                let first = injector.take(1, MAX_BATCH, &local);
                 first.into_iter().chain(std::iter::from_fn(|| local.pop())).count()
             }
         });

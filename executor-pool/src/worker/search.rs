@@ -10,7 +10,7 @@ use polyexec_core::{Task, reactor};
 
 use super::Worker;
 use crate::desk::Desk;
-use crate::injector::MAX_BATCH;
+use crate::injector::{FLOOD, MAX_BATCH};
 use crate::sleep::{LONGEST_WATCH, Queued, SHORTEST_WATCH, Sleeps};
 
 /// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: thirty microseconds or so in all,
@@ -32,8 +32,6 @@ const LOOKS_A_ROUND: u32 = if cfg!(polyexec_loom) { 1 } else { 8 };
 /// microseconds or so.
 const LOOKS_FOR_EVENTS: u32 = 4 * LOOKS_A_ROUND;
 
-/// So many tasks in the shared queue at once, or more, are a flood of them.
-const FLOOD: usize = 8;
 /// How many looks a worker waits for a whole batch to gather in the shared queue, where there was a flood, or a trickle,
 /// the last time: else it takes the tasks one by one from the hands of whoever spawns them.
 const LOOKS_IN_FLOOD: u32 = 32;
@@ -114,7 +112,7 @@ impl Worker {
     fn look(&mut self, comes_from: ComesFrom, woken: &mut Vec<Waker>) -> Result<Task, Quiet> {
         let is_crowded = self.shared.sleep.is_crowded();
         if is_crowded || comes_from == ComesFrom::Watch {
-            return self.injected(1).map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok);
+            return self.injected(1, MAX_BATCH).map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok);
         }
         let looked = self.look_around(woken);
         if comes_from == ComesFrom::Work {
@@ -130,7 +128,7 @@ impl Worker {
         let mut quiet = if self.restraint < MAX_RESTRAINT { Quiet::Everywhere } else { Quiet::LeftAlone };
         for look in 0..looks {
             let is_gathering = look < gather && look + 1 < looks;
-            if let Some(task) = self.injected(if is_gathering { MAX_BATCH } else { 1 }) {
+            if let Some(task) = self.injected(if is_gathering { MAX_BATCH } else { 1 }, MAX_BATCH) {
                 return Ok(task);
             }
             if quiet != Quiet::LeftAlone && look.is_multiple_of(round) && (look > 0 || self.restraint == 0) {
