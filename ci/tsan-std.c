@@ -1,10 +1,11 @@
 /* Tells ThreadSanitizer what it can't see in the standard library, which is compiled without instrumentation. Linked into
- * the tests in place of three functions (`--wrap`, in `ci/sanitize`), each of which it calls. It only ever tells of an order
+ * the tests in place of five functions (`--wrap`, in `ci/sanitize`), each of which it calls. It only ever tells of an order
  * that there is; that races beside a lock, and counts that don't order, are still reported, is what canaries are for.
  */
 #include <stdint.h>
 
 void __tsan_acquire(void *at);
+void __tsan_release(void *at);
 
 /* A `Mutex` is locked within std when somebody else has it, and unlocked here, in code that is instrumented. So what is
  * missing is that the one who waited sees what the other one did. */
@@ -15,6 +16,29 @@ void lock(void *mutex)
 {
 	locked(mutex);
 	__tsan_acquire(mutex);
+}
+
+/* A `Condvar` gives the lock up within std, and takes it back there. The last argument is a `Duration` in two words. */
+void waited(void *condvar, void *mutex) __asm__("__real_" WAIT_FOR_CALL);
+void wait(void *condvar, void *mutex) __asm__("__wrap_" WAIT_FOR_CALL);
+_Bool waited_for(void *condvar, void *mutex, uint64_t seconds, uint32_t nanoseconds)
+	__asm__("__real_" WAIT_FOR_CALL_OR_TIME);
+_Bool wait_for(void *condvar, void *mutex, uint64_t seconds, uint32_t nanoseconds)
+	__asm__("__wrap_" WAIT_FOR_CALL_OR_TIME);
+
+void wait(void *condvar, void *mutex)
+{
+	__tsan_release(mutex);
+	waited(condvar, mutex);
+	__tsan_acquire(mutex);
+}
+
+_Bool wait_for(void *condvar, void *mutex, uint64_t seconds, uint32_t nanoseconds)
+{
+	__tsan_release(mutex);
+	_Bool is_called = waited_for(condvar, mutex, seconds, nanoseconds);
+	__tsan_acquire(mutex);
+	return is_called;
 }
 
 /* Whoever drops the last `Arc` has a fence, of which the sanitizer knows nothing, after the decrement: it sees what those

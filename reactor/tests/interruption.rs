@@ -30,7 +30,7 @@ fn who_waits_for_later_is_interrupted_for_what_comes_earlier() {
     let over = Gate::new();
     thread::scope(|threads| {
         // It waits in the reactor, for an hour.
-        threads.spawn(|| block_on(over.opened()));
+        let waiting = threads.spawn(|| block_on(over.opened()));
         let (tell, told) = mpsc::channel();
         let waker = Waker::from(Arc::new(Tell(Mutex::new(tell))));
         for _ in 0..100 {
@@ -41,6 +41,7 @@ fn who_waits_for_later_is_interrupted_for_what_comes_earlier() {
             assert!(Instant::now() >= soon);
         }
         over.open();
+        waiting.join().unwrap();
     });
     clock.cancel(late, timer);
 }
