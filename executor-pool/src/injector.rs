@@ -69,8 +69,9 @@ impl Injector {
         first
     }
 
-    /// Takes one worker's share of the tasks: the first is returned, the others go to `local`. The caller then notifies.
-    pub(crate) fn take(&self, workers: usize, at_most: usize, local: &deque::Worker<Task>) -> Option<Task> {
+    /// Takes one worker's share of the tasks, with as much to be seen as of [`pop`](Injector::pop): the first is returned, the others
+    /// go to `local`, so many. If there are others, the caller then notifies.
+    pub(crate) fn take(&self, workers: usize, at_most: usize, local: &deque::Worker<Task>) -> Option<(Task, usize)> {
         if self.is_empty() {
             return None;
         }
@@ -79,12 +80,13 @@ impl Injector {
         let mut tasks = queue.tasks.drain(..share);
         let first = tasks.next();
         tasks.for_each(|task| local.push(task));
-        self.len.store(queue.tasks.len(), Relaxed);
+        // Release: as in `pop`.
+        self.len.store(queue.tasks.len(), Release);
         let is_too_large = queue.tasks.is_empty() && queue.tasks.capacity() > KEPT;
         let room = is_too_large.then(|| std::mem::take(&mut queue.tasks));
         drop(queue);
         drop(room);
-        first
+        first.map(|first| (first, share - 1))
     }
 
     /// Takes no more, and gives back what is left.

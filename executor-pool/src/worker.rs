@@ -233,9 +233,11 @@ impl Worker {
         self.queue.pop()
     }
 
-    /// The first task of the shared queue, or more of a flood: the last of those shouldn't wait for a turn of each.
+    /// The first task of the shared queue; or a share of a flood, whose last ones would wait for longer if they came one at a time
+    /// than behind those that are here.
     fn outsider(&mut self) -> Option<Task> {
-        self.injected(FLOOD, MAX_OUTSIDERS).or_else(|| self.shared.injector.pop())
+        let flood = FLOOD.max(self.queue.len() / INJECTOR_INTERVAL as usize);
+        self.injected(flood, MAX_OUTSIDERS).or_else(|| self.shared.injector.pop())
     }
 
     /// A share of the tasks in the shared queue, if there are at least so many.
@@ -246,8 +248,8 @@ impl Worker {
             return None;
         }
         self.last_injected = there;
-        let task = injector.take(*workers, at_most, &self.queue)?;
-        if !self.queue.is_empty() {
+        let (task, others) = injector.take(*workers, at_most, &self.queue)?;
+        if others > 0 {
             // Whoever was notified of the tasks that came along may have looked while they were in neither queue.
             sleep.notify(Queued::Plenty);
         }

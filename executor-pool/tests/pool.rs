@@ -245,19 +245,49 @@ fn a_flood_from_outside_has_as_many_polls_as_those_that_are_there() {
             }
         })
     };
+    let waited = waited_from_outside(&pool, &polls, FLOOD);
+    assert!(waited.abs_diff(FLOOD) <= 100, "the last of {FLOOD} has waited for {waited} polls");
+    busy.abort();
+}
+
+#[test]
+fn a_few_outsiders_do_not_wait_for_all_that_are_there() {
+    watched!();
+    const THERE: usize = 2_000;
+    const OUTSIDERS: usize = 10;
+    let pool = pool(1);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let busy = || {
+        let polls = polls.clone();
+        pool.spawn(async move {
+            loop {
+                polls.fetch_add(1, SeqCst);
+                yield_now().await;
+            }
+        })
+    };
+    let busy: Vec<_> = (0..THERE).map(|_| busy()).collect();
+    // Each waits in the worker's queue by then.
+    while polls.load(SeqCst) < 3 * THERE {
+        thread::yield_now();
+    }
+    let waited = waited_from_outside(&pool, &polls, OUTSIDERS);
+    assert!(waited <= 61 * OUTSIDERS, "the last of {OUTSIDERS} has waited for {waited} polls");
+    busy.into_iter().for_each(|busy| busy.abort());
+}
+
+/// So many tasks come from another thread, while the only worker stands still. For how many polls the last one has waited.
+fn waited_from_outside(pool: &Pool, polls: &Arc<AtomicUsize>, outsiders: usize) -> usize {
     let (outside, counted) = (pool.handle(), polls.clone());
-    // The worker stands still while the other thread spawns.
-    let flood = pool.spawn(async move {
+    let outsiders = pool.spawn(async move {
         let before = counted.load(SeqCst);
         let one = move || {
             let counted = counted.clone();
             outside.spawn(async move { counted.load(SeqCst) - before })
         };
-        thread::spawn(move || (0..FLOOD).map(|_| one()).collect::<Vec<_>>()).join().unwrap()
+        thread::spawn(move || (0..outsiders).map(|_| one()).collect::<Vec<_>>()).join().unwrap()
     });
-    let waited = flood.join().unwrap().into_iter().map(|outsider| outsider.join().unwrap()).max().unwrap();
-    assert!(waited.abs_diff(FLOOD) <= 100, "the last of {FLOOD} has waited for {waited} polls");
-    busy.abort();
+    outsiders.join().unwrap().into_iter().map(|outsider| outsider.join().unwrap()).max().unwrap()
 }
 
 #[test]

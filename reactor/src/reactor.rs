@@ -66,7 +66,8 @@ pub fn start() -> io::Result<()> {
     started().map(drop)
 }
 
-/// The real time, and timers that go off up to a millisecond or so late, never early.
+/// The real time, and timers that go off little more than a millisecond late where the machine is idle, never early.
+/// Those that are due at the same time are called in the order of their deadlines, as exactly as to 66 µs.
 ///
 /// # Panics
 ///

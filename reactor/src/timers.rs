@@ -1,9 +1,9 @@
 //! Who is to be woken when. Knows no time but that which it is told, and calls nobody.
 //!
-//! Time is counted in ticks. A timer is due at the first tick that isn't before its deadline, together with all others of that
-//! tick: so to set one takes a look at the ticks to come, of which there are few, however many timers there are. And they are in
-//! parts, each with a lock of its own, where a thread sets its timers in the same part each time: so threads that set many
-//! rarely meet.
+//! Time is counted in ticks. A timer is due at the first tick that isn't before its deadline, and in a bucket with others of that
+//! tick: so to set one takes a look at the ticks that have any, which are few where many timers are set for much the same time.
+//! And they are in parts, each with a lock of its own, where a thread sets its timers in the same part each time: so threads that
+//! set many rarely meet.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ struct Marks {
     /// No timer is due before that. `NEVER`: there is none.
     first: AtomicU64,
     /// What was due by then has been taken out.
-    passed: AtomicU64,
+    taken: AtomicU64,
 }
 
 /// In the number of a timer that was due already when it was set. The part comes next, and then how many there were before.
@@ -75,7 +75,7 @@ const LATE: u64 = 1;
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        let marks = || Marks { first: AtomicU64::new(NEVER), passed: AtomicU64::new(0) };
+        let marks = || Marks { first: AtomicU64::new(NEVER), taken: AtomicU64::new(0) };
         let part = |_| Part { set: Line::default(), marks: Line(marks()) };
         Self {
             begin: Instant::now(),
@@ -85,7 +85,7 @@ impl Timers {
         }
     }
 
-    /// Whether there are timers, or have been some that were cancelled, and it isn't known yet that there are none.
+    /// Whether there are timers.
     pub(crate) fn are_any(&self) -> bool {
         self.first() != NEVER
     }
@@ -104,7 +104,7 @@ impl Timers {
         let number = {
             let mut set = part.set.0.lock();
             set.so_far += 1;
-            let is_late = due <= part.marks.0.passed.load(Relaxed);
+            let is_late = due <= part.marks.0.taken.load(Relaxed);
             let number = (set.so_far * PARTS as u64 + place as u64) * 2 + if is_late { LATE } else { 0 };
             set.bucket(due).push(number, waker);
             if due < part.marks.0.first.load(Relaxed) {
@@ -113,7 +113,7 @@ impl Timers {
             }
             number
         };
-        (number, self.vigil.is_set(due))
+        (number, self.vigil.on_set(due))
     }
 
     /// Replaces the waker of a timer. `false`: it isn't set any more.
@@ -139,7 +139,7 @@ impl Timers {
     pub(crate) fn cancel(&self, deadline: Instant, number: u64) -> Option<Waker> {
         let (due, part) = (self.due_at(deadline), self.part(number));
         // Relaxed: if this doesn't know yet that it was taken out, the lock will.
-        if number & LATE == 0 && due <= part.marks.0.passed.load(Relaxed) {
+        if number & LATE == 0 && due <= part.marks.0.taken.load(Relaxed) {
             // It was set before that tick had passed, so it was taken out then.
             return None;
         }
@@ -147,8 +147,11 @@ impl Timers {
         let Entry::Occupied(mut bucket) = set.buckets.entry(due) else { return None };
         let waker = bucket.get_mut().remove(number);
         if bucket.get().is_empty() {
-            // Nothing is due then any more. The mark stays: one look in vain costs less than to change it for each timer.
+            // The mark stays as long as there are others: one look in vain costs less than to find the first for each timer.
             set.spare = bucket.remove();
+            if set.buckets.is_empty() {
+                part.marks.0.first.store(NEVER, Relaxed);
+            }
         }
         waker
     }
@@ -170,7 +173,7 @@ impl Timers {
         self.vigil.end();
     }
 
-    /// Adds to `woken` who is to be woken by now.
+    /// Adds to `woken` who is to be woken by now, in the order of the ticks.
     pub(crate) fn take_due(&self, now: impl FnOnce() -> Instant, woken: &mut Vec<Waker>) {
         let first = self.first();
         if first == NEVER {
@@ -182,9 +185,9 @@ impl Timers {
         }
         // Relaxed: one thread at a time takes what is due, and an earlier tick is true as well.
         self.passed.0.store(now, Relaxed);
-        for due in self.parts.iter().filter_map(|part| part.take_due(now)) {
-            due.into_values().for_each(|bucket| bucket.empty_into(woken));
-        }
+        let mut due: Vec<_> = self.parts.iter().filter_map(|part| part.take_due(now)).flatten().collect();
+        due.sort_by_key(|(tick, _)| *tick);
+        due.into_iter().for_each(|(_, bucket)| bucket.empty_into(woken));
     }
 
     /// No timer is due before that. `NEVER`: there is none.
@@ -227,7 +230,7 @@ impl Part {
         let mut set = self.set.0.lock();
         let later = set.buckets.split_off(&(now + 1));
         let due = std::mem::replace(&mut set.buckets, later);
-        self.marks.0.passed.store(now, Relaxed);
+        self.marks.0.taken.store(now, Relaxed);
         let first = set.buckets.first_key_value().map_or(NEVER, |(tick, _)| *tick);
         self.marks.0.first.store(first, Relaxed);
         Some(due)
@@ -320,6 +323,38 @@ mod tests {
     }
 
     #[test]
+    fn those_that_are_due_at_once_are_woken_in_their_order_whoever_has_set_them() {
+        polyexec_conformance::watched!();
+        let timers = Timers::new();
+        let wakers: [_; 6] = std::array::from_fn(|_| Waker::from(Arc::new(Calls::default())));
+        for deadlines in [[4, 0, 2], [3, 1, 5]] {
+            let set = || {
+                for ticks in deadlines {
+                    let _ = timers.set(after(&timers, ticks), wakers[ticks as usize].clone());
+                }
+            };
+            thread::scope(|threads| threads.spawn(set).join().unwrap());
+        }
+        let mut woken = Vec::new();
+        timers.take_due(|| after(&timers, 9), &mut woken);
+        assert_eq!(woken.len(), wakers.len());
+        assert!(woken.iter().zip(&wakers).all(|(woken, waker)| woken.will_wake(waker)));
+    }
+
+    #[test]
+    fn what_was_cancelled_leaves_no_mark_and_little_room() {
+        let timers = Timers::new();
+        let set = |ticks| timers.set(after(&timers, ticks), Waker::noop().clone()).0;
+        let all: Vec<_> = (0..10_000).map(|_| set(1)).collect();
+        all.into_iter().for_each(|number| drop(timers.cancel(after(&timers, 1), number)));
+        assert!(!timers.are_any());
+        // It takes over what is left of the others' bucket.
+        set(2);
+        let set = timers.parts[own_part()].set.0.lock();
+        assert!(set.buckets.values().all(|bucket| bucket.room() <= 64));
+    }
+
+    #[test]
     fn only_a_timer_before_all_others_ends_a_wait() {
         let timers = Timers::new();
         let mut set = |ticks| timers.set(after(&timers, ticks), Waker::noop().clone()).1;
@@ -359,9 +394,6 @@ mod tests {
         let (late, _) = timers.set(now, Waker::noop().clone());
         assert!(timers.cancel(now, in_time).is_none());
         assert!(timers.cancel(now, late).is_some());
-        // Known only once somebody has looked.
-        assert!(timers.are_any());
-        assert_eq!(due(&timers, now), 0);
         assert!(!timers.are_any());
     }
 

@@ -38,7 +38,7 @@ fn two_who_take() {
             move || {
                 let local = deque::Worker::new_fifo();
                 let first = injector.take(1, MAX_BATCH, &local);
-                first.into_iter().chain(std::iter::from_fn(|| local.pop())).count()
+                first.map(|(first, _)| first).into_iter().chain(std::iter::from_fn(|| local.pop())).count()
             }
         });
         let popped = injector.pop().into_iter().count();

@@ -10,6 +10,9 @@ pub(super) struct Bucket {
     gaps: usize,
 }
 
+/// Room for so many is kept where fewer are left.
+const KEPT: usize = 64;
+
 impl Bucket {
     pub(super) fn is_empty(&self) -> bool {
         self.timers.is_empty()
@@ -17,6 +20,10 @@ impl Bucket {
 
     /// The number is higher than those before.
     pub(super) fn push(&mut self, number: u64, waker: Waker) {
+        if self.timers.capacity() == 0 {
+            // Where timers are few, each has a bucket of its own.
+            self.timers.reserve_exact(1);
+        }
         self.timers.push((number, Some(waker)));
     }
 
@@ -36,11 +43,19 @@ impl Bucket {
             self.timers.retain(|(_, waker)| waker.is_some());
             self.gaps = 0;
         }
+        if self.timers.capacity() > KEPT.max(4 * self.timers.len()) {
+            self.timers.shrink_to(2 * self.timers.len());
+        }
         Some(waker)
     }
 
     pub(super) fn empty_into(self, wakers: &mut Vec<Waker>) {
         wakers.extend(self.timers.into_iter().filter_map(|(_, waker)| waker));
+    }
+
+    #[cfg(all(test, not(polyexec_loom)))]
+    pub(super) fn room(&self) -> usize {
+        self.timers.capacity()
     }
 
     fn place(&self, number: u64) -> Option<usize> {
@@ -69,10 +84,8 @@ mod tests {
                 assert!(bucket.get_mut(number).is_some() && bucket.remove(number).is_some());
                 assert!(bucket.get_mut(number).is_none() && bucket.remove(number).is_none());
                 let left = 100 - gone as usize;
-                assert!(
-                    bucket.timers.len() <= 2 * left,
-                    "{left} are left, and there is room for them and as many again"
-                );
+                assert!(bucket.timers.len() <= 2 * left, "{left} are left, and more gaps than that");
+                assert!(bucket.room() <= KEPT.max(8 * left), "{left} are left, in room for {}", bucket.room());
             }
             assert!(bucket.is_empty());
         }

@@ -39,7 +39,7 @@ impl Vigil {
     /// For who is about to wait: from now on it is told of timers that it doesn't see.
     pub(super) fn begin(&self) {
         self.until.store(NEVER, Relaxed);
-        // Pairs with the fence in `is_set`.
+        // Pairs with the fence in `on_set`.
         fence(SeqCst);
     }
 
@@ -56,7 +56,7 @@ impl Vigil {
     }
 
     /// For who has set a timer.
-    pub(super) fn is_set(&self, due: Tick) -> OnSet {
+    pub(super) fn on_set(&self, due: Tick) -> OnSet {
         // Pairs with the fence in `begin`.
         fence(SeqCst);
         match self.until.load(Relaxed) {

@@ -4,7 +4,8 @@ use super::*;
 
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::modelled::check;
+use polyexec_core::Alarm;
+use polyexec_core::modelled::{AtomicBool, check};
 
 /// One part's mark, and the vigil.
 struct Timers {
@@ -22,7 +23,7 @@ impl Timers {
     /// As one of those who do this under a lock, one after the other.
     fn set(&self, due: Tick) -> OnSet {
         self.first.fetch_min(due, Relaxed);
-        self.vigil.is_set(due)
+        self.vigil.on_set(due)
     }
 
     /// Until when the thread waits.
@@ -63,15 +64,51 @@ fn of_two_timers_the_earlier_one_counts() {
     });
 }
 
+/// The reactor, of which a thread leaves that has waited, while a timer is set and the attendant falls asleep.
+struct Reactor {
+    timers: Arc<Timers>,
+    is_attended: AtomicBool,
+    alarm: Alarm,
+    is_awake: AtomicBool,
+}
+
+impl Reactor {
+    fn notice(&self) {
+        self.alarm.ring(|| self.is_awake.store(true, SeqCst));
+    }
+}
+
 #[test]
-fn who_has_waited_sees_a_timer_or_it_is_announced() {
-    check("vigil: one has waited, and a timer is set", || {
-        let timers = Timers::new();
-        let setter = set_elsewhere(&timers, 3);
-        timers.wait();
-        timers.vigil.end();
-        let seen = timers.first.load(Relaxed);
-        let owed = setter.join().unwrap();
-        assert!(seen == 3 || owed != OnSet::Nothing, "nobody knows of it");
+fn somebody_looks_when_who_has_waited_leaves() {
+    check("vigil: one leaves, a timer is set, and the attendant falls asleep", || {
+        let reactor = Arc::new(Reactor {
+            timers: Timers::new(),
+            is_attended: AtomicBool::new(true),
+            alarm: Alarm::default(),
+            is_awake: AtomicBool::new(false),
+        });
+        let setter = thread::spawn({
+            let reactor = reactor.clone();
+            move || {
+                if reactor.timers.set(3) == OnSet::Announce {
+                    reactor.notice();
+                }
+            }
+        });
+        let attendant = thread::spawn({
+            let reactor = reactor.clone();
+            move || {
+                let is_needed = || reactor.timers.first.load(Relaxed) != NEVER;
+                reactor.alarm.set(|| is_needed() && !reactor.is_attended.load(SeqCst))
+            }
+        });
+        reactor.timers.wait();
+        reactor.timers.vigil.end();
+        reactor.is_attended.store(false, SeqCst);
+        reactor.notice();
+        setter.join().unwrap();
+        let stays_awake = attendant.join().unwrap();
+        // Who was to be interrupted has left, so only the attendant may know of it.
+        assert!(stays_awake || reactor.is_awake.load(SeqCst), "nobody knows of the timer");
     });
 }
