@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     polls: u32,
     /// Tasks to be taken until the next look at the shared queue.
     until_injected: u32,
+    /// It has run all of its own since the last such look, and came to the shared queue by itself.
+    has_come: bool,
     /// Tasks put in `next` so far.
     puts: u32,
     /// Whether wakers for events are being called: their tasks are told of together.
@@ -94,6 +96,7 @@ impl Worker {
             // Goes on from there: a number that was seen at this seat before would be taken for the same poll.
             polls: roster[index].polls(),
             until_injected: 0,
+            has_come: false,
             puts: 0,
             is_gathering: false,
             favoured: 0,
@@ -217,7 +220,7 @@ impl Worker {
             .or_else(|| self.favoured())
             .or_else(|| self.waiting())
             .or_else(|| self.desk.next.take())
-            .or_else(|| self.injected(MAX_BATCH, MAX_BATCH))
+            .or_else(|| self.batch())
     }
 
     /// The task that was put last, unless it is the turn of those that wait.
@@ -236,8 +239,19 @@ impl Worker {
     /// The first task of the shared queue; or a share of a flood, whose last ones would wait for longer if they came one at a time
     /// than behind those that are here.
     fn outsider(&mut self) -> Option<Task> {
+        // Who has come to them since the last such look will do so again.
+        if self.has_come {
+            self.has_come = false;
+            return self.shared.injector.pop();
+        }
         let flood = FLOOD.max(self.queue.len() / INJECTOR_INTERVAL as usize);
         self.injected(flood, MAX_OUTSIDERS).or_else(|| self.shared.injector.pop())
+    }
+
+    /// A whole batch from the shared queue, if there is one.
+    fn batch(&mut self) -> Option<Task> {
+        self.has_come = true;
+        self.injected(MAX_BATCH, MAX_BATCH)
     }
 
     /// A share of the tasks in the shared queue, if there are at least so many.
