@@ -231,7 +231,7 @@ fn an_outsider_waits_for_61_polls_at_most() {
 }
 
 #[test]
-fn a_flood_from_outside_has_as_many_polls_as_those_that_are_there() {
+fn a_flood_from_outside_has_its_share_of_the_polls() {
     watched!();
     const FLOOD: usize = 1_000;
     let pool = pool(1);
@@ -246,7 +246,7 @@ fn a_flood_from_outside_has_as_many_polls_as_those_that_are_there() {
         })
     };
     let waited = waited_from_outside(&pool, &polls, FLOOD);
-    assert!(waited.abs_diff(FLOOD) <= 100, "the last of {FLOOD} has waited for {waited} polls");
+    assert!(waited <= 2 * FLOOD, "one of {FLOOD} has waited for {waited} polls");
     busy.abort();
 }
 
@@ -272,20 +272,24 @@ fn a_few_outsiders_do_not_wait_for_all_that_are_there() {
         thread::yield_now();
     }
     let waited = waited_from_outside(&pool, &polls, OUTSIDERS);
-    assert!(waited <= 61 * OUTSIDERS, "the last of {OUTSIDERS} has waited for {waited} polls");
+    assert!(waited <= 61 * OUTSIDERS, "one of {OUTSIDERS} has waited for {waited} polls");
     busy.into_iter().for_each(|busy| busy.abort());
 }
 
-/// So many tasks come from another thread, while the only worker stands still. For how many polls the last one has waited.
+/// So many tasks come from another thread, while the only worker stands still. The most polls that one of them has waited for.
 fn waited_from_outside(pool: &Pool, polls: &Arc<AtomicUsize>, outsiders: usize) -> usize {
     let (outside, counted) = (pool.handle(), polls.clone());
     let outsiders = pool.spawn(async move {
-        let before = counted.load(SeqCst);
         let one = move || {
-            let counted = counted.clone();
+            let (before, counted) = (counted.load(SeqCst), counted.clone());
             outside.spawn(async move { counted.load(SeqCst) - before })
         };
-        thread::spawn(move || (0..outsiders).map(|_| one()).collect::<Vec<_>>()).join().unwrap()
+        let spawner = thread::spawn(move || (0..outsiders).map(|_| one()).collect::<Vec<_>>());
+        // Awake: a worker whose poll sleeps is relieved.
+        while !spawner.is_finished() {
+            std::hint::spin_loop();
+        }
+        spawner.join().unwrap()
     });
     outsiders.join().unwrap().into_iter().map(|outsider| outsider.join().unwrap()).max().unwrap()
 }
