@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_task::{FutureObj, Spawn};
 use polyexec_conformance::probe::{Gate, OnDrop, WakerSlot};
 use polyexec_conformance::watched;
-use polyexec_core::{Executor, block_in_place, block_on};
+use polyexec_core::{Executor, JoinHandle, block_in_place, block_on};
 use polyexec_futures::yield_now;
 use polyexec_pool::Pool;
 
@@ -202,29 +202,10 @@ fn tasks_that_wake_themselves_delay_a_bystander_by_one_poll_each() {
 #[test]
 fn an_outsider_waits_for_61_polls_at_most() {
     watched!();
-    let pool = pool(1);
-    let polls = Arc::new(AtomicUsize::new(0));
-    let busy = {
-        let polls = polls.clone();
-        pool.spawn(async move {
-            loop {
-                polls.fetch_add(1, SeqCst);
-                yield_now().await;
-            }
-        })
-    };
+    let (pool, polls) = (pool(1), Arc::default());
+    let busy = busy(&pool, &polls);
     for _ in 0..100 {
-        let (outside, counted) = (pool.handle(), polls.clone());
-        // The worker stands still while the other thread spawns.
-        #[expect(
-            clippy::async_yields_async,
-            reason = "the task that was spawned waits for the one that gives its handle"
-        )]
-        let waited = pool.spawn(async move {
-            let before = counted.load(SeqCst);
-            thread::spawn(move || outside.spawn(async move { counted.load(SeqCst) - before })).join().unwrap()
-        });
-        let waited = waited.join().unwrap().join().unwrap();
+        let waited = waited_from_outside(&pool, &polls, 1);
         assert!(waited <= 61, "{waited} polls");
     }
     busy.abort();
@@ -234,17 +215,8 @@ fn an_outsider_waits_for_61_polls_at_most() {
 fn a_flood_from_outside_has_its_share_of_the_polls() {
     watched!();
     const FLOOD: usize = 1_000;
-    let pool = pool(1);
-    let polls = Arc::new(AtomicUsize::new(0));
-    let busy = {
-        let polls = polls.clone();
-        pool.spawn(async move {
-            loop {
-                polls.fetch_add(1, SeqCst);
-                yield_now().await;
-            }
-        })
-    };
+    let (pool, polls) = (pool(1), Arc::default());
+    let busy = busy(&pool, &polls);
     let waited = waited_from_outside(&pool, &polls, FLOOD);
     assert!(waited <= 2 * FLOOD, "one of {FLOOD} has waited for {waited} polls");
     busy.abort();
@@ -255,18 +227,8 @@ fn a_few_outsiders_do_not_wait_for_all_that_are_there() {
     watched!();
     const THERE: usize = 2_000;
     const OUTSIDERS: usize = 10;
-    let pool = pool(1);
-    let polls = Arc::new(AtomicUsize::new(0));
-    let busy = || {
-        let polls = polls.clone();
-        pool.spawn(async move {
-            loop {
-                polls.fetch_add(1, SeqCst);
-                yield_now().await;
-            }
-        })
-    };
-    let busy: Vec<_> = (0..THERE).map(|_| busy()).collect();
+    let (pool, polls) = (pool(1), Arc::default());
+    let busy: Vec<_> = (0..THERE).map(|_| busy(&pool, &polls)).collect();
     // Each waits in the worker's queue by then.
     while polls.load(SeqCst) < 3 * THERE {
         thread::yield_now();
@@ -274,6 +236,17 @@ fn a_few_outsiders_do_not_wait_for_all_that_are_there() {
     let waited = waited_from_outside(&pool, &polls, OUTSIDERS);
     assert!(waited <= 61 * OUTSIDERS, "one of {OUTSIDERS} has waited for {waited} polls");
     busy.into_iter().for_each(|busy| busy.abort());
+}
+
+/// A task that counts its polls, and always wants another one.
+fn busy(pool: &Pool, polls: &Arc<AtomicUsize>) -> JoinHandle<()> {
+    let polls = polls.clone();
+    pool.spawn(async move {
+        loop {
+            polls.fetch_add(1, SeqCst);
+            yield_now().await;
+        }
+    })
 }
 
 /// So many tasks come from another thread, while the only worker stands still. The most polls that one of them has waited for.
