@@ -33,6 +33,12 @@ fn methods_and_what_is_no_http(executor: &str) {
     client.send("HEAD /ten.txt HTTP/1.1\r\nHost: here\r\n\r\n");
     let answer = client.answer("HEAD");
     assert_eq!((answer.status, answer.header("content-length")), (200, "10"));
+    // A range is GET's alone (RFC 9110, 14.2), whether there is such a part or not.
+    for range in ["2-4", "20-30"] {
+        client.send(&format!("HEAD /ten.txt HTTP/1.1\r\nHost: here\r\nRange: bytes={range}\r\n\r\n"));
+        let answer = client.answer("HEAD");
+        assert_eq!((answer.status, answer.header("content-length"), answer.header("content-range")), (200, "10", ""));
+    }
     client.send("HEAD /none HTTP/1.1\r\nHost: here\r\n\r\n");
     assert_eq!(client.answer("HEAD").status, 404);
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "WHATEVER"] {
