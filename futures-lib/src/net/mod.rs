@@ -38,6 +38,7 @@ pub use tcp::{Incoming, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 
 mod address;
+mod bytes;
 mod stream;
 mod tcp;
 mod udp;

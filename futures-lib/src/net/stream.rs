@@ -36,7 +36,7 @@ macro_rules! stream {
                     return Poll::Ready(Ok(0));
                 }
                 let room = if $tell { buffer.len() } else { 0 };
-                self.io.poll_read_some(cx, room, |mut stream| io::Read::read(&mut stream, buffer))
+                self.io.poll_read_some(cx, room, |stream| $crate::net::bytes::read(stream, buffer))
             }
 
             fn poll_read_vectored(
@@ -48,7 +48,7 @@ macro_rules! stream {
                     return Poll::Ready(Ok(0));
                 }
                 let room = if $tell { room(buffers.iter().map(|buffer| buffer.len())) } else { 0 };
-                self.io.poll_read_some(cx, room, |mut stream| io::Read::read_vectored(&mut stream, buffers))
+                self.io.poll_read_some(cx, room, |stream| $crate::net::bytes::read_vectored(stream, buffers))
             }
         }
 
@@ -79,7 +79,7 @@ macro_rules! stream {
                 if bytes.is_empty() {
                     return Poll::Ready(Ok(0));
                 }
-                self.io.poll_write_some(cx, bytes.len(), |mut stream| io::Write::write(&mut stream, bytes))
+                self.io.poll_write_some(cx, bytes.len(), |stream| $crate::net::bytes::write(stream, bytes))
             }
 
             fn poll_write_vectored(
@@ -91,7 +91,7 @@ macro_rules! stream {
                     return Poll::Ready(Ok(0));
                 }
                 let room = room(slices.iter().map(|slice| slice.len()));
-                self.io.poll_write_some(cx, room, |mut stream| io::Write::write_vectored(&mut stream, slices))
+                self.io.poll_write_some(cx, room, |stream| $crate::net::bytes::write_vectored(stream, slices))
             }
 
             /// There is nothing to flush: what was written is the system's.
