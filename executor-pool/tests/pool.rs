@@ -232,7 +232,7 @@ fn a_few_outsiders_do_not_wait_for_all_that_are_there() {
     const OUTSIDERS: usize = 10;
     let (pool, polls) = (pool(1), Arc::<Polls>::default());
     let busy: Vec<_> = (0..THERE).map(|_| busy(&pool, &polls)).collect();
-    // Each waits in the worker's queue by then.
+    // Each waits in the worker's queue by then, or comes to it before those that are measured.
     while polls.all.load(SeqCst) < 3 * THERE {
         thread::yield_now();
     }
