@@ -73,6 +73,26 @@ fn scattered_bytes_arrive_in_order() {
 }
 
 #[test]
+fn more_slices_than_the_system_takes_at_once_arrive_in_order() {
+    watched!();
+    block_on(async {
+        let (mut client, mut server) = pair().await?;
+        let sent = bytes(5_000);
+        let mut written = 0;
+        while written < sent.len() {
+            let slices: Vec<_> = sent[written..].chunks(1).map(IoSlice::new).collect();
+            written += client.write_vectored(&slices).await?;
+        }
+        client.close().await?;
+        let mut received = Vec::new();
+        server.read_to_end(&mut received).await?;
+        assert!(received == sent, "other bytes have arrived than were sent");
+        io::Result::Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_peer_that_closes_its_side_can_still_read() {
     watched!();
     block_on(async {
@@ -388,6 +408,9 @@ fn datagrams_go_where_they_are_sent() {
 mod unix {
     use super::*;
 
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use polyexec_futures::net::unix::{UnixDatagram, UnixListener, UnixStream};
 
     /// A folder that is gone in the end.
@@ -434,6 +457,32 @@ mod unix {
             io::Result::Ok(())
         })
         .unwrap();
+    }
+
+    /// The test notices the signal by a handler of its own, in place of `std`, which ignores it.
+    #[test]
+    fn a_peer_that_is_gone_is_an_error_and_no_signal() {
+        watched!();
+        let raised = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal_hook::consts::SIGPIPE, raised.clone()).unwrap();
+        block_on(async {
+            let slices = [IoSlice::new(b"one "), IoSlice::new(b"other")];
+            let (mut stream, there) = UnixStream::pair()?;
+            drop(there);
+            assert_eq!(stream.write(b"bytes").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            assert_eq!(stream.write_vectored(&slices).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            let (mut stream, there) = pair().await?;
+            drop(there);
+            // The peer has to say first that it is gone.
+            while stream.write(b"bytes").await.is_ok() {}
+            assert_eq!(stream.write_vectored(&slices).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            let (here, there) = UnixDatagram::pair()?;
+            drop(there);
+            assert!(here.send(b"bytes").await.is_err());
+            io::Result::Ok(())
+        })
+        .unwrap();
+        assert!(!raised.load(Relaxed), "SIGPIPE was raised");
     }
 
     #[test]

@@ -61,10 +61,13 @@ async fn look_up(addresses: Addresses) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Tries one address after the other, until `attempt` has worked with one. The error is the last one's.
-pub(super) async fn first<T>(
-    address: impl ToSocketAddrs,
-    mut attempt: impl AsyncFnMut(SocketAddr) -> io::Result<T>,
-) -> io::Result<T> {
+///
+/// `attempt` returns a future that doesn't borrow from it. With an `AsyncFnMut`, whose futures do, a caller's future isn't
+/// `Send` (rust-lang/rust#110338).
+pub(super) async fn first<T, F>(address: impl ToSocketAddrs, mut attempt: impl FnMut(SocketAddr) -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
     let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "there is no address to try");
     for address in resolve(address).await? {
         match attempt(address).await {

@@ -1,14 +1,19 @@
 //! Bytes from a socket and to it, by the shortest way into the system: on Linux that is rustix's, which doesn't go through the C
 //! library. There each call is a point at which the thread can be cancelled, and so makes two atomic changes: glibc 2.36 does, for
 //! 1 % of a round trip by TCP on one machine.
+//!
+//! A write to a peer that is gone is an error on every system. On Unix it would also raise `SIGPIPE`, which ends a process that
+//! doesn't ignore it: a C program with a library in Rust, say. Each write suppresses that by a flag, and on Apple's systems mio
+//! has set an option of the socket.
 
-#[cfg(any(target_os = "android", target_os = "linux"))]
+#[cfg(all(unix, not(target_vendor = "apple")))]
 mod way {
     use std::io::{self, IoSlice, IoSliceMut};
     use std::os::fd::AsFd;
 
-    use rustix::io::{readv, writev};
-    use rustix::net::{RecvFlags, SendFlags, recv, send};
+    use crate::net::stream::IOV_MAX;
+    use rustix::io::readv;
+    use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 
     pub(in crate::net) fn read(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
         let (length, _) = recv(socket, buffer, RecvFlags::empty())?;
@@ -20,16 +25,17 @@ mod way {
     }
 
     pub(in crate::net) fn write(socket: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
-        // As `std` has it: a peer that is gone is an error, not a signal.
         Ok(send(socket, bytes, SendFlags::NOSIGNAL)?)
     }
 
     pub(in crate::net) fn write_vectored(socket: &impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(writev(socket, slices)?)
+        // `writev` takes no flags, and raises the signal.
+        let slices = &slices[..slices.len().min(IOV_MAX)];
+        Ok(sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
     }
 }
 
-#[cfg(not(any(target_os = "android", target_os = "linux")))]
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
 mod way {
     use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 

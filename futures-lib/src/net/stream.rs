@@ -4,8 +4,8 @@
 /// of more has to try again after a second.
 pub(super) const BACKLOG: i32 = 4096;
 
-/// Slices that `std` gives to the system at once, at most.
-const IOV_MAX: usize = 1024;
+/// Slices that the system takes at once, at most.
+pub(super) const IOV_MAX: usize = 1024;
 
 /// For how many bytes an operation has room; or for none, if it says nothing that it has moved fewer than that.
 pub(super) fn room(lengths: impl ExactSizeIterator<Item = usize>) -> usize {

@@ -1,5 +1,6 @@
 //! TCP: connections, and what listens for them.
 
+use std::future;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
@@ -62,7 +63,7 @@ impl TcpStream {
     ///
     /// Dropped before it is ready, the attempt is given up.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
-        first(address, async |address| Self::connect_to(address).await).await
+        first(address, Self::connect_to).await
     }
 
     async fn connect_to(address: SocketAddr) -> io::Result<Self> {
@@ -205,7 +206,7 @@ impl TcpListener {
     /// As for [`resolve`](super::resolve), or those of the last address that was tried: `AddrInUse`, `PermissionDenied` and
     /// so on.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let bound = first(address, async |address| net::TcpListener::bind(address)).await?;
+        let bound = first(address, |address| future::ready(net::TcpListener::bind(address))).await?;
         socket2::SockRef::from(&bound).listen(BACKLOG)?;
         Ok(Self { io: Arc::new(Io::new(bound)?) })
     }

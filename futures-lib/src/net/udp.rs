@@ -1,5 +1,6 @@
 //! UDP: datagrams to and from anywhere.
 
+use std::future::ready;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -49,7 +50,7 @@ impl UdpSocket {
     ///
     /// As for [`resolve`](super::resolve), or those of the last address that was tried: `AddrInUse`, say.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let bound = first(address, async |address| net::UdpSocket::bind(address)).await?;
+        let bound = first(address, |address| ready(net::UdpSocket::bind(address))).await?;
         Ok(Self { io: Arc::new(Io::new(bound)?) })
     }
 
@@ -60,7 +61,7 @@ impl UdpSocket {
     ///
     /// As for [`resolve`](super::resolve), or those of the last address that was tried.
     pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
-        first(address, async |address| self.io.get_ref().connect(address)).await
+        first(address, |address| ready(self.io.get_ref().connect(address))).await
     }
 
     /// The address of this socket.
@@ -87,7 +88,7 @@ impl UdpSocket {
     ///
     /// As for [`resolve`](super::resolve), or the system's: it is too long, say.
     pub async fn send_to(&self, bytes: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
-        first(address, async |address| self.io.write_with(|socket| socket.send_to(bytes, address)).await).await
+        first(address, |address| self.io.write_with(move |socket| socket.send_to(bytes, address))).await
     }
 
     /// Receives a datagram, and says from where it comes. What `buffer` has no room for is lost.
