@@ -27,11 +27,9 @@ pub use counter::{Counter, Inspect, count};
 pub use watch::{Moment, watch};
 pub use yield_now::{YieldNow, yield_now};
 
-/// Files: [`async_fs`](https://docs.rs/async-fs), whose operations run on the threads of the `blocking` crate.
-#[cfg(feature = "fs")]
-pub use async_fs as fs;
-
 mod counter;
+#[cfg(feature = "fs")]
+pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 #[cfg(feature = "net")]

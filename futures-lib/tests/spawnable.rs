@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use polyexec_futures::fs::{File, OpenOptions};
 use polyexec_futures::net::{TcpListener, TcpStream, UdpSocket, resolve};
 use polyexec_futures::time::{Interval, Sleep};
 use polyexec_futures::{Moment, watch};
@@ -32,9 +33,17 @@ macro_rules! spawnable {
 fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     type Here = Io<mio::net::UdpSocket>;
     spawnable! {
+        "File::create": File::create("path"), File::create(given::<PathBuf>());
+        "File::metadata": given::<File>().metadata();
+        "File::open": File::open("path"), File::open(&given::<PathBuf>());
+        "File::set_len": given::<File>().set_len(0);
+        "File::set_permissions": given::<File>().set_permissions(given());
+        "File::sync_all": given::<File>().sync_all();
+        "File::sync_data": given::<File>().sync_data();
         "Interval::tick": given::<Interval>().tick();
         "Io::read_with": given::<Here>().read_with(|_| io::Result::Ok(()));
         "Io::write_with": given::<Here>().write_with(|_| io::Result::Ok(()));
+        "OpenOptions::open": OpenOptions::new().open("path"), given::<OpenOptions>().open(given::<PathBuf>());
         "TcpListener::accept": given::<TcpListener>().accept();
         "TcpListener::bind": TcpListener::bind("localhost:0"), TcpListener::bind(given::<SocketAddr>());
         "TcpStream::connect": TcpStream::connect("localhost:0"), TcpStream::connect(given::<Vec<SocketAddr>>());
