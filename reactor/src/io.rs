@@ -8,7 +8,7 @@ use mio::Token;
 use mio::event::Source;
 
 use crate::reactor::{Shared, started};
-use crate::readiness::{Readiness, Seen, Side};
+use crate::readiness::{Readiness, Seen, Side, Who};
 use std::sync::Arc;
 
 /// Whether an operation that has moved less than there was room for has emptied the source, or filled it, as epoll(7) and
@@ -19,12 +19,16 @@ const SHORT_IS_ALL: bool =
 /// A socket or another source of events, registered with the reactor.
 ///
 /// Operations are tried when the system has said that they can be done; if they can't after all, they wait until it says so
-/// again. Those that `poll` share one place to wait: of two tasks that poll the same side, the one that came last is woken.
-/// Of the others, which are futures, any number may wait.
+/// again. Clones are handles of the same source.
+///
+/// Any number of tasks may wait for either side, by futures or by polls, through one handle or several: an event wakes them all.
+/// A future that is dropped leaves no waker behind. A poll that is not repeated leaves its waker in the list of its side. It
+/// stays there until the next event, or until its handle is dropped. Many such wakers, some dozens, are woken when another task
+/// polls, and forgotten.
 ///
 /// # What dropping does
 ///
-/// Deregisters the source, and drops it.
+/// Forgets the wakers of this handle's polls. The last handle's drop deregisters the source, and drops it.
 ///
 /// # Examples
 ///
@@ -45,6 +49,12 @@ const SHORT_IS_ALL: bool =
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Io<S: Source> {
+    registered: Arc<Registered<S>>,
+    /// The handle's.
+    number: u64,
+}
+
+struct Registered<S: Source> {
     source: S,
     reactor: &'static Shared,
     token: Token,
@@ -60,17 +70,97 @@ impl<S: Source> Io<S> {
     pub fn new(mut source: S) -> io::Result<Self> {
         let reactor = started()?;
         let (token, readiness) = reactor.register(&mut source)?;
-        Ok(Self { source, reactor, token, readiness })
+        let number = readiness.number();
+        Ok(Self { registered: Arc::new(Registered { source, reactor, token, readiness }), number })
     }
 
     /// The source.
     pub fn get_ref(&self) -> &S {
-        &self.source
+        &self.registered.source
+    }
+
+    fn readiness(&self) -> &Arc<Readiness> {
+        &self.registered.readiness
     }
 
     /// Takes the source to be ready for writing, as a new connection's is, instead of waiting for the system to say so.
     pub fn assume_writable(&self) {
-        self.readiness.assume_ready(Side::Write);
+        self.readiness().assume_ready(Side::Write);
+    }
+
+    /// Ready when a read may succeed: there is something to read, or an end, or an error. Otherwise the task is woken then.
+    ///
+    /// It stays ready until an operation of this crate finds that there is nothing to read, so follow it by
+    /// [`try_read_with`](Io::try_read_with).
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_ready(Side::Read, cx)
+    }
+
+    /// As [`poll_readable`](Io::poll_readable), for a write.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_ready(Side::Write, cx)
+    }
+
+    /// Waits until a read may succeed, as [`poll_readable`](Io::poll_readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves no trace.
+    pub async fn readable(&self) {
+        self.wait_ready(Side::Read).await;
+    }
+
+    /// Waits until a write may succeed, as [`poll_writable`](Io::poll_writable).
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub async fn writable(&self) {
+        self.wait_ready(Side::Write).await;
+    }
+
+    /// Tries `operation`, which reads, once and at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of `operation`, but for `Interrupted`, upon which it tries again. After `WouldBlock`,
+    /// [`readable`](Io::readable) waits for the next event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    ///
+    /// use polyexec_reactor::Io;
+    ///
+    /// let socket = Io::new(mio::net::UdpSocket::bind("127.0.0.1:0".parse().unwrap())?)?;
+    /// let mut buffer = [0; 16];
+    /// let nothing = socket.try_read_with(|socket| socket.recv(&mut buffer));
+    /// assert_eq!(nothing.unwrap_err().kind(), ErrorKind::WouldBlock);
+    ///
+    /// socket.get_ref().send_to(b"to myself", socket.get_ref().local_addr()?)?;
+    /// polyexec_core::block_on(async {
+    ///     loop {
+    ///         socket.readable().await;
+    ///         match socket.try_read_with(|socket| socket.recv(&mut buffer)) {
+    ///             Err(cause) if cause.kind() == ErrorKind::WouldBlock => continue,
+    ///             received => return received,
+    ///         }
+    ///     }
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_read_with<T>(&self, operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
+        self.try_with(Side::Read, operation)
+    }
+
+    /// As [`try_read_with`](Io::try_read_with), for an operation that writes.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_write_with<T>(&self, operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
+        self.try_with(Side::Write, operation)
     }
 
     /// Tries `operation`, which reads, when the source is ready for that.
@@ -83,7 +173,7 @@ impl<S: Source> Io<S> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&S) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        self.poll_with(Side::Read, |readiness, side| readiness.poll(side, cx), operation).map_ok(|(_, value)| value)
+        self.poll_with(Side::Read, || self.poll_seen(Side::Read, cx), operation).map_ok(|(_, value)| value)
     }
 
     /// As [`poll_read_with`](Io::poll_read_with), for an operation that writes.
@@ -96,7 +186,7 @@ impl<S: Source> Io<S> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&S) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        self.poll_with(Side::Write, |readiness, side| readiness.poll(side, cx), operation).map_ok(|(_, value)| value)
+        self.poll_with(Side::Write, || self.poll_seen(Side::Write, cx), operation).map_ok(|(_, value)| value)
     }
 
     /// As [`poll_read_with`](Io::poll_read_with), for a stream from which `operation` reads at most `room` bytes, and fewer only
@@ -167,43 +257,80 @@ impl<S: Source> Io<S> {
         room: usize,
         operation: impl FnMut(&S) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let (seen, moved) = ready!(self.poll_with(side, |readiness, side| readiness.poll(side, cx), operation))?;
+        let (seen, moved) = ready!(self.poll_with(side, || self.poll_seen(side, cx), operation))?;
         if SHORT_IS_ALL && 0 < moved && moved < room {
-            self.readiness.exhausted(side, seen);
+            self.readiness().exhausted(side, seen);
         }
         Poll::Ready(Ok(moved))
     }
 
     async fn wait_with<T>(&self, side: Side, mut operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
-        let mut waiter = None;
-        poll_fn(|cx| {
-            let wait = |readiness: &Readiness, side| {
-                let waiter = waiter.get_or_insert_with(|| Waiter::new(&self.readiness, side));
-                readiness.poll_as(side, waiter.number, cx)
-            };
-            self.poll_with(side, wait, &mut operation).map_ok(|(_, value)| value)
-        })
-        .await
+        let mut waiter = Waiter::new(self.readiness(), side);
+        poll_fn(|cx| self.poll_with(side, || waiter.poll(cx), &mut operation).map_ok(|(_, value)| value)).await
+    }
+
+    async fn wait_ready(&self, side: Side) {
+        let mut waiter = Waiter::new(self.readiness(), side);
+        poll_fn(|cx| waiter.poll(cx).map(drop)).await
+    }
+
+    fn poll_ready(&self, side: Side, cx: &Context<'_>) -> Poll<()> {
+        self.poll_seen(side, cx).map(drop)
+    }
+
+    /// As this handle.
+    fn poll_seen(&self, side: Side, cx: &Context<'_>) -> Poll<Seen> {
+        self.readiness().poll(side, Who::Handle(self.number), cx)
     }
 
     fn poll_with<T>(
         &self,
         side: Side,
-        mut wait: impl FnMut(&Readiness, Side) -> Poll<Seen>,
+        mut wait: impl FnMut() -> Poll<Seen>,
         mut operation: impl FnMut(&S) -> io::Result<T>,
     ) -> Poll<io::Result<(Seen, T)>> {
         loop {
-            let seen = ready!(wait(&self.readiness, side));
-            match operation(&self.source) {
-                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => self.readiness.would_block(side, seen),
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),
+            let seen = ready!(wait());
+            match self.attempt(side, seen, &mut operation) {
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => (),
                 result => return Poll::Ready(result.map(|value| (seen, value))),
+            }
+        }
+    }
+
+    fn try_with<T>(&self, side: Side, mut operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
+        self.attempt(side, self.readiness().seen(side), &mut operation)
+    }
+
+    /// Tries `operation` until nothing interrupts it. If it would block, the side isn't ready any more.
+    fn attempt<T>(&self, side: Side, seen: Seen, operation: &mut impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match operation(self.get_ref()) {
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    self.readiness().would_block(side, seen);
+                    return Err(cause);
+                }
+                result => return result,
             }
         }
     }
 }
 
+/// The clone is another handle: what polls it waits, too.
+impl<S: Source> Clone for Io<S> {
+    fn clone(&self) -> Self {
+        Self { registered: self.registered.clone(), number: self.readiness().number() }
+    }
+}
+
 impl<S: Source> Drop for Io<S> {
+    fn drop(&mut self) {
+        [Side::Read, Side::Write].into_iter().for_each(|side| self.readiness().forget(side, self.number));
+    }
+}
+
+impl<S: Source> Drop for Registered<S> {
     fn drop(&mut self) {
         self.reactor.deregister(&mut self.source, self.token);
     }
@@ -211,25 +338,34 @@ impl<S: Source> Drop for Io<S> {
 
 impl<S: Source + std::fmt::Debug> std::fmt::Debug for Io<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Io").field(&self.source).finish()
+        f.debug_tuple("Io").field(self.get_ref()).finish()
     }
 }
 
-/// One of many that wait for a side. Dropped, it leaves no waker behind.
+/// A future's wait for a side. Dropped, it leaves no waker behind.
 struct Waiter<'a> {
     readiness: &'a Readiness,
     side: Side,
     number: u64,
+    has_waited: bool,
 }
 
 impl<'a> Waiter<'a> {
     fn new(readiness: &'a Readiness, side: Side) -> Self {
-        Self { readiness, side, number: readiness.number(side) }
+        Self { readiness, side, number: readiness.number(), has_waited: false }
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Seen> {
+        let seen = self.readiness.poll(self.side, Who::Future(self.number), cx);
+        self.has_waited |= seen.is_pending();
+        seen
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.readiness.forget(self.side, self.number);
+        if self.has_waited {
+            self.readiness.forget(self.side, self.number);
+        }
     }
 }

@@ -1,13 +1,21 @@
-//! What the system has said of a source, and who waits for it to say more. Makes no system call, and calls nobody.
+//! What the system has said of a source, and the tasks that wait for it to say more. Leaves operations and system calls to `io`.
 //!
 //! The system speaks once, when something changes. So a side that was said to be ready stays so until an operation has
 //! found that it isn't; and if the system has spoken meanwhile, it stays ready all the same.
 //!
 //! Who finds a side not ready says that it waits, and is in the list, under the list's lock. Who makes the side ready sees
 //! that in the same step, and then takes the list under its lock: so it finds there whoever has said so.
+//!
+//! Any number of tasks may wait for one side, and an event wakes them all. A future leaves the list when it is dropped. A poll
+//! ends without a trace, so its waker stays until the next event, until the handle that was polled is dropped, or until there
+//! is a crowd: then all are woken, and those that still wait come back.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::mem;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use polyexec_core::reactor::wake_all;
 
 use crate::sync::{AtomicU64, Mutex};
 
@@ -31,17 +39,45 @@ pub(crate) struct Readiness {
     word: Word,
     readers: Mutex<Waiting>,
     writers: Mutex<Waiting>,
+    /// Numbers given so far.
+    so_far: AtomicU64,
+}
+
+/// The list of a side.
+#[derive(Default)]
+struct Waiting {
+    /// Mostly the only one. It needs no allocation.
+    first: Option<Waiter>,
+    others: Option<Box<Others>>,
 }
 
 #[derive(Default)]
-struct Waiting {
-    /// Whoever has polled last.
-    poller: Option<Waker>,
-    /// Each has a number of its own.
-    others: Vec<(u64, Waker)>,
-    /// Numbers given so far.
-    so_far: u64,
+struct Others {
+    waiters: Vec<Waiter>,
+    /// When a crowd was last woken.
+    cleared: Option<Instant>,
 }
+
+struct Waiter {
+    /// The number of its handle or future.
+    number: u64,
+    waker: Waker,
+}
+
+/// What waits. Their numbers differ.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Who {
+    /// A handle of the source, which any number of tasks may poll. Each of their wakers waits.
+    Handle(u64),
+    /// A future. Only the waker of its last poll waits.
+    Future(u64),
+}
+
+/// So many wait, besides the first, before a poll clears the list: fewer are cheap to keep.
+const CROWD: usize = 32;
+
+/// A crowd that has been woken is left alone for so long. It bounds what a crowd costs that still waits, and comes back.
+const REST: Duration = Duration::from_secs(1);
 
 /// What is known of the reading side, and above it of the other one: in one word, since the system speaks of both at once. Each
 /// half is `READY`, `CLOSED`, `AWAITED`, `URGENT`, and how often the system has spoken, in units of `EVENT`.
@@ -70,9 +106,6 @@ pub(crate) struct Said {
     read: u32,
     write: u32,
 }
-
-/// Who waits by way of `poll` has this number: of those, one is woken, the one that came last.
-const POLLER: u64 = 0;
 
 impl Side {
     /// Where its half of the word begins.
@@ -182,47 +215,50 @@ impl Readiness {
         let _ = self.word.update(side, |half| Some(half | READY));
     }
 
-    /// Ready if the side is; else `cx` is woken when it is, as that which has polled last.
-    pub(crate) fn poll(&self, side: Side, cx: &Context<'_>) -> Poll<Seen> {
-        self.poll_as(side, POLLER, cx)
-    }
-
-    /// As [`poll`](Readiness::poll), as one of many that wait.
-    pub(crate) fn poll_as(&self, side: Side, number: u64, cx: &Context<'_>) -> Poll<Seen> {
+    /// Ready if the side is. Otherwise `cx` is woken when it is.
+    pub(crate) fn poll(&self, side: Side, who: Who, cx: &Context<'_>) -> Poll<Seen> {
         let half = self.word.load(side);
-        if is_ready(half) { Poll::Ready(Seen(half)) } else { self.wait(side, number, cx) }
+        if is_ready(half) { Poll::Ready(Seen(half)) } else { self.wait(side, who, cx) }
     }
 
-    /// Says that `cx` waits, unless the side is ready by now.
-    fn wait(&self, side: Side, number: u64, cx: &Context<'_>) -> Poll<Seen> {
-        // Code of somebody's: it is cloned and dropped under no lock.
+    /// Adds `cx` to the list, unless the side is ready by now.
+    fn wait(&self, side: Side, who: Who, cx: &Context<'_>) -> Poll<Seen> {
+        // Foreign code: wakers are cloned, dropped and called under no lock.
         let newest = cx.waker().clone();
         let mut waiting = self.waiting(side).lock();
         if let Err(ready) = self.word.update(side, |half| (!is_ready(half)).then_some(half | AWAITED)) {
             drop(waiting);
             return Poll::Ready(Seen(ready));
         }
-        let before = waiting.replace(number, newest);
+        let (needless, crowd) = match waiting.replace(who, newest) {
+            Ok(before) => (Some(before), Vec::new()),
+            Err(newest) => (None, waiting.add(who, newest)),
+        };
         drop(waiting);
-        drop(before);
+        drop(needless);
+        wake_all(crowd);
         Poll::Pending
     }
 
-    /// A number for one of many that wait.
-    pub(crate) fn number(&self, side: Side) -> u64 {
-        let mut waiting = self.waiting(side).lock();
-        waiting.so_far += 1;
-        waiting.so_far
+    /// What is known of a side, for an operation that is tried without waiting.
+    pub(crate) fn seen(&self, side: Side) -> Seen {
+        Seen(self.word.load(side))
     }
 
-    /// One of many waits no longer.
+    /// A number for a handle or a future.
+    pub(crate) fn number(&self) -> u64 {
+        // Relaxed: numbers only have to differ.
+        self.so_far.fetch_add(1, Relaxed)
+    }
+
+    /// The handle or future of this number waits no longer.
     pub(crate) fn forget(&self, side: Side, number: u64) {
-        let waker = {
-            let others = &mut self.waiting(side).lock().others;
-            let place = others.iter().position(|(who, _)| *who == number);
-            place.map(|place| others.swap_remove(place))
-        };
-        drop(waker);
+        if self.word.load(side) & AWAITED == 0 {
+            // Its waker isn't in the list, or an event is about to take it from there.
+            return;
+        }
+        let wakers = self.waiting(side).lock().remove(number);
+        drop(wakers);
     }
 
     /// An operation has taken or brought all that there was room for. So the side isn't ready, unless the system has spoken
@@ -243,23 +279,59 @@ impl Readiness {
 }
 
 impl Waiting {
-    /// Who has this number waits with the newest waker, instead of the one that is given back.
-    fn replace(&mut self, number: u64, newest: Waker) -> Option<Waker> {
-        if number == POLLER {
-            return self.poller.replace(newest);
-        }
-        match self.others.iter_mut().find(|(who, _)| *who == number) {
-            Some((_, waker)) => Some(std::mem::replace(waker, newest)),
-            None => {
-                self.others.push((number, newest));
-                None
-            }
+    /// The newest waker takes the place of an earlier one, if there is one that it makes needless: that comes back.
+    fn replace(&mut self, who: Who, newest: Waker) -> Result<Waker, Waker> {
+        let others = self.others.iter_mut().flat_map(|others| &mut others.waiters);
+        let mut all = self.first.iter_mut().chain(others);
+        let place = match who {
+            Who::Handle(number) => all.find(|known| known.number == number && known.waker.will_wake(&newest)),
+            Who::Future(number) => all.find(|known| known.number == number),
+        };
+        match place {
+            Some(known) => Ok(mem::replace(&mut known.waker, newest)),
+            None => Err(newest),
         }
     }
 
+    /// Adds a waker to the list. Those that come back must be woken: they make room.
+    fn add(&mut self, who: Who, waker: Waker) -> Vec<Waker> {
+        let (Who::Handle(number) | Who::Future(number)) = who;
+        let waiter = Waiter { number, waker };
+        if self.first.is_none() {
+            self.first = Some(waiter);
+            return Vec::new();
+        }
+        let others = self.others.get_or_insert_default();
+        let crowd = match who {
+            Who::Handle(_) => others.crowd(),
+            // It leaves the list by itself.
+            Who::Future(_) => Vec::new(),
+        };
+        others.waiters.push(waiter);
+        crowd
+    }
+
+    fn remove(&mut self, number: u64) -> Vec<Waiter> {
+        let first = self.first.take_if(|waiter| waiter.number == number);
+        let others =
+            self.others.iter_mut().flat_map(|others| others.waiters.extract_if(.., |waiter| waiter.number == number));
+        first.into_iter().chain(others).collect()
+    }
+
     fn empty_into(&mut self, woken: &mut Vec<Waker>) {
-        woken.extend(self.poller.take());
-        woken.extend(self.others.drain(..).map(|(_, waker)| waker));
+        let others = self.others.iter_mut().flat_map(|others| others.waiters.drain(..));
+        woken.extend(self.first.take().into_iter().chain(others).map(|waiter| waiter.waker));
+    }
+}
+
+impl Others {
+    /// The crowd, if there is one, and if the last one has had its rest.
+    fn crowd(&mut self) -> Vec<Waker> {
+        if self.waiters.len() < CROWD || self.cleared.is_some_and(|cleared| cleared.elapsed() < REST) {
+            return Vec::new();
+        }
+        self.cleared = Some(Instant::now());
+        self.waiters.drain(..).map(|waiter| waiter.waker).collect()
     }
 }
 
@@ -268,12 +340,14 @@ mod tests {
     use super::*;
 
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-    use std::sync::atomic::Ordering::Relaxed;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+    use std::task::Wake;
     use std::thread;
 
+    const HANDLE: Who = Who::Handle(0);
+
     fn poll(readiness: &Readiness) -> Option<Seen> {
-        match readiness.poll(Side::Read, &Context::from_waker(Waker::noop())) {
+        match readiness.poll(Side::Read, HANDLE, &Context::from_waker(Waker::noop())) {
             Poll::Ready(seen) => Some(seen),
             Poll::Pending => None,
         }
@@ -301,7 +375,7 @@ mod tests {
         let seen = poll(&readiness).expect("the system has spoken since");
         readiness.would_block(Side::Read, seen);
         assert!(poll(&readiness).is_none());
-        assert!(readiness.poll(Side::Write, &Context::from_waker(Waker::noop())).is_pending());
+        assert!(readiness.poll(Side::Write, HANDLE, &Context::from_waker(Waker::noop())).is_pending());
     }
 
     #[test]
@@ -330,7 +404,7 @@ mod tests {
     #[test]
     fn the_system_speaks_of_both_sides_at_once() {
         let readiness = Readiness::default();
-        let poll = |side| readiness.poll(side, &Context::from_waker(Waker::noop()));
+        let poll = |side| readiness.poll(side, HANDLE, &Context::from_waker(Waker::noop()));
         assert!(poll(Side::Read).is_pending() && poll(Side::Write).is_pending());
         let (mut said, mut woken) = (Said::default(), Vec::new());
         said.ready(Side::Read);
@@ -343,6 +417,71 @@ mod tests {
         readiness.exhausted(Side::Read, read);
         readiness.exhausted(Side::Write, write);
         assert!(poll(Side::Read).is_pending() && poll(Side::Write).is_ready());
+    }
+
+    fn waiting(readiness: &Readiness) -> usize {
+        let waiting = readiness.readers.lock();
+        let others = waiting.others.as_ref().map_or(0, |others| others.waiters.len());
+        waiting.first.iter().count() + others
+    }
+
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn each_waker_of_a_handle_waits_once_and_the_newest_of_a_future() {
+        let readiness = Readiness::default();
+        let [one, other] = [(); 2].map(|()| Arc::new(Calls::default()));
+        let wait = |who, calls: &Arc<Calls>| {
+            let waker = Waker::from(calls.clone());
+            assert!(readiness.poll(Side::Read, who, &Context::from_waker(&waker)).is_pending());
+            waiting(&readiness)
+        };
+        let handles = [0, 1].map(Who::Handle);
+        assert_eq!([(); 1000].map(|()| wait(handles[0], &one)), [1; 1000]);
+        assert_eq!([(); 1000].map(|()| wait(handles[0], &other)), [2; 1000]);
+        assert_eq!([(); 1000].map(|()| wait(handles[1], &one)), [3; 1000]);
+        assert_eq!([&one, &other, &one].map(|calls| wait(Who::Future(2), calls)), [4; 3]);
+        assert_eq!(
+            [1, 2, 0].map(|number| {
+                readiness.forget(Side::Read, number);
+                waiting(&readiness)
+            }),
+            [3, 2, 0]
+        );
+        assert_eq!([&one, &other].map(Arc::strong_count), [1; 2]);
+    }
+
+    #[test]
+    fn a_crowd_makes_room_for_what_still_waits() {
+        let readiness = Readiness::default();
+        let polls: Vec<_> = (0..4 * CROWD).map(|_| Arc::new(Calls::default())).collect();
+        let poll = |who, calls: &Arc<Calls>| {
+            let waker = Waker::from(calls.clone());
+            assert!(readiness.poll(Side::Read, who, &Context::from_waker(&waker)).is_pending());
+        };
+        let woken = || polls.iter().filter(|calls| calls.0.load(Relaxed) == 1).count();
+        // Futures leave by themselves, and are no crowd.
+        (0..2 * CROWD).for_each(|number| poll(Who::Future(number as u64 + 1), &polls[0]));
+        assert_eq!(woken(), 0);
+        (0..2 * CROWD).for_each(|number| readiness.forget(Side::Read, number as u64 + 1));
+        polls.iter().for_each(|calls| poll(HANDLE, calls));
+        assert_eq!((woken(), waiting(&readiness)), (CROWD, 3 * CROWD));
+        // It has its rest.
+        let others = |act: &dyn Fn(&mut Others)| act(readiness.readers.lock().others.as_mut().unwrap());
+        others(&|others| others.cleared = others.cleared.unwrap().checked_sub(REST));
+        poll(HANDLE, &polls[0]);
+        assert_eq!((woken(), waiting(&readiness)), (CROWD, 3 * CROWD), "it waits already");
+        poll(HANDLE, &Arc::new(Calls::default()));
+        assert_eq!((woken(), waiting(&readiness)), (4 * CROWD - 1, 2), "all but the first");
+        readiness.forget(Side::Read, 0);
+        assert!(polls.iter().all(|calls| Arc::strong_count(calls) == 1));
     }
 
     #[test]
@@ -361,7 +500,7 @@ mod tests {
             }
         });
         for _ in 0..20_000 {
-            let seen = polyexec_core::park_on(std::future::poll_fn(|cx| readiness.poll(Side::Read, cx)));
+            let seen = polyexec_core::park_on(std::future::poll_fn(|cx| readiness.poll(Side::Read, HANDLE, cx)));
             readiness.would_block(Side::Read, seen);
         }
         is_over.store(true, Relaxed);

@@ -159,20 +159,84 @@ fn a_dropped_wait_leaves_no_waker_behind() {
     }
 }
 
+fn poll(socket: &Io<UdpSocket>, waker: &Waker) -> bool {
+    socket.poll_read_with(&mut Context::from_waker(waker), |socket| socket.recv(&mut [0; 8])).is_ready()
+}
+
 #[test]
-fn of_those_that_poll_the_last_is_woken() {
+fn of_those_that_poll_each_is_woken_once() {
     watched!();
     let socket = socket();
+    let clone = socket.clone();
     let (wake, woken) = mpsc::channel();
-    let wake = Mutex::new(wake);
-    let last = calling(move || wake.lock().unwrap().send(()).unwrap(), Waker::noop());
-    let first = calling(|| panic!("its place was taken"), Waker::noop());
-    for waker in [&first, &first, &last, &last] {
-        let polled = socket.poll_read_with(&mut Context::from_waker(waker), |socket| socket.recv(&mut [0; 8]));
-        assert!(polled.is_pending());
+    let wakers: Vec<_> = (0..4)
+        .map(|index| {
+            let wake = Mutex::new(wake.clone());
+            calling(move || wake.lock().unwrap().send(index).unwrap(), Waker::noop())
+        })
+        .collect();
+    // Two through one handle and two through the other, each more than once.
+    for _ in 0..3 {
+        assert!(wakers[..2].iter().all(|waker| !poll(&socket, waker)));
+        assert!(wakers[2..].iter().all(|waker| !poll(&clone, waker)));
     }
     send(&socket);
-    woken.recv().unwrap();
+    let all: HashSet<_> = (0..4).map(|_| woken.recv().unwrap()).collect();
+    assert_eq!(all.len(), 4);
+    // None is called twice: the next event finds only this one.
+    assert_eq!(polyexec_core::block_on(socket.read_with(|socket| socket.recv(&mut [0; 8]))).unwrap(), 1);
+    assert!(!poll(&socket, &wakers[0]));
+    send(&socket);
+    assert_eq!(woken.recv().unwrap(), 0);
+    assert!(woken.try_recv().is_err());
+}
+
+#[test]
+fn a_handle_that_is_dropped_leaves_no_waker_behind() {
+    watched!();
+    let socket = socket();
+    let [kept, dropped] = [(); 2].map(|()| Arc::new(Calls(|| (), Waker::noop().clone())));
+    for _ in 0..10 {
+        let clone = socket.clone();
+        let [lasting, passing] = [&kept, &dropped].map(|calls| Waker::from(calls.clone()));
+        assert!(!poll(&socket, &lasting) && !poll(&clone, &lasting) && !poll(&clone, &passing));
+        let mut cx = Context::from_waker(&passing);
+        while clone.poll_writable(&mut cx).is_ready() {
+            // Nothing is in the way of a datagram: it only seems so.
+            let full = clone.try_write_with(|_| io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
+            assert_eq!(full.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+        drop((lasting, passing, clone));
+        // The event that says that it may be written to might be taking it from there.
+        while Arc::strong_count(&dropped) > 1 {
+            thread::yield_now();
+        }
+        assert_eq!(Arc::strong_count(&kept), 2, "the other handle waits");
+    }
+}
+
+#[test]
+fn a_side_that_is_ready_stays_so_until_an_attempt_fails() {
+    watched!();
+    let socket = socket();
+    let attempt = || socket.try_read_with(|socket| socket.recv(&mut [0; 8]));
+    polyexec_core::block_on(async {
+        for _ in 0..50 {
+            send(&socket);
+            let mut bytes = 0;
+            while bytes == 0 {
+                socket.readable().await;
+                socket.readable().await;
+                bytes = attempt().unwrap_or_default();
+            }
+            assert_eq!(attempt().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            let mut readable = pin!(socket.readable());
+            let polled = poll_fn(|cx| std::task::Poll::Ready(readable.as_mut().poll(cx))).await;
+            // Unless the event was late.
+            assert!(polled.is_pending() || attempt().is_err());
+        }
+        socket.writable().await;
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! TCP, UDP and, on Unix, Unix sockets: on every executor, and on threads that have none.
 //!
-//! Streams implement [`AsyncRead`](futures_io::AsyncRead) and [`AsyncWrite`](futures_io::AsyncWrite) of `futures-io`, and so do references to them: one task may
-//! read while another one writes. The extension traits of `futures` and `futures-lite` have the rest (`read_exact`,
+//! Streams implement [`AsyncRead`](futures_io::AsyncRead) and [`AsyncWrite`](futures_io::AsyncWrite) of `futures-io`, and so do references to them: any number
+//! of tasks may read and write. The extension traits of `futures` and `futures-lite` have the rest (`read_exact`,
 //! `write_all`, `split`, `lines`). The types and their methods are called as in `std::net` and `async-net`.
 //!
 //! Names are looked up on other threads (those of the `blocking` crate), since the system has no other way; addresses that are

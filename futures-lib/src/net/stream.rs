@@ -12,7 +12,7 @@ pub(super) fn room(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
     if lengths.len() > IOV_MAX { 0 } else { lengths.sum() }
 }
 
-/// Implements `AsyncRead` and `AsyncWrite` for a stream with a field `io: Arc<Io<_>>`, and for references to it. A short read
+/// Implements `AsyncRead` and `AsyncWrite` for a stream with a field `io: Io<_>`, and for references to it. A short read
 /// says that there is no more, or it says nothing.
 macro_rules! stream {
     ($stream:ty, short_reads_tell: $tell:literal) => {

@@ -4,7 +4,6 @@ use std::future;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
@@ -16,11 +15,13 @@ use super::stream::{BACKLOG, descriptor, room, stream};
 
 /// A TCP connection.
 ///
-/// Clones are the same connection: one task may read while another one writes.
+/// Clones are the same connection. Any number of tasks may read and write, through clones and references: each is woken when its
+/// side is ready, and the bytes go to the first that reads.
 ///
 /// # What dropping does
 ///
-/// The last clone's drop closes the connection. What was written goes on its way all the same.
+/// The last clone's drop closes the connection. What was written goes on its way all the same. A clone's drop forgets the tasks
+/// that have polled it.
 ///
 /// # Examples
 ///
@@ -40,10 +41,10 @@ use super::stream::{BACKLOG, descriptor, room, stream};
 /// # Cancel safety
 ///
 /// A read or a write that is dropped before it is ready has moved nothing. `read_exact`, `write_all` and the like are made of
-/// several, and forget how far they have come.
+/// several, and forget how far they have come. Its task may be woken once more, by the next event.
 #[derive(Clone, Debug)]
 pub struct TcpStream {
-    io: Arc<Io<net::TcpStream>>,
+    io: Io<net::TcpStream>,
 }
 
 stream!(TcpStream, short_reads_tell: true);
@@ -78,14 +79,14 @@ impl TcpStream {
             }
         })
         .await?;
-        Ok(Self { io: Arc::new(io) })
+        Ok(Self { io })
     }
 
     fn accepted(stream: net::TcpStream) -> io::Result<Self> {
         let io = Io::new(stream)?;
         // Nothing was written yet.
         io.assume_writable();
-        Ok(Self { io: Arc::new(io) })
+        Ok(Self { io })
     }
 
     /// The address on this side.
@@ -167,7 +168,7 @@ impl TryFrom<std::net::TcpStream> for TcpStream {
 
     fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { io: Arc::new(Io::new(net::TcpStream::from_std(stream))?) })
+        Ok(Self { io: Io::new(net::TcpStream::from_std(stream))? })
     }
 }
 
@@ -192,7 +193,7 @@ impl TryFrom<std::net::TcpStream> for TcpStream {
 /// ```
 #[derive(Clone, Debug)]
 pub struct TcpListener {
-    io: Arc<Io<net::TcpListener>>,
+    io: Io<net::TcpListener>,
 }
 
 descriptor!(TcpListener);
@@ -208,7 +209,7 @@ impl TcpListener {
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let bound = first(address, |address| future::ready(net::TcpListener::bind(address))).await?;
         socket2::SockRef::from(&bound).listen(BACKLOG)?;
-        Ok(Self { io: Arc::new(Io::new(bound)?) })
+        Ok(Self { io: Io::new(bound)? })
     }
 
     /// The address at which this listens.
@@ -257,7 +258,7 @@ impl TryFrom<std::net::TcpListener> for TcpListener {
 
     fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { io: Arc::new(Io::new(net::TcpListener::from_std(listener))?) })
+        Ok(Self { io: Io::new(net::TcpListener::from_std(listener))? })
     }
 }
 

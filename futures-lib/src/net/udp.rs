@@ -3,7 +3,6 @@
 use std::future::ready;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use mio::net;
 use polyexec_reactor::Io;
@@ -38,7 +37,7 @@ use super::stream::descriptor;
 /// ```
 #[derive(Clone, Debug)]
 pub struct UdpSocket {
-    io: Arc<Io<net::UdpSocket>>,
+    io: Io<net::UdpSocket>,
 }
 
 descriptor!(UdpSocket);
@@ -51,7 +50,7 @@ impl UdpSocket {
     /// As for [`resolve`](super::resolve), or those of the last address that was tried: `AddrInUse`, say.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let bound = first(address, |address| ready(net::UdpSocket::bind(address))).await?;
-        Ok(Self { io: Arc::new(Io::new(bound)?) })
+        Ok(Self { io: Io::new(bound)? })
     }
 
     /// From now on this is about the first of the addresses that can be reached: [`send`](UdpSocket::send) sends to it, and
@@ -170,6 +169,6 @@ impl TryFrom<std::net::UdpSocket> for UdpSocket {
 
     fn try_from(socket: std::net::UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self { io: Arc::new(Io::new(net::UdpSocket::from_std(socket))?) })
+        Ok(Self { io: Io::new(net::UdpSocket::from_std(socket))? })
     }
 }

@@ -5,7 +5,6 @@ use std::net::Shutdown;
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,7 +15,8 @@ use crate::time::sleep;
 
 use super::stream::{BACKLOG, descriptor, room, stream};
 
-/// A connection on this machine. Clones are the same connection.
+/// A connection on this machine. Clones are the same connection, for any number of tasks, as for
+/// [`TcpStream`](super::TcpStream).
 ///
 /// # What dropping does
 ///
@@ -44,7 +44,7 @@ use super::stream::{BACKLOG, descriptor, room, stream};
 /// ```
 #[derive(Clone, Debug)]
 pub struct UnixStream {
-    io: Arc<Io<net::UnixStream>>,
+    io: Io<net::UnixStream>,
 }
 
 // A read ends where a message brings file descriptors, though there is more.
@@ -65,7 +65,7 @@ impl UnixStream {
             None => Ok(()),
         })
         .await?;
-        Ok(Self { io: Arc::new(io) })
+        Ok(Self { io })
     }
 
     /// Two streams that are connected to each other.
@@ -82,7 +82,7 @@ impl UnixStream {
         let io = Io::new(stream)?;
         // Nothing was written yet.
         io.assume_writable();
-        Ok(Self { io: Arc::new(io) })
+        Ok(Self { io })
     }
 
     /// The address on this side, which mostly has no name.
@@ -119,7 +119,7 @@ impl TryFrom<std::os::unix::net::UnixStream> for UnixStream {
 
     fn try_from(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { io: Arc::new(Io::new(net::UnixStream::from_std(stream))?) })
+        Ok(Self { io: Io::new(net::UnixStream::from_std(stream))? })
     }
 }
 
@@ -131,7 +131,7 @@ impl TryFrom<std::os::unix::net::UnixStream> for UnixStream {
 /// there again.
 #[derive(Clone, Debug)]
 pub struct UnixListener {
-    io: Arc<Io<net::UnixListener>>,
+    io: Io<net::UnixListener>,
 }
 
 descriptor!(UnixListener);
@@ -146,7 +146,7 @@ impl UnixListener {
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         let bound = net::UnixListener::bind(path)?;
         socket2::SockRef::from(&bound).listen(BACKLOG)?;
-        Ok(Self { io: Arc::new(Io::new(bound)?) })
+        Ok(Self { io: Io::new(bound)? })
     }
 
     /// Where this listens.
@@ -198,7 +198,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(64);
 /// A call that is dropped before it is ready has neither sent nor received anything.
 #[derive(Clone, Debug)]
 pub struct UnixDatagram {
-    io: Arc<Io<net::UnixDatagram>>,
+    io: Io<net::UnixDatagram>,
 }
 
 descriptor!(UnixDatagram);
@@ -233,7 +233,7 @@ impl UnixDatagram {
     }
 
     fn new(socket: net::UnixDatagram) -> io::Result<Self> {
-        Ok(Self { io: Arc::new(Io::new(socket)?) })
+        Ok(Self { io: Io::new(socket)? })
     }
 
     /// From now on [`send`](UnixDatagram::send) sends to who is at `path`.

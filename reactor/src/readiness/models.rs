@@ -2,7 +2,7 @@
 
 use super::*;
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_task::waker;
 use loom::sync::Arc;
@@ -26,13 +26,13 @@ impl Source {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    /// Tries to read whenever the source seems to be ready, as who has this number; parks in between.
-    fn wait(&self, number: u64) {
+    /// Tries to read whenever the source seems to be ready, as this handle or future; parks in between.
+    fn wait(&self, who: Who) {
         let parker = std::sync::Arc::new(Parker::new());
         let waker = waker(parker.clone());
         let cx = Context::from_waker(&waker);
         loop {
-            match self.readiness.poll_as(Side::Read, number, &cx) {
+            match self.readiness.poll(Side::Read, who, &cx) {
                 Poll::Ready(_) if self.has_arrived.load(Relaxed) => return,
                 Poll::Ready(seen) => self.readiness.would_block(Side::Read, seen),
                 Poll::Pending => parker.park(),
@@ -49,7 +49,7 @@ fn one_waits_and_something_arrives() {
             let source = source.clone();
             move || source.arrive()
         });
-        source.wait(POLLER);
+        source.wait(Who::Handle(1));
         system.join().unwrap();
     });
 }
@@ -63,7 +63,7 @@ fn an_attempt_in_vain_and_something_arrives() {
             let source = source.clone();
             move || source.arrive()
         });
-        source.wait(POLLER);
+        source.wait(Who::Handle(1));
         system.join().unwrap();
     });
 }
@@ -74,32 +74,86 @@ fn two_wait_and_each_is_woken() {
         let source = Arc::new(Source::default());
         let other = thread::spawn({
             let source = source.clone();
-            move || source.wait(2)
+            move || source.wait(Who::Future(2))
         });
         source.arrive();
-        source.wait(1);
+        source.wait(Who::Future(1));
         other.join().unwrap();
     });
 }
 
+/// As two tasks do that read by reference.
 #[test]
-fn one_gives_up_and_the_other_is_woken() {
-    check("readiness: one gives up, and the other is woken", || {
+fn two_poll_one_handle_and_each_is_woken() {
+    check("readiness: two poll one handle, and each is woken", || {
         let source = Arc::new(Source::default());
-        let gave_up = source.readiness.poll_as(Side::Read, 2, &Context::from_waker(Waker::noop()));
-        assert!(gave_up.is_pending());
         let other = thread::spawn({
             let source = source.clone();
-            move || source.wait(1)
+            move || source.wait(Who::Handle(1))
         });
         let system = thread::spawn({
             let source = source.clone();
             move || source.arrive()
         });
-        source.readiness.forget(Side::Read, 2);
+        source.wait(Who::Handle(1));
         other.join().unwrap();
         system.join().unwrap();
-        assert!(source.readiness.readers.lock().others.is_empty());
-        assert!(source.has_arrived.load(SeqCst));
+    });
+}
+
+/// Polls once, in vain.
+fn give_up(readiness: &Readiness, who: Who) {
+    assert!(readiness.poll(Side::Read, who, &Context::from_waker(Waker::noop())).is_pending());
+}
+
+fn one_gives_up_and_the_other_is_woken(gives_up: fn(u64) -> Who, waits: Who) {
+    let source = Arc::new(Source::default());
+    give_up(&source.readiness, gives_up(2));
+    let other = thread::spawn({
+        let source = source.clone();
+        move || source.wait(waits)
+    });
+    let system = thread::spawn({
+        let source = source.clone();
+        move || source.arrive()
+    });
+    source.readiness.forget(Side::Read, 2);
+    other.join().unwrap();
+    system.join().unwrap();
+    let waiting = source.readiness.readers.lock();
+    assert!(waiting.first.is_none() && waiting.others.as_ref().is_none_or(|others| others.waiters.is_empty()));
+}
+
+#[test]
+fn a_future_gives_up_and_the_other_is_woken() {
+    check("readiness: a future gives up, and the other is woken", || {
+        one_gives_up_and_the_other_is_woken(Who::Future, Who::Future(1));
+    });
+}
+
+#[test]
+fn a_handle_is_dropped_and_the_other_is_woken() {
+    check("readiness: a handle is dropped, and the other is woken", || {
+        one_gives_up_and_the_other_is_woken(Who::Handle, Who::Handle(1));
+    });
+}
+
+/// The list is full but for one, so the second of the two that poll clears it.
+#[test]
+fn a_crowd_makes_room_and_each_is_woken() {
+    check("readiness: a crowd makes room, and each is woken", || {
+        let source = Arc::new(Source::default());
+        (0..CROWD as u64).for_each(|number| give_up(&source.readiness, Who::Handle(number)));
+        let other = thread::spawn({
+            let source = source.clone();
+            move || source.wait(Who::Handle(100))
+        });
+        let system = thread::spawn({
+            let source = source.clone();
+            move || source.arrive()
+        });
+        source.wait(Who::Handle(101));
+        other.join().unwrap();
+        system.join().unwrap();
     });
 }
