@@ -7,7 +7,7 @@ use crate::Subject;
 use crate::watchdog::Watchdog;
 
 /// How long a property may take before it counts as hung. Generous: a loaded machine is slow, a hang takes for ever.
-/// (The longest, a chain of a million spawns with a fresh thread for each, takes one to two minutes on two cores.)
+/// (The longest, a chain of a million spawns with a fresh thread for each, takes minutes on two cores, and runs on request.)
 pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Tells a process that it was started for one property, whose name this is.

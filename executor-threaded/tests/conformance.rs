@@ -44,6 +44,22 @@ mod fresh {
             p67_a_task_from_outside_waits_for_64_polls_at_most: "its tasks run at the same time",
             p75_a_million_live_tasks_complete: "a million live tasks would be a million threads",
             p77_a_chain_of_100_000_handles_is_dropped: "100,000 live tasks would be as many threads",
+            p77_a_spawn_chain_a_million_deep: "a million fresh threads take minutes: `a_million_fresh_threads`, on request",
         },
+    }
+
+    /// The property that the suite leaves out, on request: `cargo test -p polyexec-threaded --test conformance -- --ignored`.
+    #[test]
+    #[ignore = "takes minutes"]
+    fn a_million_fresh_threads() {
+        use polyexec_conformance::{Fixture, Outcome, Subject, check};
+
+        let start = || {
+            let threaded = Threaded::builder().fresh_threads().build().unwrap();
+            let handle = threaded.handle();
+            Fixture::new(threaded, handle)
+        };
+        let subject = Subject::new(start, || unreachable!("it needs no process of its own"));
+        assert_eq!(check("p77_a_spawn_chain_a_million_deep", subject, &[]), Outcome::Held);
     }
 }
