@@ -319,7 +319,7 @@ mod tests {
     fn without_an_executor_a_spawn_resolves_as_rejected() {
         let error = crate::block_on(spawn(async {})).unwrap_err();
         assert!(error.is_rejected() && !error.is_shutdown());
-        assert!(error.to_string().contains("no executor runs on this thread"), "{error}");
+        assert!(format!("{error:?}").contains("no executor runs on this thread"), "{error:?}");
         assert!(error.location().file().ends_with("context.rs"));
     }
 }

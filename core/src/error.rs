@@ -1,5 +1,6 @@
 //! Why a task wasn't taken, and why it has no output. Every error knows its cause and gives back what it can.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use core::any::Any;
 use core::error::Error;
@@ -10,7 +11,7 @@ use crate::task::label::Label;
 use crate::unwind::{Payload, discard, message};
 use crate::{Task, TaskId};
 
-/// Why a task came to its end without an output.
+/// Why a task came to its end without an output. Small, since each cell has room for it.
 pub(crate) enum Failure {
     Cancelled,
     Panicked(Payload),
@@ -21,7 +22,8 @@ pub(crate) enum Failure {
 /// Why a [`JoinHandle`](crate::JoinHandle) has no output: the task was cancelled, it panicked, or its executor shut
 /// down or couldn't take it.
 ///
-/// It carries the task's id, its name if it had one, and the place that spawned it.
+/// It carries the task's id, its name if it had one, and the place that spawned it. It is `Send + Sync`, so that `?` turns
+/// it into `Box<dyn Error + Send + Sync>` and the like; and into an [`io::Error`](std::io::Error).
 ///
 /// # What dropping does
 ///
@@ -45,38 +47,90 @@ struct Inner {
     id: TaskId,
     name: Option<Box<str>>,
     location: &'static Location<'static>,
-    /// `None` once `into_panic` took it.
-    failure: Option<Failure>,
+    reason: Reason,
+}
+
+/// As [`Failure`], for the user: [`Sync`], too.
+enum Reason {
+    Cancelled,
+    Panicked(Panic),
+    ShutDown,
+    Unable(Box<dyn Error + Send + Sync>),
+}
+
+/// A panic that was caught. Shared, it shows its message only: the payload need not be [`Sync`].
+struct Panic {
+    message: Option<Cow<'static, str>>,
+    /// `None` once it was taken out.
+    payload: Option<Exclusive>,
+}
+
+/// Reached by whoever owns it only, and therefore `Sync`. The mutex is never locked.
+#[cfg(feature = "std")]
+type Exclusive = std::sync::Mutex<Payload>;
+/// Without `std` no panic is caught, so there is no payload.
+#[cfg(not(feature = "std"))]
+type Exclusive = core::convert::Infallible;
+
+impl Panic {
+    #[cfg(feature = "std")]
+    fn new(payload: Payload) -> Self {
+        let message = message(&*payload);
+        Self { message, payload: Some(Exclusive::new(payload)) }
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn new(payload: Payload) -> Self {
+        let message = message(&*payload);
+        discard(payload);
+        Self { message, payload: None }
+    }
+
+    fn take_payload(&mut self) -> Option<Payload> {
+        let payload = self.payload.take()?;
+        #[cfg(feature = "std")]
+        return Some(payload.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
+        #[cfg(not(feature = "std"))]
+        match payload {}
+    }
+}
+
+impl Drop for Panic {
+    fn drop(&mut self) {
+        self.take_payload().into_iter().for_each(discard);
+    }
 }
 
 impl JoinError {
     pub(crate) fn new(id: TaskId, label: &dyn Label, failure: Failure) -> Self {
-        Self(Box::new(Inner {
-            id,
-            name: label.name().map(Into::into),
-            location: label.location(),
-            failure: Some(failure),
-        }))
+        let reason = match failure {
+            Failure::Cancelled => Reason::Cancelled,
+            Failure::Panicked(payload) => Reason::Panicked(Panic::new(payload)),
+            Failure::ShutDown => Reason::ShutDown,
+            Failure::Unable(cause) => Reason::Unable(cause),
+        };
+        Self(Box::new(Inner { id, name: label.name().map(Into::into), location: label.location(), reason }))
     }
 
-    /// Whether somebody aborted the task.
+    /// Whether the task was cancelled: somebody aborted it, or its executor shut down, which
+    /// [`is_shutdown`](JoinError::is_shutdown) tells apart.
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.0.failure, Some(Failure::Cancelled))
+        matches!(self.0.reason, Reason::Cancelled | Reason::ShutDown)
     }
 
     /// Whether the task panicked, in its poll or while it was dropped.
     pub fn is_panic(&self) -> bool {
-        matches!(self.0.failure, Some(Failure::Panicked(_)))
+        matches!(self.0.reason, Reason::Panicked(_))
     }
 
-    /// Whether the executor shut down before the task was ready.
+    /// Whether the executor shut down before the task was ready. Such a task is [cancelled](JoinError::is_cancelled), too.
     pub fn is_shutdown(&self) -> bool {
-        matches!(self.0.failure, Some(Failure::ShutDown))
+        matches!(self.0.reason, Reason::ShutDown)
     }
 
     /// Whether the executor couldn't take the task, for want of a thread, say. [`Error::source`] says why.
     pub fn is_rejected(&self) -> bool {
-        matches!(self.0.failure, Some(Failure::Unable(_)))
+        matches!(self.0.reason, Reason::Unable(_))
     }
 
     /// The payload of the panic, for [`std::panic::resume_unwind`], for instance.
@@ -86,7 +140,10 @@ impl JoinError {
     /// If the task didn't panic.
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
-        self.try_into_panic().unwrap_or_else(|error| panic!("no panic: {error}"))
+        match self.try_into_panic() {
+            Ok(payload) => payload,
+            Err(error) => panic!("no panic: {error}"),
+        }
     }
 
     /// The payload of the panic.
@@ -95,12 +152,9 @@ impl JoinError {
     ///
     /// The error itself, if the task didn't panic.
     pub fn try_into_panic(mut self) -> Result<Box<dyn Any + Send + 'static>, Self> {
-        match self.0.failure.take() {
-            Some(Failure::Panicked(payload)) => Ok(payload),
-            failure => {
-                self.0.failure = failure;
-                Err(self)
-            }
+        match &mut self.0.reason {
+            Reason::Panicked(panic) => panic.take_payload().ok_or(self),
+            _ => Err(self),
         }
     }
 
@@ -120,14 +174,6 @@ impl JoinError {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(Failure::Panicked(payload)) = self.failure.take() {
-            discard(payload);
-        }
-    }
-}
-
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "task {}", self.id())?;
@@ -135,31 +181,54 @@ impl fmt::Display for JoinError {
             write!(f, " `{name}`")?;
         }
         write!(f, " (spawned at {}) ", self.location())?;
-        match &self.0.failure {
-            Some(Failure::Cancelled) => f.write_str("was cancelled"),
-            Some(Failure::ShutDown) => f.write_str("was dropped when its executor shut down"),
-            Some(Failure::Unable(cause)) => write!(f, "was not taken by its executor: {cause}"),
-            Some(Failure::Panicked(payload)) => match message(&**payload) {
-                Some(message) => write!(f, "panicked: {message}"),
-                None => f.write_str("panicked"),
-            },
-            None => unreachable!("only `try_into_panic` takes the failure, and it takes the error with it"),
+        match &self.0.reason {
+            Reason::Cancelled => f.write_str("was cancelled"),
+            Reason::ShutDown => f.write_str("was dropped when its executor shut down"),
+            Reason::Unable(_) => f.write_str("was not taken by its executor"),
+            Reason::Panicked(Panic { message: Some(message), .. }) => write!(f, "panicked: {message}"),
+            Reason::Panicked(Panic { message: None, .. }) => f.write_str("panicked"),
         }
     }
 }
 
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JoinError({self})")
+        match self.source() {
+            None => write!(f, "JoinError({self})"),
+            Some(cause) => write!(f, "JoinError({self}: {cause})"),
+        }
     }
 }
 
 impl Error for JoinError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0.failure {
-            Some(Failure::Unable(cause)) => Some(&**cause),
+        match &self.0.reason {
+            Reason::Unable(cause) => Some(&**cause),
             _ => None,
         }
+    }
+}
+
+/// With the [`JoinError`] inside, for [`io::Error::get_ref`](std::io::Error::get_ref).
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::{Executor, JoinError};
+/// use std::io;
+///
+/// async fn length(executor: &(impl Executor + Clone)) -> io::Result<usize> {
+///     executor.spawn(async { std::fs::read("Cargo.toml").map(|bytes| bytes.len()) }).await?
+/// }
+///
+/// fn is_panic(error: &io::Error) -> bool {
+///     error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(JoinError::is_panic)
+/// }
+/// ```
+#[cfg(feature = "std")]
+impl From<JoinError> for std::io::Error {
+    fn from(error: JoinError) -> Self {
+        Self::other(error)
     }
 }
 
@@ -192,7 +261,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ShutDown => f.write_str("the executor has shut down"),
-            Self::Unable(cause) => write!(f, "the executor couldn't take the task: {cause}"),
+            Self::Unable(_) => f.write_str("the executor couldn't take the task"),
         }
     }
 }
@@ -293,5 +362,57 @@ impl<F> fmt::Debug for SpawnError<F> {
 impl<F> Error for SpawnError<F> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.source()
+    }
+}
+
+#[cfg(all(test, feature = "std", not(polyexec_loom)))]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+    use std::io;
+
+    fn refused() -> JoinError {
+        crate::spawn(async {}).join().unwrap_err()
+    }
+
+    #[test]
+    fn every_error_goes_where_programs_want_it() {
+        fn is_error<E: Error + Send + Sync + 'static>() {}
+        is_error::<JoinError>();
+        is_error::<Rejected>();
+        is_error::<SpawnError<fn()>>();
+        is_error::<crate::StillRunning>();
+
+        fn boxed() -> Result<(), Box<dyn Error + Send + Sync>> {
+            Err(refused())?
+        }
+        assert!(boxed().unwrap_err().is::<JoinError>());
+
+        fn io() -> io::Result<()> {
+            Err(refused())?
+        }
+        let error = io().unwrap_err();
+        assert!(error.get_ref().unwrap().downcast_ref::<JoinError>().unwrap().is_rejected());
+    }
+
+    #[test]
+    fn the_cause_is_told_once() {
+        let joined = refused();
+        let refused = crate::try_spawn(async {}).unwrap_err();
+        for error in [&joined as &dyn Error, &refused] {
+            let cause = error.source().expect("the reason of the executor").to_string();
+            assert!(!error.to_string().contains(&cause), "{error}");
+            assert!(format!("{error:?}").contains(&cause), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_need_not_be_sync_and_is_taken_once() {
+        let payload = Box::new(std::cell::Cell::new(7));
+        let location: &'static Location<'static> = Location::caller();
+        let error = JoinError::new(TaskId::next(), &location, Failure::Panicked(payload));
+        let shown = std::thread::scope(|threads| threads.spawn(|| error.to_string()).join().unwrap());
+        assert!(shown.ends_with(") panicked"), "{shown}");
+        assert_eq!(*error.into_panic().downcast::<std::cell::Cell<i32>>().unwrap(), 7.into());
     }
 }

@@ -1,6 +1,8 @@
 //! Catches panics where there is `std`, and lets them be where there is none.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::any::Any;
 
 /// What a panic carried: usually a `String` or a `&'static str`.
@@ -32,9 +34,9 @@ pub(crate) fn discard(payload: Payload) {
 }
 
 /// The message of a panic, if it has one.
-pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<&str> {
-    payload
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<alloc::string::String>().map(|message| &**message))
+pub(crate) fn message(payload: &(dyn Any + Send)) -> Option<Cow<'static, str>> {
+    match payload.downcast_ref::<&'static str>() {
+        Some(message) => Some((*message).into()),
+        None => payload.downcast_ref::<String>().map(|message| message.clone().into()),
+    }
 }

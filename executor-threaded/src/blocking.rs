@@ -148,6 +148,7 @@ pub struct Unblock<T>(AbortOnDrop<T>);
 impl<T> Future for Unblock<T> {
     type Output = T;
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let error = match ready!(Pin::new(&mut self.0).poll(cx)) {
             Ok(output) => return Poll::Ready(output),
@@ -155,7 +156,7 @@ impl<T> Future for Unblock<T> {
         };
         match error.try_into_panic() {
             Ok(payload) => resume_unwind(payload),
-            Err(error) => panic!("blocking work has not run: {error}"),
+            Err(error) => panic!("blocking work has not run: {error:?}"),
         }
     }
 }

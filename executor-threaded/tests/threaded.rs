@@ -68,7 +68,8 @@ fn one_task_more_than_threads_is_given_back() {
 
     let error = threaded.try_spawn(async { 42 }).unwrap_err();
     assert!(!error.is_shutdown());
-    assert!(error.to_string().contains("all 2 threads are busy"), "{error}");
+    let cause = error.source().expect("the cause").to_string();
+    assert!(cause.contains("all 2 threads are busy"), "{cause}");
     assert_eq!(block_on(error.into_future()), 42);
     let error = threaded.spawn(async {}).join().unwrap_err();
     assert!(error.is_rejected(), "{error}");

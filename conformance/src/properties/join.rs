@@ -427,7 +427,9 @@ impl End {
         match (self, polled) {
             (_, Poll::Pending) => false,
             (Self::Ready, Poll::Ready(result)) => result.is_ok(),
-            (Self::Aborted, Poll::Ready(result)) => result.is_err_and(|error| error.is_cancelled()),
+            (Self::Aborted, Poll::Ready(result)) => {
+                result.is_err_and(|error| error.is_cancelled() && !error.is_shutdown())
+            }
             (Self::ShutDown, Poll::Ready(result)) => result.is_err_and(|error| error.is_shutdown()),
         }
     }

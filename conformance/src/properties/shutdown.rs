@@ -115,7 +115,8 @@ where
     executor.block_on(task).expect("a task that shuts its executor down ends as it would");
     left.push(executor.spawn(pending()));
     for handle in left {
-        assert!(handle.join().unwrap_err().is_shutdown());
+        let error = handle.join().unwrap_err();
+        assert!(error.is_shutdown() && error.is_cancelled(), "{error}");
     }
     assert_eq!(dropped.get(), 3, "futures that were dropped");
 }

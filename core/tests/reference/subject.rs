@@ -424,10 +424,10 @@ fn elsewhere(work: impl FnOnce() + Send + 'static) {
 }
 
 fn why(error: JoinError) -> Joined {
-    if error.is_cancelled() {
-        Joined::Cancelled
-    } else if error.is_shutdown() {
+    if error.is_shutdown() {
         Joined::ShutDown
+    } else if error.is_cancelled() {
+        Joined::Cancelled
     } else if error.is_rejected() {
         Joined::Rejected
     } else {

@@ -32,11 +32,8 @@ impl fmt::Display for ListenError {
     }
 }
 
-impl Error for ListenError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
-    }
-}
+/// Its text tells the cause, so it has no source.
+impl Error for ListenError {}
 
 /// Listens on `address`, a host and a port, with a colon between them. Port 0 is a free one.
 ///

@@ -135,8 +135,8 @@ fn outcome(result: Result<Output, JoinError>) -> Outcome {
     match result.map_err(JoinError::try_into_panic) {
         Ok(output) => Outcome::Ready(output),
         Err(Ok(payload)) => Outcome::Panicked(payload),
-        Err(Err(error)) if error.is_cancelled() => Outcome::Cancelled,
         Err(Err(error)) if error.is_shutdown() => Outcome::ShutDown,
+        Err(Err(error)) if error.is_cancelled() => Outcome::Cancelled,
         Err(Err(_)) => Outcome::Other,
     }
 }
