@@ -50,9 +50,18 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The task was cancelled, it panicked, or its executor shut down.
+    ///
+    /// # Panics
+    ///
+    /// If the handle was polled, and was ready.
     #[cfg(feature = "std")]
-    pub fn join(self) -> Result<T, JoinError> {
-        crate::block_on(self)
+    #[track_caller]
+    pub fn join(mut self) -> Result<T, JoinError> {
+        crate::block_on(core::future::poll_fn(|cx| self.0.poll_end(cx.waker()).map(drop)));
+        match self.0.ended().expect("just waited for").take_result() {
+            Poll::Ready(result) => result,
+            Poll::Pending => unreachable!("it has ended"),
+        }
     }
 
     /// Asks the executor to drop the future instead of polling it again; returns at once.
@@ -69,6 +78,7 @@ impl<T> JoinHandle<T> {
     /// # Panics
     ///
     /// If the task has more than 2²⁶ wakers and handles.
+    #[track_caller]
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle(TaskRef::clone(&self.0))
     }
@@ -92,8 +102,12 @@ impl<T> JoinHandle<T> {
 impl<T> Future for JoinHandle<T> {
     type Output = Result<T, JoinError>;
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(cx.waker())
+        match self.0.poll_end(cx.waker()) {
+            Poll::Ready(ended) => ended.take_result(),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -194,6 +208,7 @@ impl<T> DerefMut for AbortOnDrop<T> {
 impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, JoinError>;
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut **self).poll(cx)
     }

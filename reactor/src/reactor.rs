@@ -72,8 +72,12 @@ pub fn start() -> io::Result<()> {
 /// # Panics
 ///
 /// The reactor can't be [started](start).
+#[track_caller]
 pub fn clock() -> &'static dyn Clock {
-    started().unwrap_or_else(|cause| panic!("timers need the reactor, which can't be started: {cause}"))
+    match started() {
+        Ok(reactor) => reactor,
+        Err(cause) => panic!("timers need the reactor, which can't be started: {cause}"),
+    }
 }
 
 pub(crate) fn started() -> io::Result<&'static Shared> {

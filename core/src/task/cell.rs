@@ -522,7 +522,7 @@ where
         cell.stage.with_mut(|stage| {
             // SAFETY: the stage is the caller's, so this is the only reference to it.
             let stage = unsafe { &mut *stage };
-            let Stage::Finished(result) = stage else { panic!("JoinHandle polled after it was ready") };
+            let Stage::Finished(result) = stage else { return Poll::Pending };
             let taken = match result {
                 // SAFETY: it is overwritten below without being dropped, and nothing in between can panic.
                 Ok(output) => Ok(unsafe { core::ptr::read(output) }),
@@ -684,15 +684,39 @@ impl<T> Unpin for Joiner<T> {}
 unsafe impl<T: Send> Sync for Joiner<T> {}
 
 impl<T> Joiner<T> {
-    /// The result, or has the task's completion wake `newest`.
-    pub(crate) fn poll(&mut self, newest: &Waker) -> Poll<Result<T, JoinError>> {
-        if self.task.header().wait(newest) == OnJoin::Pending {
-            return Poll::Pending;
+    /// Says that the task has completed, or has its completion wake `newest`.
+    pub(crate) fn poll_end(&mut self, newest: &Waker) -> Poll<Ended<'_, T>> {
+        match self.task.header().wait(newest) {
+            OnJoin::Pending => Poll::Pending,
+            OnJoin::Completed => Poll::Ready(Ended(self)),
         }
+    }
+
+    /// Whether the task has completed.
+    #[cfg(feature = "std")]
+    pub(crate) fn ended(&mut self) -> Option<Ended<'_, T>> {
+        self.task.header().is_finished().then_some(Ended(self))
+    }
+}
+
+/// Proof that the task has completed and that its handle lives: the stage is the handle's.
+pub(crate) struct Ended<'a, T>(&'a mut Joiner<T>);
+
+impl<T> Ended<'_, T> {
+    /// The result of the task. Always ready: so a large one isn't moved into a `Poll` by the caller.
+    ///
+    /// # Panics
+    ///
+    /// If it was taken before.
+    #[track_caller]
+    pub(crate) fn take_result(self) -> Poll<Result<T, JoinError>> {
+        let task = &self.0.task;
         // SAFETY: the functions in a cell's header are those of its types, among them `T`.
-        let take_result: TakeResult<T> = unsafe { transmute(self.task.typed().take_result) };
-        // SAFETY: the task has completed and the handle lives, so the stage is the handle's.
-        unsafe { take_result(&self.task) }
+        let take_result: TakeResult<T> = unsafe { transmute(task.typed().take_result) };
+        // SAFETY: the stage is the handle's.
+        let result = unsafe { take_result(task) };
+        assert!(result.is_ready(), "JoinHandle polled after it was ready");
+        result
     }
 }
 

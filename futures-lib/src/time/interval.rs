@@ -29,6 +29,7 @@ use super::{Sleep, Timepiece};
 /// # Panics
 ///
 /// If `period` is zero.
+#[track_caller]
 pub fn interval(period: Duration) -> Interval {
     let clock = Timepiece::here();
     let start = clock.now();
@@ -56,6 +57,7 @@ pub fn interval(period: Duration) -> Interval {
 /// # Panics
 ///
 /// If `period` is zero.
+#[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval::new(Timepiece::here(), start, period)
 }
@@ -115,6 +117,7 @@ impl MissedTick {
 }
 
 impl Interval {
+    #[track_caller]
     fn new(clock: Timepiece, start: Instant, period: Duration) -> Self {
         assert!(!period.is_zero(), "an interval's period must not be zero");
         Self { sleep: Sleep::new(clock, Some(start)), period, policy: MissedTick::default() }
@@ -138,6 +141,7 @@ impl Interval {
     /// # Panics
     ///
     /// As [`tick`](Interval::tick).
+    #[track_caller]
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         Pin::new(&mut self.sleep).poll(cx).map(|()| {
             let tick = self.sleep.deadline().expect("what never comes isn't ready");

@@ -90,6 +90,7 @@ impl Timepiece {
         }
     }
 
+    #[track_caller]
     fn clock(&self) -> &dyn Clock {
         match self {
             Self::Executors(clock) => &**clock,

@@ -130,6 +130,7 @@ impl Sleep {
         self.clock.now()
     }
 
+    #[track_caller]
     fn has_passed(&self, deadline: Instant) -> bool {
         match self.timer {
             Some(_) => self.clock.clock().has_passed(deadline),
@@ -147,6 +148,7 @@ impl Sleep {
     }
 
     /// Has `waker` called at the deadline.
+    #[track_caller]
     fn wake(&mut self, deadline: Instant, waker: &Waker) {
         let clock = self.clock.clock();
         let Some(timer) = self.timer else {
@@ -168,6 +170,7 @@ impl Sleep {
 impl Future for Sleep {
     type Output = ();
 
+    #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else { return Poll::Pending };
         if self.has_passed(deadline) {
