@@ -1,4 +1,4 @@
-//! A task is one allocation, its handle included, whether its executor's type is known or not.
+//! A task is one allocation, its handle included, whether its executor's type is known or not. A `block_on` is none.
 
 #![cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
 
@@ -78,4 +78,26 @@ fn of_a_local_future() {
     round();
     let counted = round();
     assert!((TASKS..=TASKS + SPARE).contains(&counted), "{counted} for {TASKS} local tasks");
+}
+
+/// Outside of executors, and not inside of another one: a thread's first call makes what the others use.
+#[test]
+fn none_of_a_block_on() {
+    use polyexec_futures::yield_now;
+
+    async fn yields(n: u64) -> u64 {
+        yield_now().await;
+        n
+    }
+
+    fn none<F: Future<Output = u64>>(name: &str, block_on: fn(F) -> u64, future: fn(u64) -> F) {
+        let call = || (0..TASKS).for_each(|n| assert_eq!(block_on(future(n)), n));
+        call();
+        let counted = allocation_counter::measure(call);
+        assert_eq!(counted.count_total, 0, "{name}");
+    }
+    none("the facade's, of a future that is ready", polyexec::block_on, std::future::ready);
+    none("core's, of a future that is ready", polyexec::core::block_on, std::future::ready);
+    none("the facade's, of a future that is polled", polyexec::block_on, yields);
+    none("core's, of a future that is polled", polyexec::core::block_on, yields);
 }

@@ -37,6 +37,8 @@ const BOUNDS: &[(&str, &[Bound])] = &[
     ("local_ping_pong", &[OfBestPeer(0.6)]),
     ("local_hand_over", &[OfBestPeer(0.6)]),
     ("block_on", &[OfPeer("futures-lite block_on", 1.0)]),
+    ("block_on_ready", &[OfPeer("futures-lite block_on", 2.0)]),
+    ("block_on_ready_core", &[OfPeer("futures-lite block_on", 2.0)]),
     ("threads_cached", &[OfBestPeer(0.7)]),
     ("threads_fresh", &[OfBestPeer(1.05)]),
     ("echo", &[OfPeer("tokio", 0.95)]),

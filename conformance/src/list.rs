@@ -90,6 +90,7 @@ macro_rules! __each_property {
             scale::p77_a_chain_of_100_000_handles_is_dropped,
             scale::p77_a_spawn_chain_a_million_deep,
             scale::p78_cells_return_to_zero,
+            shutdown::p82_a_destructor_in_a_shutdown_is_in_its_executors_context,
         }
     };
 }

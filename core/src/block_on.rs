@@ -1,5 +1,6 @@
 //! Polls one future on the calling thread until it is ready.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use futures_task::waker_ref;
 
 use crate::park::Parker;
+use crate::sync::thread_local;
 use crate::{Executor, Handle, context};
 
 /// Polls `future` on this thread until it is ready, and sleeps between the polls until its waker is called.
@@ -25,11 +27,21 @@ use crate::{Executor, Handle, context};
 /// # Panics
 ///
 /// If `future` does.
+#[inline]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let (Some(executor), Some(current)) = (context::resident(), Handle::current()) else {
+    if context::is_outside() {
         return park_on(future);
-    };
+    }
+    block_on_inside(future)
+}
+
+/// On a thread in which there is an executor.
+#[inline(never)]
+pub(crate) fn block_on_inside<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
+    let (Some(executor), Some(current)) = (context::resident(), Handle::current()) else {
+        return park_with(future, Parker::park_soon);
+    };
     let mut output = None;
     // The executor may run its tasks in `wait`, in its own context; `future` stays in the one where it is.
     let _tasks = context::enter(executor.clone());
@@ -48,19 +60,62 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// # Panics
 ///
 /// If `future` does.
+#[inline]
 pub fn park_on<F: Future>(future: F) -> F::Output {
     park_with(pin!(future), Parker::park_soon)
 }
 
+thread_local! {
+    /// A place to sleep, kept from call to call. Borrowed while it is in use: calls that nest have others.
+    static PLACE: RefCell<Option<Arc<Parker>>> = const { RefCell::new(None) };
+}
+
 /// Polls `future` until it is ready, and calls `sleep` between the polls, with the parker that the waker unparks.
+#[inline(always)]
 pub(crate) fn park_with<F: Future + ?Sized>(mut future: Pin<&mut F>, sleep: impl Fn(&Parker)) -> F::Output {
-    let parker = Arc::new(Parker::new());
-    let waker = waker_ref(&parker);
+    let at_place = |place: &RefCell<Option<Arc<Parker>>>| {
+        let mut place = place.try_borrow_mut().ok()?;
+        let parker = match &mut *place {
+            Some(parker) if is_free(parker) => parker,
+            place => renew(place),
+        };
+        Some(poll_with(parker, future.as_mut(), &sleep))
+    };
+    match PLACE.try_with(at_place) {
+        Ok(Some(output)) => output,
+        // It is in use, or the thread's locals are being destroyed.
+        Ok(None) | Err(_) => poll_with(&Arc::new(Parker::new()), future, &sleep),
+    }
+}
+
+/// Whether the next call may have a place that an earlier one has left. Somebody who holds on to that one's waker may call
+/// it at any time, and the next call is to know nothing of that.
+#[inline(always)]
+fn is_free(place: &Arc<Parker>) -> bool {
+    Arc::strong_count(place) == 1 && !place.was_called()
+}
+
+#[cold]
+fn renew(place: &mut Option<Arc<Parker>>) -> &Arc<Parker> {
+    let is_ours = |parker: &mut Arc<Parker>| Arc::strong_count(parker) == 1;
+    match place.take_if(is_ours) {
+        Some(parker) => {
+            // A call that isn't seen even now, though its caller is gone, costs one poll more.
+            parker.forget_call();
+            place.insert(parker)
+        }
+        None => place.insert(Arc::new(Parker::new())),
+    }
+}
+
+#[inline(always)]
+fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, sleep: &impl Fn(&Parker)) -> F::Output {
+    let waker = waker_ref(parker);
     let mut cx = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut cx) {
             Poll::Ready(output) => return output,
-            Poll::Pending => sleep(&parker),
+            Poll::Pending => sleep(parker),
         }
     }
 }

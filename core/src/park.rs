@@ -232,7 +232,19 @@ impl Parker {
         }
     }
 
+    /// Whether the next [`park`](Parker::park) would return at once. It may know of a call a bit late.
+    #[inline]
+    pub(crate) fn was_called(&self) -> bool {
+        self.state.load(Relaxed) == CALLED
+    }
+
+    /// Has the next [`park`](Parker::park) wait for another call.
+    pub(crate) fn forget_call(&self) {
+        self.take_call();
+    }
+
     /// Clears CALLED, and says whether it was set.
+    #[inline]
     fn take_call(&self) -> bool {
         // A look first, so that whoever spins leaves the cache line where it is.
         // Acquire: pairs with the Release in `unpark`. Relaxed on failure: nothing was said.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_task::{ArcWake, waker};
@@ -114,4 +114,69 @@ fn a_future_comes_back_only_with_its_own_task() {
     assert_eq!(second.join().unwrap(), 28);
     runner.join().unwrap();
     assert!(first.join().unwrap_err().is_shutdown());
+}
+
+/// A `block_on` sleeps where an earlier one of its thread has slept; but that one's wakers are none of its own.
+#[test]
+fn a_late_wake_is_none_of_the_next_block_on() {
+    let late = |calls: fn(Waker)| {
+        let mut first = None;
+        park_on(async { first = Some(poll_fn(|cx| Poll::Ready(cx.waker().clone())).await) });
+        calls(first.expect("polled"));
+    };
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    park_on(poll_fn(move |cx| {
+        *keep.lock().unwrap() = Some(cx.waker().clone());
+        Poll::Ready(())
+    }));
+    // Called and gone before the next one begins, or called in its midst.
+    let calls: [fn(Waker); 3] = [Waker::wake, |waker: Waker| waker.wake_by_ref(), drop];
+    for calls in calls {
+        late(calls);
+        let mut polls = 0;
+        park_on(poll_fn(|cx| {
+            polls += 1;
+            if polls == 2 {
+                return Poll::Ready(());
+            }
+            kept.lock().unwrap().iter().for_each(Waker::wake_by_ref);
+            let waker = cx.waker().clone();
+            thread::spawn(move || waker.wake());
+            Poll::Pending
+        }));
+        assert_eq!(polls, 2);
+    }
+}
+
+/// A call inside of another one has a place of its own: what wakes the inner one doesn't end the outer one's sleep, nor
+/// the other way round.
+#[test]
+fn nested_block_ons_lose_no_wake() {
+    for _ in 0..200 {
+        let mut polls = 0;
+        park_on(poll_fn(|cx| {
+            polls += 1;
+            if polls == 3 {
+                return Poll::Ready(());
+            }
+            let outer = cx.waker().clone();
+            let waker = outer.clone();
+            let woken = thread::spawn(move || waker.wake());
+            let mut inner_polls = 0;
+            park_on(poll_fn(|cx| {
+                inner_polls += 1;
+                if inner_polls == 3 {
+                    return Poll::Ready(());
+                }
+                let waker = cx.waker().clone();
+                assert!(!waker.will_wake(&outer));
+                thread::spawn(move || waker.wake());
+                Poll::Pending
+            }));
+            woken.join().unwrap();
+            Poll::Pending
+        }));
+        assert_eq!(polls, 3);
+    }
 }

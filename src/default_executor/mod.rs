@@ -83,7 +83,7 @@ impl Executor for DefaultHandle {
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        let _context = context::enter(Handle::new(*self));
+        let _context = context::enter(handle());
         polyexec_core::block_on(future);
     }
 }
@@ -156,10 +156,14 @@ where
 ///
 /// If `future` does.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    match Handle::current() {
-        Some(_) => polyexec_core::block_on(future),
-        None => DefaultHandle.block_on(future),
-    }
+    context::block_on_default(handle, future)
+}
+
+/// This thread's: so threads that ask for it often don't meet at one count.
+fn handle() -> Handle {
+    thread_local!(static HANDLE: Handle = Handle::new(DefaultHandle));
+    // While the thread's locals are being destroyed, there is none.
+    HANDLE.try_with(Handle::clone).unwrap_or_else(|_| Handle::new(DefaultHandle))
 }
 
 /// The default executor, which this starts unless it runs already.

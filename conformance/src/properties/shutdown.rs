@@ -1,4 +1,4 @@
-//! The owner's drop: properties 54 to 59.
+//! The owner's drop: properties 54 to 59, and 82.
 
 use std::future::{pending, poll_fn};
 use std::panic::resume_unwind;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use polyexec_core::{AbortHandle, Executor, JoinError, JoinHandle};
+use polyexec_core::{AbortHandle, Executor, Handle, JoinError, JoinHandle};
 use polyexec_futures::yield_now;
 
 use crate::probe::{Gate, Meeting, OnDrop, Rng, Tally, WakerSlot, carrying, least_until};
@@ -380,4 +380,74 @@ fn cascade_on_a_small_stack(subject: &Subject) {
         let small = thread::Builder::new().name("p59".to_owned()).stack_size(STACK).spawn_scoped(scope, run).unwrap();
         small.join().unwrap_or_else(|panic| resume_unwind(panic));
     });
+}
+
+pub(crate) fn p82_a_destructor_in_a_shutdown_is_in_its_executors_context(subject: &Subject) {
+    for round in 0..20 {
+        let executor = subject.start();
+        let (made, refused) = (Tally::new(), Tally::new());
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let cleans_up = || {
+            made.add();
+            let (refused, kept) = (refused.clone(), kept.clone());
+            OnDrop::new(move || {
+                let current = Handle::current().expect("the executor that shuts down");
+                let spawned = polyexec_core::spawn(async {});
+                let is_shutdown = |error: &JoinError| error.is_shutdown();
+                if current.try_spawn(async {}).is_err_and(|error| error.is_shutdown())
+                    && spawned.join().as_ref().is_err_and(is_shutdown)
+                {
+                    refused.add();
+                }
+                kept.lock().unwrap().push(current);
+            })
+        };
+        // Some rest, some are queued since they were woken, one was never polled, and one is always ready to run.
+        let slots: Vec<_> = (0..4).map(|_| WakerSlot::new()).collect();
+        let rests = |slot: &WakerSlot| {
+            let slot = slot.clone();
+            let rest = poll_fn(move |cx| {
+                slot.put(cx.waker().clone());
+                Poll::<()>::Pending
+            });
+            executor.handle().spawn(carrying(cleans_up(), rest))
+        };
+        let mut tasks: Vec<_> = slots.iter().map(rests).collect();
+        executor.block_on(async {
+            while slots.iter().any(|slot| slot.get().is_none()) {
+                yield_now().await;
+            }
+        });
+        let wakers: Vec<_> = slots.iter().filter_map(WakerSlot::take).collect();
+        let busy = async {
+            loop {
+                yield_now().await;
+            }
+        };
+        tasks.push(executor.handle().spawn(carrying(cleans_up(), busy)));
+        wakers.iter().step_by(2).for_each(Waker::wake_by_ref);
+        tasks.push(executor.handle().spawn(carrying(cleans_up(), pending::<()>())));
+
+        // Around the shutdown is another executor, or none.
+        if round % 2 == 0 {
+            let around = subject.start();
+            around.block_on(async {
+                drop(executor.shut_down());
+                let current = Handle::current().expect("the executor around");
+                assert_eq!(
+                    current.spawn(async { 7 }).await.unwrap(),
+                    7,
+                    "the executor around is the current one again"
+                );
+            });
+        } else {
+            drop(executor.shut_down());
+            assert!(Handle::current().is_none());
+        }
+        assert_eq!(refused.get(), made.get(), "destructors that were refused by their own executor (round {round})");
+        assert!(tasks.into_iter().all(|task| task.join().is_err_and(|error| error.is_shutdown())));
+        // They outlive their tasks, and refuse.
+        let kept = std::mem::take(&mut *kept.lock().unwrap());
+        assert!(kept.iter().all(|handle| handle.try_spawn(async {}).is_err_and(|error| error.is_shutdown())));
+    }
 }

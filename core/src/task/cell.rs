@@ -7,6 +7,8 @@
 //! atomic operation wherever a change of the state goes along with one of the count.
 
 use alloc::boxed::Box;
+#[cfg(feature = "std")]
+use alloc::sync::Arc;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, forget, transmute};
 use core::num::NonZero;
@@ -21,6 +23,8 @@ pub(crate) use super::state::MAX_WORD;
 use super::state::{Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, OnJoin, OnTakeBack, OnWake, State};
 use super::{Ran, Task, TaskId, own_wake};
 use crate::Executor;
+#[cfg(feature = "std")]
+use crate::error::Rejected;
 use crate::error::{Failure, JoinError};
 use crate::sync::UnsafeCell;
 use crate::unwind::{Payload, catch, contain, discard};
@@ -58,6 +62,8 @@ struct Typed {
     /// caller's.
     fail: unsafe fn(&TaskRef, Failure),
     schedule: unsafe fn(&TaskRef, Task),
+    #[cfg(feature = "std")]
+    executor: unsafe fn(&TaskRef) -> &dyn Executor,
     label: unsafe fn(&TaskRef) -> &dyn Label,
     /// A [`TakeResult`] of the output's type.
     take_result: *const (),
@@ -148,12 +154,21 @@ impl TaskRef {
         }
     }
 
+    /// As [`end_unrun`](TaskRef::end_unrun), for a task that goes down with its executor.
+    fn end_dropped(self) {
+        match self.state().end_unrun() {
+            // SAFETY: the stage is ours.
+            OnCancel::Cancel => unsafe { self.fail_with_executor() },
+            OnCancel::Nothing => {}
+        }
+    }
+
     /// Ends a task wherever it is, for a shutdown that has found it.
     #[cfg(feature = "std")]
     pub(crate) fn shut_down(self) {
         match self.state().shut_down() {
             // SAFETY: the stage is ours.
-            OnCancel::Cancel => unsafe { self.fail(Failure::ShutDown) },
+            OnCancel::Cancel => unsafe { self.fail_with_executor() },
             OnCancel::Nothing => {}
         }
     }
@@ -185,6 +200,23 @@ impl TaskRef {
     unsafe fn fail(self, failure: Failure) {
         // SAFETY: the functions in a cell's header are those of its types; the stage is the caller's.
         unsafe { (self.typed().fail)(&self, failure) };
+        // SAFETY: the result is stored.
+        unsafe { self.complete() }
+    }
+
+    /// As [`fail`](TaskRef::fail), because the executor shuts down. The future is dropped in that executor's context, on
+    /// whatever thread this is.
+    ///
+    /// # Safety
+    ///
+    /// The stage must be the caller's.
+    unsafe fn fail_with_executor(self) {
+        // SAFETY: the functions in a cell's header are those of its types; the stage is the caller's.
+        let end = || unsafe { (self.typed().fail)(&self, Failure::ShutDown) };
+        #[cfg(feature = "std")]
+        crate::context::ending(&self, end);
+        #[cfg(not(feature = "std"))]
+        end();
         // SAFETY: the result is stored.
         unsafe { self.complete() }
     }
@@ -249,6 +281,42 @@ impl TaskRef {
         forget(self);
         // SAFETY: the functions in a cell's header are those of its types; there is no other reference.
         unsafe { free(cell) }
+    }
+}
+
+#[cfg(feature = "std")]
+impl TaskRef {
+    fn executor(&self) -> &dyn Executor {
+        // SAFETY: the functions in a cell's header are those of its types.
+        unsafe { (self.typed().executor)(self) }
+    }
+}
+
+/// As the task's executor.
+#[cfg(feature = "std")]
+impl Executor for TaskRef {
+    fn submit(&self, task: Task) -> Result<(), Rejected> {
+        self.executor().submit(task)
+    }
+
+    fn schedule(&self, task: Task) {
+        self.executor().schedule(task);
+    }
+
+    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        self.executor().drive(future);
+    }
+
+    fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        self.executor().wait(future);
+    }
+
+    fn block_in_place(&self, work: &mut dyn FnMut()) {
+        self.executor().block_in_place(work);
+    }
+
+    fn clock(&self) -> Option<Arc<dyn crate::Clock>> {
+        self.executor().clock()
     }
 }
 
@@ -489,6 +557,9 @@ where
         // SAFETY: as above.
         schedule: |cell, task| unsafe { Self::of(cell) }.executor.schedule(task),
         // SAFETY: as above.
+        #[cfg(feature = "std")]
+        executor: |cell| unsafe { &Self::of(cell).executor },
+        // SAFETY: as above.
         label: |cell| unsafe { &Self::of(cell).label },
         take_result: Self::take_result as TakeResult<F::Output> as *const (),
         // SAFETY: as above.
@@ -666,7 +737,7 @@ impl Deref for Unrun {
 impl Drop for Unrun {
     fn drop(&mut self) {
         // SAFETY: nobody uses it after this.
-        unsafe { ManuallyDrop::take(&mut self.0) }.end_unrun(Failure::ShutDown);
+        unsafe { ManuallyDrop::take(&mut self.0) }.end_dropped();
     }
 }
 

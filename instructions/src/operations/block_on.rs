@@ -16,3 +16,10 @@ pub(super) fn ready(times: u64) {
         assert_eq!(block_on(std::future::ready(black_box(n))), n);
     }
 }
+
+/// As [`ready`], with the facade's.
+pub(super) fn ready_facade(times: u64) {
+    for n in 0..times {
+        assert_eq!(polyexec::block_on(std::future::ready(black_box(n))), n);
+    }
+}

@@ -26,6 +26,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         run: block_on::ready,
     },
     Operation {
+        name: "block-on-ready-facade",
+        about: "the facade's block_on: a call, with a future that is ready",
+        run: block_on::ready_facade,
+    },
+    Operation {
         name: "core-spawn-run-drop",
         about: "core alone: a task is spawned and run, its handle dropped",
         run: core_task::spawn_run_drop,
