@@ -30,8 +30,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Has `waker` called in place of the one before, if that wasn't called yet. Whether that is so.
     fn renew(&self, deadline: Instant, timer: u64, waker: &Waker) -> bool;
 
-    /// Has nobody called, if that didn't happen yet.
-    fn cancel(&self, deadline: Instant, timer: u64);
+    /// Takes a timer's waker out, if it wasn't called yet. The clock won't call it any more: a timer that is reset sets it again.
+    fn cancel(&self, deadline: Instant, timer: u64) -> Option<Waker>;
 }
 
 /// The clock of the executor whose task, or whose `block_on`, runs on this thread now, if it has one of its own. The executor

@@ -519,7 +519,7 @@ mod tests {
             unimplemented!()
         }
 
-        fn cancel(&self, _: Instant, _: u64) {
+        fn cancel(&self, _: Instant, _: u64) -> Option<Waker> {
             unimplemented!()
         }
     }

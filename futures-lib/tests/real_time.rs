@@ -1,16 +1,18 @@
 //! The timers in real time, on every executor and on none: nothing comes early, nothing is lost, nothing is left behind.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_lite::future::zip;
+use polyexec_conformance::probe::Gate;
 use polyexec_conformance::watched;
 use polyexec_core::{Executor, block_on, park_on};
-use polyexec_futures::time::{interval, sleep, sleep_until, timeout};
+use polyexec_futures::time::{interval, interval_at, sleep, sleep_until, timeout};
 use polyexec_futures::yield_now;
 use polyexec_local::Local;
 use polyexec_pool::Pool;
@@ -80,6 +82,45 @@ fn without_an_executor() {
     watched!();
     block_on(some_of_each());
     park_on(some_of_each());
+}
+
+/// Property 81: a task waits, for an hour or for ever, and is woken at once since somebody else resets its timer.
+fn resets_on(executor: &(impl Executor + Clone)) {
+    for (time, polls) in [(HOUR, 1), (HOUR, 2), (Duration::MAX, 1), (Duration::MAX, 2)] {
+        let timer = Arc::new(Mutex::new(sleep(time)));
+        let ticks = Arc::new(Mutex::new(interval_at(Instant::now() + HOUR, ms(1))));
+        let (waits, polled) = (Gate::new(), AtomicUsize::new(0));
+        let task = executor.spawn({
+            let (timer, ticks, waits) = (timer.clone(), ticks.clone(), waits.clone());
+            let slept = poll_fn(move |cx| Pin::new(&mut *timer.lock().unwrap()).poll(cx));
+            let ticked = poll_fn(move |cx| ticks.lock().unwrap().poll_tick(cx));
+            let mut both = Box::pin(zip(slept, ticked));
+            poll_fn(move |cx| {
+                let both = both.as_mut().poll(cx);
+                match polled.fetch_add(1, Relaxed) + 1 {
+                    count if count < polls => cx.waker().wake_by_ref(),
+                    _ => waits.open(),
+                }
+                both
+            })
+        });
+        executor.block_on(waits.opened());
+        let soon = Instant::now() + ms(1);
+        thread::scope(|threads| {
+            threads.spawn(|| timer.lock().unwrap().reset(soon));
+            threads.spawn(|| ticks.lock().unwrap().reset());
+        });
+        let ((), tick) = executor.block_on(task).unwrap();
+        assert!(tick >= soon && Instant::now() >= tick);
+    }
+}
+
+#[test]
+fn p81_a_reset_by_another_wakes_the_task_that_waits() {
+    watched!();
+    resets_on(&Pool::builder().worker_threads(2).build().unwrap().handle());
+    resets_on(&Threaded::builder().build().unwrap().handle());
+    resets_on(&Local::new().handle());
 }
 
 #[test]

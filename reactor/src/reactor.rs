@@ -260,7 +260,7 @@ impl Clock for Shared {
         self.timers.renew(deadline, timer, waker)
     }
 
-    fn cancel(&self, deadline: Instant, timer: u64) {
-        drop(self.timers.cancel(deadline, timer));
+    fn cancel(&self, deadline: Instant, timer: u64) -> Option<Waker> {
+        self.timers.cancel(deadline, timer)
     }
 }

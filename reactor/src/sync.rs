@@ -1,4 +1,4 @@
-//! Where the atomics and locks of `readiness` and of `timers::vigil` come from: the standard library and parking_lot or, under
+//! Where the atomics and locks of `readiness` and of `timers` come from: the standard library and parking_lot or, under
 //! `--cfg polyexec_loom`, loom, which tries in turn what threads may do (`ci/loom`). The rest of the reactor isn't modelled.
 
 #[cfg(not(polyexec_loom))]

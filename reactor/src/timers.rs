@@ -8,18 +8,20 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use crate::sync::{AtomicU64, Mutex};
 
 use self::bucket::Bucket;
 pub(crate) use self::vigil::OnSet;
 use self::vigil::Vigil;
 
 mod bucket;
+#[cfg(all(test, polyexec_loom))]
+mod models;
 mod vigil;
 
 /// Ticks since the timers' beginning, and one more. Never zero.
@@ -31,7 +33,7 @@ const NEVER: Tick = Tick::MAX;
 const TICK: u64 = 1 << 16;
 
 /// A power of two.
-const PARTS: usize = 16;
+const PARTS: usize = if cfg!(polyexec_loom) { 2 } else { 16 };
 
 /// The timers that are set.
 pub(crate) struct Timers {
@@ -98,8 +100,11 @@ impl Timers {
 
     /// Sets a timer, and gives its number.
     pub(crate) fn set(&self, deadline: Instant, waker: Waker) -> (u64, OnSet) {
+        self.set_in(own_part(), deadline, waker)
+    }
+
+    fn set_in(&self, place: usize, deadline: Instant, waker: Waker) -> (u64, OnSet) {
         let due = self.due_at(deadline);
-        let place = own_part();
         let part = &self.parts[place];
         let number = {
             let mut set = part.set.0.lock();
@@ -135,7 +140,7 @@ impl Timers {
         is_set
     }
 
-    /// Takes a timer out, if it is still set.
+    /// Takes a timer out, if it is still set. If it isn't, its waker was called, or is about to be.
     pub(crate) fn cancel(&self, deadline: Instant, number: u64) -> Option<Waker> {
         let (due, part) = (self.due_at(deadline), self.part(number));
         // Relaxed: if this doesn't know yet that it was taken out, the lock will.

@@ -152,7 +152,7 @@ impl Interval {
 
     /// Has the next tick come a period from now on.
     ///
-    /// Takes effect at the next poll, as for [`Sleep::reset`].
+    /// A task that waits already is woken at the new time, as by [`Sleep::reset`].
     ///
     /// # Examples
     ///

@@ -76,7 +76,8 @@ pub struct Sleep {
     deadline: Option<Instant>,
     /// The timer's number on the clock, from the first poll on.
     timer: Option<u64>,
-    /// Whom the timer wakes, known from the second poll on, so that the third need not ask the clock.
+    /// The waker that the timer calls, known from the second poll on, so that the third need not ask the clock. Without a
+    /// deadline there is no timer, and it waits here for a reset.
     wakes: Option<Waker>,
 }
 
@@ -97,7 +98,7 @@ impl Sleep {
 
     /// Waits until `deadline` instead, on the same clock; whether it has been ready before doesn't matter.
     ///
-    /// This wakes nobody, so it takes effect at the next poll: a task that waits already has to be woken for that.
+    /// A task that waits already is woken at the new time, whoever resets it.
     ///
     /// # Examples
     ///
@@ -116,13 +117,31 @@ impl Sleep {
     /// idle.await;
     /// # });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a task waits for a time that never comes, and the [reactor](polyexec_reactor::clock) can't be started.
     pub fn reset(&mut self, deadline: Instant) {
         self.reset_to(Some(deadline));
     }
 
     pub(super) fn reset_to(&mut self, deadline: Option<Instant>) {
-        self.cancel();
+        let wakes = self.take_waker();
         self.deadline = deadline;
+        if let (Some(deadline), Some(waker)) = (deadline, &wakes) {
+            self.timer = Some(self.clock.clock().set(deadline, waker));
+        }
+        self.wakes = wakes;
+    }
+
+    /// Disarms the timer. The waker of the task that waits, unless that has been woken.
+    fn take_waker(&mut self) -> Option<Waker> {
+        let wakes = self.wakes.take();
+        match (self.deadline, self.timer.take()) {
+            // The timer has the newest one, too.
+            (Some(deadline), Some(timer)) => self.clock.clock().cancel(deadline, timer),
+            _ => wakes,
+        }
     }
 
     /// The time on its clock.
@@ -141,10 +160,7 @@ impl Sleep {
 
     /// Has nobody woken. The next poll sets the timer again.
     pub(super) fn cancel(&mut self) {
-        self.wakes = None;
-        if let (Some(deadline), Some(timer)) = (self.deadline, self.timer.take()) {
-            self.clock.clock().cancel(deadline, timer);
-        }
+        drop(self.take_waker());
     }
 
     /// Has `waker` called at the deadline.
@@ -172,7 +188,12 @@ impl Future for Sleep {
 
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
+        let Some(deadline) = self.deadline else {
+            if !self.wakes.as_ref().is_some_and(|wakes| wakes.will_wake(cx.waker())) {
+                self.wakes = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
         if self.has_passed(deadline) {
             self.cancel();
             return Poll::Ready(());

@@ -3,8 +3,8 @@
 use std::future::{pending, poll_fn, ready};
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -288,23 +288,112 @@ fn a_timeout_is_an_io_error() {
 }
 
 #[test]
-fn a_reset_counts_from_the_next_poll_on() {
+fn a_reset_moves_the_timer() {
     watched!();
     simulate(|simulation| async move {
         let begin = now();
         let mut sleep = sleep(ms(10));
-        for (deadline, timers) in [(20, 1), (5, 1), (5, 1)] {
+        // Nobody waits for the first one.
+        for (deadline, timers) in [(20, 0), (5, 1), (5, 1)] {
             sleep.reset(begin + ms(deadline));
-            assert_eq!(simulation.clockwork().timers(), 0);
-            assert_eq!(poll(&mut sleep, Waker::noop()), Poll::Pending);
             assert_eq!((sleep.deadline(), simulation.clockwork().timers()), (Some(begin + ms(deadline)), timers));
+            (0..3).for_each(|_| assert_eq!(poll(&mut sleep, Waker::noop()), Poll::Pending));
+            assert_eq!(simulation.clockwork().timers(), 1);
         }
         (&mut sleep).await;
+        assert_eq!(simulation.clockwork().timers(), 0);
         assert_eq!((simulation.millis(), sleep.is_elapsed()), (5.0, true));
         sleep.reset(begin + ms(7));
         assert!(!sleep.is_elapsed());
         sleep.await;
         assert_eq!(simulation.millis(), 7.0);
+    });
+}
+
+/// Property 81: when a task is ready that waits for `sleep`, in milliseconds, after others have reset that to these times after
+/// the beginning, each a millisecond after the one before. It has polled so often before.
+fn reset_by_others(sleep: Duration, polls: usize, times: &'static [u64]) -> (f64, usize) {
+    simulate(|simulation| async move {
+        let (begin, polled) = (now(), Arc::new(AtomicUsize::new(0)));
+        let shared = Arc::new(Mutex::new(polyexec_futures::time::sleep(sleep)));
+        let task = simulation.spawn({
+            let (shared, polled) = (shared.clone(), polled.clone());
+            poll_fn(move |cx| {
+                if polled.fetch_add(1, Relaxed) + 1 < polls {
+                    cx.waker().wake_by_ref();
+                }
+                poll(&mut shared.lock().unwrap(), cx.waker())
+            })
+        });
+        for time in times {
+            polyexec_futures::time::sleep(ms(1)).await;
+            shared.lock().unwrap().reset(begin + ms(*time));
+        }
+        let ended = simulation.spawn(async move {
+            task.await.unwrap();
+            now()
+        });
+        let ended = timeout(HOUR, ended).await.expect("never woken").unwrap();
+        assert_eq!(simulation.clockwork().timers(), 0);
+        (simulation.at(ended), polled.load(Relaxed) - polls)
+    })
+}
+
+#[test]
+fn p81_a_task_that_waits_is_woken_at_the_time_to_which_others_reset_its_sleep() {
+    watched!();
+    for polls in 1..4 {
+        // Sooner and later, once and again, and after a time that never comes.
+        assert_eq!(reset_by_others(ms(20), polls, &[10]), (10.0, 1));
+        assert_eq!(reset_by_others(ms(20), polls, &[30]), (30.0, 1));
+        assert_eq!(reset_by_others(ms(20), polls, &[30, 5, 10]), (10.0, 1));
+        assert_eq!(reset_by_others(Duration::MAX, polls, &[10]), (10.0, 1));
+        // A time that has passed is now.
+        assert_eq!(reset_by_others(ms(20), polls, &[0]), (1.0, 1));
+    }
+}
+
+#[test]
+fn p81_a_task_that_waits_is_woken_at_the_time_to_which_others_reset_its_interval() {
+    watched!();
+    let ticked = simulate(|simulation| async move {
+        let shared = Arc::new(Mutex::new(interval_at(now() + HOUR, ms(10))));
+        let task = simulation.spawn({
+            let shared = shared.clone();
+            poll_fn(move |cx| shared.lock().unwrap().poll_tick(cx))
+        });
+        sleep(ms(4)).await;
+        shared.lock().unwrap().reset();
+        let tick = timeout(ms(20), task).await.expect("never woken").unwrap();
+        (simulation.at(tick), simulation.millis())
+    });
+    assert_eq!(ticked, (14.0, 14.0));
+}
+
+#[test]
+fn who_is_not_waited_for_any_more_is_woken_by_no_reset() {
+    watched!();
+    simulate(|simulation| async move {
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(calls.clone());
+        let mut over = sleep(ms(1));
+        (0..2).for_each(|_| assert_eq!(poll(&mut over, &waker), Poll::Pending));
+        simulation.clockwork().spend(ms(1));
+        assert_eq!(poll(&mut over, &waker), Poll::Ready(()));
+        over.reset(now() + ms(1));
+        assert_eq!((simulation.clockwork().timers(), Arc::strong_count(&calls)), (0, 2));
+        // Woken at the old time, the task is to poll: it is called once.
+        assert_eq!(poll(&mut over, &waker), Poll::Pending);
+        sleep(ms(2)).await;
+        over.reset(now() + ms(1));
+        assert_eq!((simulation.clockwork().timers(), Arc::strong_count(&calls)), (0, 2));
+        assert_eq!(calls.0.load(Relaxed), 1);
+        // What never comes keeps a waker for a reset, until it is dropped.
+        let mut never = sleep(Duration::MAX);
+        (0..3).for_each(|_| assert_eq!(poll(&mut never, &waker), Poll::Pending));
+        assert_eq!(Arc::strong_count(&calls), 3);
+        drop(never);
+        assert_eq!(Arc::strong_count(&calls), 2);
     });
 }
 

@@ -99,9 +99,8 @@ impl Clock for Clockwork {
         is_set
     }
 
-    fn cancel(&self, deadline: Instant, timer: u64) {
-        let waker = self.hands.lock().unwrap().timers.remove(&(deadline, timer));
-        drop(waker);
+    fn cancel(&self, deadline: Instant, timer: u64) -> Option<Waker> {
+        self.hands.lock().unwrap().timers.remove(&(deadline, timer))
     }
 }
 
