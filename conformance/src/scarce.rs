@@ -1,8 +1,9 @@
-//! Runs a test again in a process of its own, where threads are scarce. Linux only; where the system doesn't let us, this
-//! says so aloud and leaves the test out.
+//! Runs a test again in a process of its own, where threads or files are scarce. Linux only; where the system doesn't let
+//! us, this says so aloud and leaves the test out.
 
 use std::any::type_name;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::probe::threads;
 use crate::run::told;
 use crate::watchdog::{SOON, Watchdog};
 
-/// What makes threads scarce.
+/// What is scarce.
 #[derive(Clone, Copy, Debug)]
 pub enum Scarcity {
     /// So many threads, the main one included, for a user that nobody else is (`RLIMIT_NPROC`). Only root may start that
@@ -23,19 +24,21 @@ pub enum Scarcity {
     Threads(u32),
     /// So many MiB of addresses (`RLIMIT_AS`), for threads whose stacks take much of them.
     Memory(u32),
+    /// So many open files (`RLIMIT_NOFILE`).
+    Files(u32),
 }
 
 /// Tells a process for which test it was started, and under which scarcity.
-const CHILD: &str = "POLYEXEC_SCARCE_THREADS";
+const CHILD: &str = "POLYEXEC_SCARCITY";
 
 /// Tells a process that a sanitizer watches it, which has addresses and threads of its own. Set by `ci/sanitize`.
 const SANITIZED: &str = "POLYEXEC_SANITIZED";
 
 /// What that process prints once it has run its test, lest one that ran nothing pass for it.
-const DONE: &str = "the test has run where threads are scarce";
+const DONE: &str = "the test has run under scarcity";
 
 /// What it prints instead where the system knows no such limit.
-const PLENTY: &str = "threads aren't scarce here";
+const PLENTY: &str = "nothing is scarce here";
 
 /// Runs `body` in a process of its own, which runs the calling test again under `scarcity`. To be called by the test itself:
 /// its name is taken from the type of `body`.
@@ -43,7 +46,7 @@ const PLENTY: &str = "threads aren't scarce here";
 /// # Panics
 ///
 /// If that process fails, or hangs.
-pub fn with_scarce_threads<F: FnOnce()>(scarcity: Scarcity, body: F) {
+pub fn with_scarcity<F: FnOnce()>(scarcity: Scarcity, body: F) {
     let name = type_name::<F>().trim_end_matches("::{{closure}}");
     let (_, test) = name.split_once("::").expect("a test is in a crate");
     let told_child = format!("{test} {scarcity:?}");
@@ -76,6 +79,7 @@ fn run_again(test: &str, scarcity: Scarcity, told_child: &str) {
         // `-u` in some shells, `-p` in others.
         Scarcity::Threads(most) => format!("ulimit -u {most} 2>/dev/null || ulimit -p {most}"),
         Scarcity::Memory(mib) => format!("ulimit -v {}", mib * 1024),
+        Scarcity::Files(most) => format!("ulimit -n {most}"),
     };
     let mut command = Command::new("sh");
     command
@@ -104,18 +108,26 @@ fn run_again(test: &str, scarcity: Scarcity, told_child: &str) {
     assert!(told(&output).contains(DONE), "{told_child} has run nothing\n{}", told(&output));
 }
 
-/// Whether there are no more threads to be had than there should be.
+/// Whether the limit is in force.
 fn is_scarce(scarcity: Scarcity) -> bool {
     const STACK_MIB: u32 = 64;
+    match scarcity {
+        Scarcity::Threads(most) => are_threads_scarce(most, STACK_MIB),
+        Scarcity::Memory(mib) => are_threads_scarce(mib / STACK_MIB, STACK_MIB),
+        Scarcity::Files(most) => {
+            let files: io::Result<Vec<_>> = (0..most).map(|_| File::open("/dev/null")).collect();
+            files.is_err()
+        }
+    }
+}
+
+/// Whether there are fewer than `most` threads with stacks of this size.
+fn are_threads_scarce(most: u32, stack_mib: u32) -> bool {
     let before = threads();
-    let most = match scarcity {
-        Scarcity::Threads(most) => most,
-        Scarcity::Memory(mib) => mib / STACK_MIB,
-    };
     let mut hogs = Vec::new();
     for _ in 0..most {
         let (over, is_over) = mpsc::channel::<()>();
-        let hog = thread::Builder::new().stack_size(STACK_MIB as usize * 1024 * 1024);
+        let hog = thread::Builder::new().stack_size(stack_mib as usize * 1024 * 1024);
         match hog.spawn(move || is_over.recv().unwrap_or_default()) {
             Ok(hog) => hogs.push((over, hog)),
             Err(_) => break,

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, Builder, JoinHandle};
 
 use polyexec_conformance::scarce::Scarcity::{self, Memory, Threads};
-use polyexec_conformance::scarce::with_scarce_threads;
+use polyexec_conformance::scarce::with_scarcity;
 use polyexec_crew::{Crew, Jobs, Settings};
 
 /// By number or by memory, there are less than ten threads to be had.
@@ -38,7 +38,7 @@ fn crew(settings: Settings) -> (Crew<u32>, std::sync::mpsc::Receiver<u32>) {
 #[test]
 fn a_job_that_waits_has_a_thread_once_there_is_one() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             let (crew, done) = crew(Settings::new("scarce"));
             let mut hogs = hogs();
             crew.queue(1).unwrap();
@@ -68,7 +68,7 @@ fn a_job_that_waits_has_a_thread_once_there_is_one() {
 #[test]
 fn the_memory_of_threads_that_have_left_is_there_for_the_next() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             let (crew, done) = crew(Settings { keep_alive: None, ..Settings::new("fresh") });
             let mut hogs = hogs();
             // Room for one, and for one only.

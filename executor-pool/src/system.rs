@@ -1,17 +1,35 @@
-//! What the system knows of a thread: whether it sleeps there, or has a processor or waits for one. Linux tells; elsewhere
-//! nobody knows.
+//! What the system knows of a thread: how long it has had a processor, and whether it sleeps. Linux tells; elsewhere nothing
+//! is known.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+#[path = "system/linux.rs"]
+mod host;
+#[cfg(not(target_os = "linux"))]
+#[path = "system/unknown.rs"]
+mod host;
+
+#[cfg(all(test, target_os = "linux", not(polyexec_loom)))]
+pub(crate) use host::probe;
 
 /// A thread, as the system numbers it. Zero: unknown.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadId(AtomicU32);
 
+/// How long a thread had had a processor at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CpuTime {
+    thread: u32,
+    time: Duration,
+}
+
 impl ThreadId {
     /// The calling thread. Costs a system call.
     pub(crate) fn here() -> Self {
-        Self(AtomicU32::new(own_number().unwrap_or_default()))
+        Self(AtomicU32::new(host::own_number().unwrap_or_default()))
     }
 
     pub(crate) fn set(&self, other: &Self) {
@@ -19,36 +37,28 @@ impl ThreadId {
         self.0.store(other.0.load(Relaxed), Relaxed);
     }
 
-    /// Whether the thread waits for something, in the system; `None` if it can't be known.
+    /// How long the thread has had a processor so far; `None` if it can't be known. Costs a system call, and opens no file.
+    pub(crate) fn cpu_time(&self) -> Option<CpuTime> {
+        let thread = self.known()?;
+        Some(CpuTime { thread, time: host::cpu_time(thread)? })
+    }
+
+    /// Whether the thread waits for something in the system, rather than for a processor. `None` if it can't be known, as
+    /// where no more files can be opened.
     pub(crate) fn sleeps(&self) -> Option<bool> {
-        match self.0.load(Relaxed) {
-            0 => None,
-            number => state_of(number).map(|state| state != 'R'),
-        }
+        self.known().and_then(host::sleeps)
+    }
+
+    fn known(&self) -> Option<u32> {
+        Some(self.0.load(Relaxed)).filter(|number| *number != 0)
     }
 }
 
-#[cfg(target_os = "linux")]
-fn own_number() -> Option<u32> {
-    std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
-}
-
-/// The letter of proc(5): `R` for a thread that runs or could run.
-#[cfg(target_os = "linux")]
-fn state_of(number: u32) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/self/task/{number}/stat")).ok()?;
-    // The thread's name comes before it, in parentheses, and may have some of its own.
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn own_number() -> Option<u32> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn state_of(_number: u32) -> Option<char> {
-    None
+impl CpuTime {
+    /// How long the thread has had a processor since `earlier`. `None` if that is of another thread.
+    pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
+        if self.thread == earlier.thread { self.time.checked_sub(earlier.time) } else { None }
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -56,9 +66,11 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
     use std::thread;
+    use std::time::Instant;
 
     #[test]
-    fn a_thread_that_waits_sleeps() {
+    fn a_thread_that_waits_sleeps_and_its_clock_stands_still() {
+        polyexec_conformance::watched!();
         let (number, waits) = mpsc::channel();
         let (end, ended) = mpsc::channel::<()>();
         let thread = thread::Builder::new()
@@ -73,21 +85,37 @@ mod tests {
         while number.sleeps() != Some(true) {
             thread::yield_now();
         }
+        let (before, begin) = (number.cpu_time().unwrap(), Instant::now());
+        while begin.elapsed() < Duration::from_millis(1) {
+            thread::yield_now();
+        }
+        assert_eq!(number.cpu_time().unwrap().since(before), Some(Duration::ZERO));
         end.send(()).unwrap();
         thread.join().unwrap();
     }
 
     #[test]
-    fn a_thread_that_runs_does_not_sleep() {
-        assert_eq!(ThreadId::here().sleeps(), Some(false));
+    fn a_thread_that_runs_does_not_sleep_and_its_clock_goes_on() {
+        let here = ThreadId::here();
+        assert_eq!(here.sleeps(), Some(false));
+        let before = here.cpu_time().unwrap();
+        assert!(here.cpu_time().unwrap().since(before).unwrap() > Duration::ZERO);
+    }
+
+    #[test]
+    fn times_of_different_threads_are_not_compared() {
+        let other = thread::spawn(|| ThreadId::here().cpu_time().unwrap()).join().unwrap();
+        let own = ThreadId::here().cpu_time().unwrap();
+        assert_eq!((own.since(other), other.since(own)), (None, None));
     }
 
     #[test]
     fn of_a_thread_that_is_gone_nothing_is_known() {
-        assert_eq!(ThreadId::default().sleeps(), None);
+        polyexec_conformance::watched!();
+        assert_eq!((ThreadId::default().sleeps(), ThreadId::default().cpu_time()), (None, None));
         let gone = thread::spawn(ThreadId::here).join().unwrap();
         // `join` returns a moment before the system has forgotten the thread.
-        while gone.sleeps().is_some() {
+        while gone.sleeps().is_some() || gone.cpu_time().is_some() {
             thread::yield_now();
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use polyexec_conformance::probe::{Gate, OnDrop, Tally, carrying, threads};
 use polyexec_conformance::scarce::Scarcity::{self, Memory, Threads};
-use polyexec_conformance::scarce::with_scarce_threads;
+use polyexec_conformance::scarce::with_scarcity;
 use polyexec_core::{Executor, JoinHandle, block_in_place, block_on};
 use polyexec_futures::yield_now;
 use polyexec_pool::{Builder, Pool};
@@ -76,7 +76,7 @@ fn blocked(pool: &Pool, tasks: usize, gate: &Gate, blocks: &Tally) -> Vec<JoinHa
 #[test]
 fn a_pool_has_all_of_its_threads_or_none() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             let before = threads();
             for _ in 0..20 {
                 let (starts, stops) = (Tally::new(), Tally::new());
@@ -99,7 +99,7 @@ fn a_pool_has_all_of_its_threads_or_none() {
 #[test]
 fn without_a_spare_thread_all_goes_on_once_the_blocking_ends() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for workers in [1, 2] {
                 let before = threads();
                 let pool = builder(workers).build().unwrap();
@@ -125,7 +125,7 @@ fn without_a_spare_thread_all_goes_on_once_the_blocking_ends() {
 #[test]
 fn one_of_two_workers_blocked_without_a_spare_thread_the_other_goes_on() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             let pool = builder(2).build().unwrap();
             let _hogs = Hogs::begin();
             let (gate, blocks) = (Gate::new(), Tally::new());
@@ -145,7 +145,7 @@ fn one_of_two_workers_blocked_without_a_spare_thread_the_other_goes_on() {
 #[test]
 fn tasks_that_join_others_go_on_once_there_is_a_thread() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for workers in [1, 2] {
                 let pool = builder(workers).build().unwrap();
                 let hogs = Hogs::begin();
@@ -173,7 +173,7 @@ fn tasks_that_join_others_go_on_once_there_is_a_thread() {
 #[test]
 fn a_task_that_blocks_in_its_own_way_goes_on_once_there_is_a_thread() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             let pool = builder(1).build().unwrap();
             let hogs = Hogs::begin();
             let (sender, receiver) = std::sync::mpsc::channel();
@@ -197,7 +197,7 @@ fn a_task_that_blocks_in_its_own_way_goes_on_once_there_is_a_thread() {
 #[test]
 fn a_shutdown_ends_what_waits_for_a_thread() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for workers in [1, 2] {
                 let before = threads();
                 let pool = builder(workers).build().unwrap();
@@ -237,7 +237,7 @@ fn a_shutdown_ends_what_waits_for_a_thread() {
 #[test]
 fn a_shutdown_while_workers_block_waits_for_those_only() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for workers in [1, 2] {
                 let before = threads();
                 let pool = builder(workers).build().unwrap();
@@ -287,7 +287,7 @@ thread_local! {
 #[test]
 fn a_thread_that_ends_late_holds_up_no_other_pool() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             let (owned, other) = (builder(1).build().unwrap(), builder(1).build().unwrap());
             let pool = builder(1).keep_alive(Duration::ZERO).build().unwrap();
             let (ends, gate) = (Gate::new(), Gate::new());

@@ -9,7 +9,7 @@ use std::thread;
 
 use polyexec_conformance::probe::{Gate, Tally, carrying, threads};
 use polyexec_conformance::scarce::Scarcity::{self, Memory, Threads};
-use polyexec_conformance::scarce::with_scarce_threads;
+use polyexec_conformance::scarce::with_scarcity;
 use polyexec_core::{Executor, JoinHandle, block_on};
 use polyexec_threaded::{Builder, Threaded};
 
@@ -67,7 +67,7 @@ fn threads_settle_at(before: Option<usize>) {
 #[test]
 fn a_task_without_a_thread_comes_back_and_the_others_go_on() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for builder in executors() {
                 let before = threads();
                 let threaded = builder.build().unwrap();
@@ -114,7 +114,7 @@ fn a_task_without_a_thread_comes_back_and_the_others_go_on() {
 #[test]
 fn a_shutdown_without_a_thread_to_be_had_returns() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for builder in executors() {
                 let before = threads();
                 let threaded = builder.build().unwrap();
@@ -140,7 +140,7 @@ fn spawns_that_fight_for_the_last_thread_all_come_to_their_end() {
     const ROUNDS: usize = 200;
 
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for builder in executors() {
                 let before = threads();
                 let threaded = builder.build().unwrap();
@@ -190,7 +190,7 @@ fn spawns_that_fight_for_the_last_thread_all_come_to_their_end() {
 #[test]
 fn a_task_that_can_have_no_thread_for_another_goes_on_itself() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for builder in executors() {
                 let threaded = builder.build().unwrap();
                 let (go, handle) = (Gate::new(), threaded.handle());
@@ -233,7 +233,7 @@ fn release(hogs: Vec<(Sender<()>, thread::JoinHandle<()>)>) {
 #[test]
 fn a_task_that_waits_has_a_thread_once_there_is_one_though_the_others_never_end() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for builder in executors() {
                 let before = threads();
                 let threaded = builder.queue_when_full().build().unwrap();
@@ -272,7 +272,7 @@ fn a_task_that_waits_has_a_thread_once_there_is_one_though_the_others_never_end(
 #[test]
 fn a_task_that_would_wait_for_no_thread_at_all_comes_back() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for builder in executors() {
                 let before = threads();
                 let refused = builder.clone().queue_when_full();
@@ -304,7 +304,7 @@ fn a_task_that_would_wait_for_no_thread_at_all_comes_back() {
 #[test]
 fn tasks_that_wait_for_scarce_threads_are_dropped_by_a_shutdown() {
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for builder in executors() {
                 let before = threads();
                 let threaded = builder.queue_when_full().build().unwrap();
@@ -340,7 +340,7 @@ fn works_that_fight_for_the_last_thread_all_run() {
     const ROUNDS: usize = 200;
 
     for scarcity in SCARCE {
-        with_scarce_threads(scarcity, || {
+        with_scarcity(scarcity, || {
             for builder in executors() {
                 let threaded = builder.queue_when_full().build().unwrap();
                 let dropped = Tally::new();
