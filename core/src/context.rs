@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -48,6 +49,10 @@ impl Handle {
         innermost().or_else(|| DEFAULT.get().map(|executor| executor()))
     }
 }
+
+// What an executor leaves half done by a panic, it has to mend for its other callers anyway.
+impl UnwindSafe for Handle {}
+impl RefUnwindSafe for Handle {}
 
 impl<E: Executor> From<Arc<E>> for Handle {
     fn from(executor: Arc<E>) -> Self {

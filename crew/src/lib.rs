@@ -22,6 +22,7 @@
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -52,6 +53,10 @@ mod settings;
 ///
 /// Nothing to the threads: see [`close`](Crew::close) and [`join`](Crew::join).
 pub struct Crew<J>(Arc<Shared<J>>);
+
+// No code of anybody's runs under its lock.
+impl<J> UnwindSafe for Crew<J> {}
+impl<J> RefUnwindSafe for Crew<J> {}
 
 thread_local! {
     /// The number of the crew that this thread is of. Without a destructor, so that it is there to the thread's end.

@@ -1,6 +1,6 @@
 //! What a crew's threads are like. The executors' builders offer these under their own names.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
@@ -24,6 +24,10 @@ pub struct Settings {
     /// Called on each thread after everything else, whether or not `on_start` panicked. A panic in it is contained.
     pub on_stop: Option<Hook>,
 }
+
+// A hook's panic is contained, and the next thread calls it all the same.
+impl UnwindSafe for Settings {}
+impl RefUnwindSafe for Settings {}
 
 /// How long a thread stays that has nothing to do, unless told otherwise: as long as tokio's blocking threads.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -25,6 +26,10 @@ use polyexec_core::{
 /// Nothing to the executor. A handle that outlives it refuses tasks.
 #[derive(Clone)]
 pub struct LocalHandle(Arc<Shared>);
+
+// A task's panic stays with the task, and no code of anybody's runs while a queue is changed.
+impl UnwindSafe for LocalHandle {}
+impl RefUnwindSafe for LocalHandle {}
 
 struct Shared {
     /// The tasks that are ready, in order. Borrowed only to move a task.

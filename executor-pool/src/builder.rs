@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,10 @@ pub struct Builder {
     on_stall: Option<OnStall>,
     threads: Settings,
 }
+
+// A hook's panic is contained, and the hook is called again all the same.
+impl UnwindSafe for Builder {}
+impl RefUnwindSafe for Builder {}
 
 impl Builder {
     pub(crate) fn new() -> Self {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,6 +49,10 @@ pub struct Pool {
 ///
 /// Nothing to the executor. A handle that outlives it refuses tasks.
 pub struct PoolHandle(Arc<Reference>);
+
+// A task's panic stays with the task, and no code of anybody's runs while a queue is changed.
+impl UnwindSafe for PoolHandle {}
+impl RefUnwindSafe for PoolHandle {}
 
 /// Counts some of the references to a pool: those from the tasks of one worker, or from outside. Each task has one, so a
 /// count for all would go back and forth between the processors with each spawn. On a cache line of its own (two, since

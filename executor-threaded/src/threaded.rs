@@ -1,5 +1,6 @@
 //! The executor: a task goes to a thread, which polls it to its end and sleeps while it waits.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -50,6 +51,10 @@ pub struct Threaded {
 /// Nothing to the executor. A handle that outlives it refuses tasks.
 #[derive(Clone)]
 pub struct ThreadedHandle(Arc<Shared>);
+
+// A task's panic stays with the task, and no code of anybody's runs while a queue is changed.
+impl UnwindSafe for ThreadedHandle {}
+impl RefUnwindSafe for ThreadedHandle {}
 
 struct Shared {
     crew: Crew<Task>,

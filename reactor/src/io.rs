@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
 use mio::Token;
@@ -60,6 +61,10 @@ struct Registered<S: Source> {
     token: Token,
     readiness: Arc<Readiness>,
 }
+
+// No code of anybody's runs while what is known of the source is changed.
+impl<S: Source + UnwindSafe> UnwindSafe for Io<S> {}
+impl<S: Source + RefUnwindSafe> RefUnwindSafe for Io<S> {}
 
 impl<S: Source> Io<S> {
     /// Registers `source`, and starts the reactor if need be.

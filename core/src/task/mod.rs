@@ -1,7 +1,7 @@
 //! The task: what an executor moves, and what it may do with it.
 
 use core::fmt;
-use core::panic::Location;
+use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 
 pub use builder::Builder;
 #[cfg(feature = "std")]
@@ -56,6 +56,10 @@ pub enum Ran {
     /// It was woken while it ran. Put it behind the tasks that wait already, so that none starves.
     Again(Task),
 }
+
+// A future that panicked is never polled again, and the state is changed in one step.
+impl UnwindSafe for Task {}
+impl RefUnwindSafe for Task {}
 
 impl Task {
     /// Makes a task of `future`, which calls `executor` when it is woken, and its handle. One allocation.

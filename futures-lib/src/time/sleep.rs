@@ -1,6 +1,7 @@
 //! One timer: set when it is first waited for, cancelled when it isn't any more.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -80,6 +81,10 @@ pub struct Sleep {
     /// deadline there is no timer, and it waits here for a reset.
     wakes: Option<Waker>,
 }
+
+// A clock of an executor's that panics leaves the timer set or not: the next poll or the drop finds out.
+impl UnwindSafe for Sleep {}
+impl RefUnwindSafe for Sleep {}
 
 impl Sleep {
     pub(super) fn new(clock: Timepiece, deadline: Option<Instant>) -> Self {

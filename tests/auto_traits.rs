@@ -1,0 +1,179 @@
+//! Which auto traits the public types of every crate have: one that loses one breaks programs that no other test has.
+//!
+//! Owners, handles, builders, sockets, timers and files have them all, but for what belongs to its thread. What holds
+//! values of its user's has the traits that these have; here they have all.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::path::Path;
+
+use polyexec::core::context::{Entered, Outside};
+use polyexec::core::reactor::{Turn, Wait, Working};
+use polyexec::core::task::Info;
+use polyexec::core::{Alarm, AtHome, Driver, Home, LiveTasks, Parker, Ran, Rejected, Task};
+use polyexec::net::unix::{UnixDatagram, UnixListener, UnixStream};
+use polyexec::net::{Addresses, Incoming, TcpListener, TcpStream, UdpSocket};
+use polyexec::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
+use polyexec::*;
+use polyexec_crew::{Crew, Given, Jobs, Refused, Settings};
+use polyexec_futures::{Counter, Inspect, Moment, YieldNow};
+use polyexec_reactor::Io;
+
+/// Whether a type has a trait: of two constants of one name, the inherent one goes before the trait's.
+macro_rules! has {
+    ($type:ty: $trait:ident) => {{
+        #[allow(dead_code)]
+        trait Otherwise {
+            const HAS: bool = false;
+        }
+        impl<T: ?Sized> Otherwise for T {}
+        struct Asked<T: ?Sized>(PhantomData<T>);
+        #[allow(dead_code)]
+        impl<T: ?Sized + $trait> Asked<T> {
+            const HAS: bool = true;
+        }
+        <Asked<$type>>::HAS
+    }};
+}
+
+/// The types that a crate has, and the traits that each has.
+macro_rules! types {
+    ($($type:ty),+ $(,)?) => {{
+        let mut types = BTreeMap::new();
+        $(
+            let traits = [
+                ("Send", has!($type: Send)),
+                ("Sync", has!($type: Sync)),
+                ("Unpin", has!($type: Unpin)),
+                ("UnwindSafe", has!($type: UnwindSafe)),
+                ("RefUnwindSafe", has!($type: RefUnwindSafe)),
+            ];
+            let lacks = traits.into_iter().filter(|(_, has)| !has).map(|(name, _)| name).collect::<Vec<_>>();
+            types.insert(name(stringify!($type)), lacks);
+        )+
+        types
+    }};
+}
+
+/// `Timeout` of `polyexec::time::Timeout<Sleep>`.
+fn name(path: &str) -> &str {
+    let path = path.split('<').next().unwrap_or_default();
+    path.rsplit("::").next().unwrap_or_default().trim()
+}
+
+/// The types of a crate's sources that anybody can name.
+fn find(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            find(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("sync/modelled.rs") {
+            for line in std::fs::read_to_string(path).unwrap().lines() {
+                let line = line.trim_start();
+                let Some(rest) = line.strip_prefix("pub struct ").or(line.strip_prefix("pub enum ")) else { continue };
+                found.push(rest.split(|letter: char| !letter.is_alphanumeric()).next().unwrap().to_owned());
+            }
+        }
+    }
+}
+
+/// Compares a crate's types with those that are found in its sources, and what each lacks.
+#[track_caller]
+fn check(folder: &str, types: BTreeMap<&str, Vec<&str>>, lack: &[(&str, &[&str])]) {
+    let mut found = Vec::new();
+    find(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found, types.keys().copied().collect::<Vec<_>>(), "found in {folder} (left), checked here (right)");
+    let lacking = types.iter().filter(|(_, lacks)| !lacks.is_empty()).map(|(name, lacks)| (*name, &**lacks));
+    assert_eq!(lacking.collect::<Vec<_>>(), lack, "what lacks which of the traits (left), and may (right)");
+}
+
+/// What no panic may have left half done: errors hold one of their user's, as [`std::io::Error`] does.
+const UNWINDING: &[&str] = &["UnwindSafe", "RefUnwindSafe"];
+
+#[test]
+fn core() {
+    let types = types![
+        AbortHandle,
+        AbortOnDrop<()>,
+        Alarm,
+        AtHome<()>,
+        task::Builder,
+        Driver,
+        Entered,
+        Handle,
+        Home,
+        Info,
+        JoinError,
+        JoinHandle<()>,
+        LiveTasks,
+        Outside,
+        Parker,
+        Ran,
+        Rejected,
+        SpawnError<()>,
+        StillRunning,
+        Task,
+        TaskId,
+        Turn,
+        Wait,
+        Working,
+    ];
+    let lack: &[(_, &[_])] = &[
+        // It undoes what was done on this thread.
+        ("Entered", &["Send", "Sync"]),
+        ("JoinError", UNWINDING),
+        // Lent to a closure, for as long as that runs.
+        ("Outside", UNWINDING),
+        ("Rejected", UNWINDING),
+        ("SpawnError", UNWINDING),
+    ];
+    check("core/src", types, lack);
+}
+
+#[test]
+fn the_crew() {
+    let types = types![Crew<()>, Given, Jobs<()>, Refused<()>, Settings];
+    check("crew/src", types, &[("Refused", UNWINDING)]);
+}
+
+#[test]
+fn executors() {
+    check("executor-local/src", types![Local, local::LocalHandle], &[("Local", &["Send", "Sync"])]);
+    check("executor-pool/src", types![Pool, pool::PoolHandle, pool::Builder, pool::Stall], &[]);
+    let types = types![Threaded, threaded::ThreadedHandle, threaded::Builder, blocking::Unblock<()>];
+    check("executor-threaded/src", types, &[]);
+    check("src", types![DefaultHandle], &[]);
+}
+
+#[test]
+fn futures_sockets_timers_and_files() {
+    let types = types![
+        Addresses,
+        Counter,
+        Elapsed,
+        fs::File,
+        hyper::HyperExecutor<DefaultHandle>,
+        hyper::HyperIo<TcpStream>,
+        hyper::HyperTimer,
+        Incoming<'static>,
+        Inspect<fn(u64)>,
+        Interval,
+        MissedTick,
+        Moment,
+        fs::OpenOptions,
+        Sleep,
+        TcpListener,
+        TcpStream,
+        Timeout<Sleep>,
+        UdpSocket,
+        UnixDatagram,
+        UnixListener,
+        UnixStream,
+        YieldNow,
+    ];
+    check("futures-lib/src", types, &[]);
+    check("reactor/src", types![Io<mio::net::UdpSocket>], &[]);
+}
