@@ -56,7 +56,7 @@
 //! | Feature | Brings |
 //! |---|---|
 //! | `time` | the module `time`: sleeps, timeouts, intervals |
-//! | `net` | the module `net`: TCP, UDP, Unix sockets |
+//! | `net` | the module `net`: TCP, UDP, Unix sockets; readiness, attempts, and options before a connection |
 //! | `fs` | the module `fs`: files, by way of async-fs |
 //! | `blocking` | `spawn_blocking`, `unblock` and the module `blocking`: work that blocks, off the executor's threads |
 //! | `hyper` | the module `hyper`: what hyper 1 asks of a runtime |
@@ -99,6 +99,8 @@ pub use polyexec_core::{
     AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId,
     block_in_place, block_on_polling, task,
 };
+
+pub use polyexec_futures::{YieldNow, yield_now};
 
 #[cfg(feature = "fs")]
 pub use polyexec_futures::fs;

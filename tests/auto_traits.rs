@@ -13,7 +13,7 @@ use polyexec::core::reactor::{Turn, Wait, Working};
 use polyexec::core::task::Info;
 use polyexec::core::{Alarm, AtHome, Driver, Home, LiveTasks, Parker, Ran, Rejected, Task};
 use polyexec::net::unix::{UnixDatagram, UnixListener, UnixStream};
-use polyexec::net::{Addresses, Incoming, TcpListener, TcpStream, UdpSocket};
+use polyexec::net::{Addresses, Incoming, TcpListener, TcpSocket, TcpStream, UdpSocket};
 use polyexec::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
 use polyexec::*;
 use polyexec_crew::{Crew, Given, Jobs, Refused, Settings};
@@ -166,6 +166,7 @@ fn futures_sockets_timers_and_files() {
         fs::OpenOptions,
         Sleep,
         TcpListener,
+        TcpSocket,
         TcpStream,
         Timeout<Sleep>,
         UdpSocket,

@@ -10,8 +10,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use polyexec::{DefaultExecutor, DefaultHandle, Executor, Handle, JoinHandle, block_on, spawn, task, try_spawn};
-use polyexec_futures::{count, yield_now};
+use polyexec::{
+    DefaultExecutor, DefaultHandle, Executor, Handle, JoinHandle, block_on, spawn, task, try_spawn, yield_now,
+};
+use polyexec_futures::count;
 
 #[test]
 fn outside_of_executors_tasks_run_on_the_default_one() {

@@ -2,12 +2,13 @@
 
 #![cfg(not(any(feature = "pool", feature = "threaded", feature = "local")))]
 
-use polyexec::{block_on, spawn, try_spawn};
+use polyexec::{block_on, spawn, try_spawn, yield_now};
 use polyexec_futures::count;
 
 #[test]
 fn block_on_polls_here() {
     assert_eq!(block_on(count(10)), 10);
+    block_on(yield_now());
 }
 
 #[test]

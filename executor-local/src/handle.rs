@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use futures_task::{FutureObj, SpawnError as SpawnObjError};
+use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
 use parking_lot::Mutex;
 use polyexec_core::{
     AtHome, Driver, Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, Task, block_on, context, park_on,
@@ -191,6 +191,25 @@ impl Executor for LocalHandle {
 impl futures_task::Spawn for LocalHandle {
     fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnObjError> {
         context::spawn_obj(self, future)
+    }
+}
+
+/// On the home thread only.
+///
+/// # Errors
+///
+/// The executor has shut down, or this is another thread.
+impl futures_task::LocalSpawn for LocalHandle {
+    fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnObjError> {
+        if !self.is_home() {
+            return Err(SpawnObjError::shutdown());
+        }
+        let (task, _) = Task::new_local(future, self.clone());
+        self.submit(task).map_err(|_| SpawnObjError::shutdown())
+    }
+
+    fn status_local(&self) -> Result<(), SpawnObjError> {
+        if self.is_home() { Ok(()) } else { Err(SpawnObjError::shutdown()) }
     }
 }
 

@@ -118,7 +118,10 @@ impl futures_task::Spawn for Local {
 
 impl futures_task::LocalSpawn for Local {
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnObjError> {
-        drop(self.spawn_local(future));
-        Ok(())
+        self.handle.spawn_local_obj(future)
+    }
+
+    fn status_local(&self) -> Result<(), SpawnObjError> {
+        self.handle.status_local()
     }
 }

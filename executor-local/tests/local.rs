@@ -207,7 +207,7 @@ fn a_task_that_waits_for_another_lets_it_run() {
 }
 
 #[test]
-fn it_is_an_executor_for_the_futures_crates() {
+fn it_and_its_handle_are_executors_for_the_futures_crates() {
     watched!();
     let local = Local::new();
     let count = Rc::new(Cell::new(0));
@@ -215,11 +215,23 @@ fn it_is_an_executor_for_the_futures_crates() {
     local.spawn_local_obj(LocalFutureObj::new(Box::new(async move { add.set(add.get() + 1) }))).unwrap();
     local.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap();
     local.handle().spawn_obj(FutureObj::new(Box::new(async {}))).unwrap();
-    local.run_until_stalled();
-    assert_eq!(count.get(), 1);
-
+    let add = count.clone();
     let handle = local.handle();
+    handle.spawn_local_obj(LocalFutureObj::new(Box::new(async move { add.set(add.get() + 1) }))).unwrap();
+    assert!(handle.status_local().is_ok() && local.status_local().is_ok());
+    local.run_until_stalled();
+    assert_eq!(count.get(), 2);
+
+    // Elsewhere the future can't even be handed over, so it is dropped.
+    let elsewhere = handle.clone();
+    let refused = thread::spawn(move || {
+        let refused = elsewhere.spawn_local_obj(LocalFutureObj::new(Box::new(async {})));
+        (refused, elsewhere.status_local())
+    });
+    let (refused, status) = refused.join().unwrap();
+    assert!(refused.unwrap_err().is_shutdown() && status.is_err());
     drop(local);
+    assert!(handle.spawn_local_obj(LocalFutureObj::new(Box::new(async {}))).unwrap_err().is_shutdown());
     assert!(handle.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap_err().is_shutdown());
 }
 

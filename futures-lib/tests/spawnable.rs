@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use polyexec_futures::fs::{File, OpenOptions};
-use polyexec_futures::net::{TcpListener, TcpStream, UdpSocket, resolve};
+use polyexec_futures::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use polyexec_futures::time::{Interval, Sleep};
 use polyexec_futures::{Moment, watch};
 use polyexec_reactor::Io;
@@ -44,8 +44,11 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         "Io::read_with": given::<Here>().read_with(|_| io::Result::Ok(()));
         "Io::write_with": given::<Here>().write_with(|_| io::Result::Ok(()));
         "OpenOptions::open": OpenOptions::new().open("path"), given::<OpenOptions>().open(given::<PathBuf>());
+        "Io::readable": given::<Here>().readable();
+        "Io::writable": given::<Here>().writable();
         "TcpListener::accept": given::<TcpListener>().accept();
         "TcpListener::bind": TcpListener::bind("localhost:0"), TcpListener::bind(given::<SocketAddr>());
+        "TcpSocket::connect": given::<TcpSocket>().connect(given());
         "TcpStream::connect": TcpStream::connect("localhost:0"), TcpStream::connect(given::<Vec<SocketAddr>>());
         "TcpStream::peek": given::<TcpStream>().peek(&mut [0]);
         "UdpSocket::bind": UdpSocket::bind("localhost:0"), UdpSocket::bind(given::<(String, u16)>());
@@ -53,7 +56,9 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
             given::<UdpSocket>().connect("localhost:0"),
             given::<UdpSocket>().connect(given::<SocketAddr>()),
             given::<UdpSocket>().connect(&given::<SocketAddr>());
+        "UdpSocket::peek": given::<UdpSocket>().peek(&mut [0]);
         "UdpSocket::peek_from": given::<UdpSocket>().peek_from(&mut [0]);
+        "UdpSocket::peek_sender": given::<UdpSocket>().peek_sender();
         "UdpSocket::recv": given::<UdpSocket>().recv(&mut [0]);
         "UdpSocket::recv_from": given::<UdpSocket>().recv_from(&mut [0]);
         "UdpSocket::send": given::<UdpSocket>().send(b"");
@@ -61,6 +66,9 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
             given::<UdpSocket>().send_to(b"", "localhost:0"),
             given::<UdpSocket>().send_to(b"", given::<SocketAddr>()),
             given::<UdpSocket>().send_to(b"", &given::<SocketAddr>());
+        // Of every socket, by a macro.
+        "$socket::readable": given::<TcpStream>().readable();
+        "$socket::writable": given::<UdpSocket>().writable();
         "resolve": resolve("localhost:0"), resolve(given::<String>()), resolve(&[given::<SocketAddr>()][..]);
         "watch": watch(given::<Sleep>(), |_: Moment| ());
     }
@@ -68,6 +76,8 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
 
 #[cfg(unix)]
 fn of_unix() -> impl IntoIterator<Item = &'static str> {
+    use std::os::unix::net::SocketAddr;
+
     use polyexec_futures::net::unix::{UnixDatagram, UnixListener, UnixStream};
 
     spawnable! {
@@ -78,7 +88,9 @@ fn of_unix() -> impl IntoIterator<Item = &'static str> {
             given::<UnixDatagram>().send_to(b"", "path"),
             given::<UnixDatagram>().send_to(b"", given::<PathBuf>()),
             given::<UnixDatagram>().send_to(b"", &given::<PathBuf>());
+        "UnixDatagram::send_to_addr": given::<UnixDatagram>().send_to_addr(b"", &given::<SocketAddr>());
         "UnixListener::accept": given::<UnixListener>().accept();
+        "UnixStream::connect_addr": UnixStream::connect_addr(&given::<SocketAddr>());
         "UnixStream::connect": UnixStream::connect("path"), UnixStream::connect(given::<PathBuf>());
     }
 }
@@ -87,7 +99,7 @@ fn of_unix() -> impl IntoIterator<Item = &'static str> {
 fn find(file: &Path, found: &mut BTreeSet<String>) {
     let mut place = String::new();
     for line in std::fs::read_to_string(file).unwrap().lines() {
-        if let Some(rest) = line.strip_prefix("impl") {
+        if let Some(rest) = line.trim_start().strip_prefix("impl") {
             // After the parameters: `impl<S: Source> Io<S> {`.
             let of = if rest.starts_with('<') { rest.split_once("> ").map_or(rest, |(_, of)| of) } else { rest };
             place = format!("{}::", of.trim_start().split(['<', ' ']).next().unwrap_or_default());

@@ -28,6 +28,40 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Waiting for a side
+//!
+//! `readable` and `writable` wait until an operation may succeed, and `try_read`, `try_write` and so on do it at once or not at all.
+//! So a server needs no buffer for a client that says nothing:
+//!
+//! ```
+//! use std::io::ErrorKind;
+//!
+//! use polyexec_futures::net::TcpStream;
+//!
+//! async fn read(stream: &TcpStream) -> std::io::Result<Vec<u8>> {
+//!     loop {
+//!         stream.readable().await?;
+//!         let mut buffer = vec![0; 4096];
+//!         match stream.try_read(&mut buffer) {
+//!             Err(cause) if cause.kind() == ErrorKind::WouldBlock => continue,
+//!             read => {
+//!                 buffer.truncate(read?);
+//!                 return Ok(buffer);
+//!             }
+//!         }
+//!     }
+//! }
+//! # polyexec_core::block_on(async {
+//! # let listener = polyexec_futures::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let client = TcpStream::connect(listener.local_addr()?).await?;
+//! # let (server, _) = listener.accept().await?;
+//! # client.try_write(b"hello")?;
+//! # assert_eq!(read(&server).await?, b"hello");
+//! # std::io::Result::Ok(())
+//! # })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # Errors
 //!
 //! Those of the system, as in `std::net`. An error of `accept` says nothing of the listener: where there are too many open
@@ -35,12 +69,15 @@
 
 pub use address::{Addresses, ToSocketAddrs, resolve};
 pub use tcp::{Incoming, TcpListener, TcpStream};
+pub use tcp_socket::TcpSocket;
 pub use udp::UdpSocket;
 
 mod address;
 mod bytes;
+mod socket;
 mod stream;
 mod tcp;
+mod tcp_socket;
 mod udp;
 #[cfg(unix)]
 pub mod unix;

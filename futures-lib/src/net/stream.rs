@@ -12,10 +12,48 @@ pub(super) fn room(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
     if lengths.len() > IOV_MAX { 0 } else { lengths.sum() }
 }
 
-/// Implements `AsyncRead` and `AsyncWrite` for a stream with a field `io: Io<_>`, and for references to it. A short read
+/// Implements reads and writes, `AsyncRead` and `AsyncWrite`, for a stream with a field `io: Io<_>`, and for references to it. A short read
 /// says that there is no more, or it says nothing.
 macro_rules! stream {
     ($stream:ty, short_reads_tell: $tell:literal) => {
+        impl $stream {
+            /// Reads at once, or not at all. Zero bytes are the end, unless `buffer` has no room.
+            ///
+            /// # Errors
+            ///
+            /// `WouldBlock` if there is nothing to read: [`readable`](Self::readable) waits for that. Else the system's.
+            pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.io.try_read_with(|stream| $crate::net::bytes::read(stream, buffer))
+            }
+
+            /// As [`try_read`](Self::try_read), into several buffers.
+            ///
+            /// # Errors
+            ///
+            /// As there.
+            pub fn try_read_vectored(&self, buffers: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
+                self.io.try_read_with(|stream| $crate::net::bytes::read_vectored(stream, buffers))
+            }
+
+            /// Writes at once, or not at all. It may write less than all.
+            ///
+            /// # Errors
+            ///
+            /// `WouldBlock` if there is no room: [`writable`](Self::writable) waits for that. Else the system's.
+            pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+                self.io.try_write_with(|stream| $crate::net::bytes::write(stream, bytes))
+            }
+
+            /// As [`try_write`](Self::try_write), from several buffers.
+            ///
+            /// # Errors
+            ///
+            /// As there.
+            pub fn try_write_vectored(&self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+                self.io.try_write_with(|stream| $crate::net::bytes::write_vectored(stream, slices))
+            }
+        }
+
         impl ::futures_io::AsyncRead for $stream {
             fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
                 Pin::new(&mut &*self).poll_read(cx, buffer)
@@ -111,23 +149,4 @@ macro_rules! stream {
     };
 }
 
-/// Has other crates use the file descriptor of a type with a field `io`: to set what has no method here, by `socket2` say.
-macro_rules! descriptor {
-    ($socket:ty) => {
-        #[cfg(unix)]
-        impl std::os::fd::AsFd for $socket {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.io.get_ref().as_fd()
-            }
-        }
-
-        #[cfg(unix)]
-        impl std::os::fd::AsRawFd for $socket {
-            fn as_raw_fd(&self) -> std::os::fd::RawFd {
-                self.io.get_ref().as_raw_fd()
-            }
-        }
-    };
-}
-
-pub(super) use {descriptor, stream};
+pub(super) use stream;

@@ -11,7 +11,8 @@ use mio::net;
 use polyexec_reactor::Io;
 
 use super::address::{ToSocketAddrs, first};
-use super::stream::{BACKLOG, descriptor, room, stream};
+use super::socket::{conversions, descriptor, readiness};
+use super::stream::{BACKLOG, room, stream};
 
 /// A TCP connection.
 ///
@@ -48,6 +49,8 @@ pub struct TcpStream {
 }
 
 stream!(TcpStream, short_reads_tell: true);
+readiness!(TcpStream);
+conversions!(TcpStream, std::net::TcpStream);
 descriptor!(TcpStream);
 
 impl TcpStream {
@@ -68,7 +71,12 @@ impl TcpStream {
     }
 
     async fn connect_to(address: SocketAddr) -> io::Result<Self> {
-        let io = Io::new(net::TcpStream::connect(address)?)?;
+        Self::connecting(net::TcpStream::connect(address)?).await
+    }
+
+    /// Waits for the end of an attempt.
+    pub(super) async fn connecting(stream: net::TcpStream) -> io::Result<Self> {
+        let io = Io::new(stream)?;
         io.write_with(|stream| {
             if let Some(failed) = stream.take_error()? {
                 return Err(failed);
@@ -162,16 +170,6 @@ impl TcpStream {
     }
 }
 
-/// A connection of `std`'s, or of `socket2`'s by way of that.
-impl TryFrom<std::net::TcpStream> for TcpStream {
-    type Error = io::Error;
-
-    fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        Ok(Self { io: Io::new(net::TcpStream::from_std(stream))? })
-    }
-}
-
 /// Listens for TCP connections. Clones listen at the same place.
 ///
 /// # What dropping does
@@ -196,6 +194,7 @@ pub struct TcpListener {
     io: Io<net::TcpListener>,
 }
 
+conversions!(TcpListener, std::net::TcpListener);
 descriptor!(TcpListener);
 
 impl TcpListener {
@@ -210,6 +209,10 @@ impl TcpListener {
         let bound = first(address, |address| future::ready(net::TcpListener::bind(address))).await?;
         socket2::SockRef::from(&bound).listen(BACKLOG)?;
         Ok(Self { io: Io::new(bound)? })
+    }
+
+    pub(super) fn from_io(io: Io<net::TcpListener>) -> Self {
+        Self { io }
     }
 
     /// The address at which this listens.
@@ -249,16 +252,6 @@ impl TcpListener {
     /// The connections as a stream, which has no end.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
-    }
-}
-
-/// A listener of `std`'s, or of `socket2`'s by way of that.
-impl TryFrom<std::net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    fn try_from(listener: std::net::TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        Ok(Self { io: Io::new(net::TcpListener::from_std(listener))? })
     }
 }
 

@@ -3,12 +3,13 @@
 use std::future::ready;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::{Context, Poll};
 
 use mio::net;
 use polyexec_reactor::Io;
 
 use super::address::{ToSocketAddrs, first};
-use super::stream::descriptor;
+use super::socket::{conversions, descriptor, readiness};
 
 /// A UDP socket. Clones are the same socket, and any number of tasks may send and receive.
 ///
@@ -40,6 +41,8 @@ pub struct UdpSocket {
     io: Io<net::UdpSocket>,
 }
 
+readiness!(UdpSocket);
+conversions!(UdpSocket, std::net::UdpSocket);
 descriptor!(UdpSocket);
 
 impl UdpSocket {
@@ -126,6 +129,133 @@ impl UdpSocket {
         self.io.read_with(|socket| socket.recv(buffer)).await
     }
 
+    /// As [`recv`](UdpSocket::recv), and leaves the datagram there.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.read_with(|socket| socket.peek(buffer)).await
+    }
+
+    /// Waits for a datagram, says from where it comes, and leaves it there.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
+        self.io.read_with(peek_sender).await
+    }
+
+    /// Sends a datagram, at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room: [`writable`](UdpSocket::writable) waits for that. Else as for
+    /// [`send_to`](UdpSocket::send_to).
+    pub fn try_send_to(&self, bytes: &[u8], address: SocketAddr) -> io::Result<usize> {
+        self.io.try_write_with(|socket| socket.send_to(bytes, address))
+    }
+
+    /// Receives a datagram that is there already, and says from where it comes.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is none: [`readable`](UdpSocket::readable) waits for one. Else the system's.
+    pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.try_read_with(|socket| socket.recv_from(buffer))
+    }
+
+    /// As [`try_recv_from`](UdpSocket::try_recv_from), and leaves the datagram there.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.try_read_with(|socket| socket.peek_from(buffer))
+    }
+
+    /// Sends a datagram to where this is [connected](UdpSocket::connect), at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room. Else as for [`send`](UdpSocket::send).
+    pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.io.try_write_with(|socket| socket.send(bytes))
+    }
+
+    /// Receives a datagram that is there already, from where this is [connected](UdpSocket::connect).
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is none. Else as for [`send`](UdpSocket::send).
+    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.try_read_with(|socket| socket.recv(buffer))
+    }
+
+    /// As [`send_to`](UdpSocket::send_to) an address, as a poll. The task is woken when there is room.
+    ///
+    /// # Errors
+    ///
+    /// The system's: it is too long, say.
+    pub fn poll_send_to(&self, cx: &mut Context<'_>, bytes: &[u8], address: SocketAddr) -> Poll<io::Result<usize>> {
+        self.io.poll_write_with(cx, |socket| socket.send_to(bytes, address))
+    }
+
+    /// As [`recv_from`](UdpSocket::recv_from), as a poll. The task is woken when there is a datagram.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+        self.io.poll_read_with(cx, |socket| socket.recv_from(buffer))
+    }
+
+    /// As [`peek_from`](UdpSocket::peek_from), as a poll. The task is woken when there is a datagram.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_peek_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
+        self.io.poll_read_with(cx, |socket| socket.peek_from(buffer))
+    }
+
+    /// As [`peek_sender`](UdpSocket::peek_sender), as a poll. The task is woken when there is a datagram.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
+        self.io.poll_read_with(cx, peek_sender)
+    }
+
+    /// As [`send`](UdpSocket::send), as a poll. The task is woken when there is room.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.io.poll_write_with(cx, |socket| socket.send(bytes))
+    }
+
+    /// As [`recv`](UdpSocket::recv), as a poll. The task is woken when there is a datagram.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.io.poll_read_with(cx, |socket| socket.recv(buffer))
+    }
+
+    /// Whether this may send to broadcast addresses. At first it may not.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.io.get_ref().broadcast()
+    }
+
     /// Lets this send to broadcast addresses.
     ///
     /// # Errors
@@ -133,6 +263,15 @@ impl UdpSocket {
     /// The system's.
     pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
         self.io.get_ref().set_broadcast(on)
+    }
+
+    /// How many routers a datagram may pass.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.get_ref().ttl()
     }
 
     /// Sets how many routers a datagram may pass.
@@ -161,14 +300,102 @@ impl UdpSocket {
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.io.get_ref().join_multicast_v6(group, interface)
     }
+
+    /// Undoes [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    ///
+    /// # Errors
+    ///
+    /// The system's: this isn't in the group, say.
+    pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.io.get_ref().leave_multicast_v4(&group, &interface)
+    }
+
+    /// Undoes [`join_multicast_v6`](UdpSocket::join_multicast_v6).
+    ///
+    /// # Errors
+    ///
+    /// The system's: this isn't in the group, say.
+    pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.io.get_ref().leave_multicast_v6(group, interface)
+    }
+
+    /// Whether what this sends to a group comes to this machine's members, too. At first it does.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        self.io.get_ref().multicast_loop_v4()
+    }
+
+    /// Says whether what this sends to a group comes to this machine's members, too. (On Windows the receiver says so.)
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
+        self.io.get_ref().set_multicast_loop_v4(on)
+    }
+
+    /// As [`multicast_loop_v4`](UdpSocket::multicast_loop_v4), for IPv6.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
+        self.io.get_ref().multicast_loop_v6()
+    }
+
+    /// As [`set_multicast_loop_v4`](UdpSocket::set_multicast_loop_v4), for IPv6.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
+        self.io.get_ref().set_multicast_loop_v6(on)
+    }
+
+    /// How many routers a datagram to a group may pass. At first that is one, so that it stays in its network.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        self.io.get_ref().multicast_ttl_v4()
+    }
+
+    /// Sets how many routers a datagram to a group may pass.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
+        self.io.get_ref().set_multicast_ttl_v4(ttl)
+    }
+
+    /// The type of service that datagrams ask for, in IPv4.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    #[cfg(not(any(target_os = "fuchsia", target_os = "redox", target_os = "solaris", target_os = "illumos")))]
+    pub fn tos(&self) -> io::Result<u32> {
+        socket2::SockRef::from(self).tos_v4()
+    }
+
+    /// Sets the type of service that datagrams ask for, in IPv4. (Windows takes it and does nothing.)
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    #[cfg(not(any(target_os = "fuchsia", target_os = "redox", target_os = "solaris", target_os = "illumos")))]
+    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        socket2::SockRef::from(self).set_tos_v4(tos)
+    }
 }
 
-/// A socket of `std`'s, or of `socket2`'s by way of that.
-impl TryFrom<std::net::UdpSocket> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(socket: std::net::UdpSocket) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Ok(Self { io: Io::new(net::UdpSocket::from_std(socket))? })
-    }
+/// By way of `socket2`, which knows that Windows calls a datagram too long for no room.
+fn peek_sender(socket: &net::UdpSocket) -> io::Result<SocketAddr> {
+    let sender = socket2::SockRef::from(socket).peek_sender()?;
+    sender.as_socket().ok_or_else(|| io::Error::other("a datagram without a sender"))
 }

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use mio::net;
 use polyexec_reactor::Io;
+use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 
 use crate::time::sleep;
 
-use super::stream::{BACKLOG, descriptor, room, stream};
+use super::socket::{conversions, descriptor, readiness};
+use super::stream::{BACKLOG, room, stream};
 
 /// A connection on this machine. Clones are the same connection, for any number of tasks, as for
 /// [`TcpStream`](super::TcpStream).
@@ -49,6 +51,8 @@ pub struct UnixStream {
 
 // A read ends where a message brings file descriptors, though there is more.
 stream!(UnixStream, short_reads_tell: false);
+readiness!(UnixStream);
+conversions!(UnixStream, std::os::unix::net::UnixStream);
 descriptor!(UnixStream);
 
 impl UnixStream {
@@ -59,7 +63,41 @@ impl UnixStream {
     /// The system's: `NotFound`, `ConnectionRefused` if nobody listens there any more, or `WouldBlock` if too many
     /// connections wait there to be accepted.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
-        let io = Io::new(net::UnixStream::connect(path)?)?;
+        Self::connecting(net::UnixStream::connect(path)?).await
+    }
+
+    /// Connects to who listens at an address: a path, or on Linux a name in no file system.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](UnixStream::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")]
+    /// # polyexec_core::block_on(async {
+    /// use std::os::linux::net::SocketAddrExt;
+    /// use std::os::unix::net::SocketAddr;
+    ///
+    /// use polyexec_futures::net::unix::{UnixListener, UnixStream};
+    ///
+    /// let name = format!("an example of process {}", std::process::id());
+    /// let address = SocketAddr::from_abstract_name(name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// let client = UnixStream::connect_addr(&address).await?;
+    /// let (server, _) = listener.accept().await?;
+    /// # drop((client, server));
+    /// # std::io::Result::Ok(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub async fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
+        Self::connecting(net::UnixStream::connect_addr(address)?).await
+    }
+
+    async fn connecting(stream: net::UnixStream) -> io::Result<Self> {
+        let io = Io::new(stream)?;
         io.write_with(|stream| match stream.take_error()? {
             Some(failed) => Err(failed),
             None => Ok(()),
@@ -113,16 +151,6 @@ impl UnixStream {
     }
 }
 
-/// A connection of `std`'s.
-impl TryFrom<std::os::unix::net::UnixStream> for UnixStream {
-    type Error = io::Error;
-
-    fn try_from(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        Ok(Self { io: Io::new(net::UnixStream::from_std(stream))? })
-    }
-}
-
 /// Listens for connections at a place in the file system. Clones listen at the same place.
 ///
 /// # What dropping does
@@ -134,6 +162,7 @@ pub struct UnixListener {
     io: Io<net::UnixListener>,
 }
 
+conversions!(UnixListener, std::os::unix::net::UnixListener);
 descriptor!(UnixListener);
 
 impl UnixListener {
@@ -144,7 +173,19 @@ impl UnixListener {
     ///
     /// The system's: `AddrInUse`, `PermissionDenied` and so on.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
-        let bound = net::UnixListener::bind(path)?;
+        Self::listening(net::UnixListener::bind(path)?)
+    }
+
+    /// Listens at an address: a path, or on Linux a name in no file system.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](UnixListener::bind).
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        Self::listening(net::UnixListener::bind_addr(address)?)
+    }
+
+    fn listening(bound: net::UnixListener) -> io::Result<Self> {
         socket2::SockRef::from(&bound).listen(BACKLOG)?;
         Ok(Self { io: Io::new(bound)? })
     }
@@ -183,6 +224,12 @@ impl UnixListener {
     }
 }
 
+/// A peer that is gone is an error, and no signal: see `bytes.rs`.
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
+
 /// How long a datagram waits for room at its receiver until the next attempt, at first and at most.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(64);
@@ -201,6 +248,8 @@ pub struct UnixDatagram {
     io: Io<net::UnixDatagram>,
 }
 
+readiness!(UnixDatagram);
+conversions!(UnixDatagram, std::os::unix::net::UnixDatagram);
 descriptor!(UnixDatagram);
 
 impl UnixDatagram {
@@ -211,6 +260,15 @@ impl UnixDatagram {
     /// The system's: `AddrInUse`, `PermissionDenied` and so on.
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::new(net::UnixDatagram::bind(path)?)
+    }
+
+    /// A socket at an address: a path, or on Linux a name in no file system.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](UnixDatagram::bind).
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        Self::new(net::UnixDatagram::bind_addr(address)?)
     }
 
     /// A socket without a place, which can send.
@@ -245,6 +303,42 @@ impl UnixDatagram {
         self.io.get_ref().connect(path)
     }
 
+    /// As [`connect`](UnixDatagram::connect), to an address: a path, or on Linux a name in no file system.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        Ok(rustix::net::connect(self, &named(address)?)?)
+    }
+
+    /// The address of this socket, which may have no name.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().local_addr()
+    }
+
+    /// To which address it is [connected](UnixDatagram::connect).
+    ///
+    /// # Errors
+    ///
+    /// The system's: `NotConnected`, say.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().peer_addr()
+    }
+
+    /// Closes one side of the socket or both, for all clones.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get_ref().shutdown(how)
+    }
+
     /// Sends a datagram to who is at `path`. If there is no room for it, this tries again every so many milliseconds: the system
     /// doesn't say when there is.
     ///
@@ -252,14 +346,56 @@ impl UnixDatagram {
     ///
     /// The system's: `NotFound`, say.
     pub async fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        let mut wait = SHORTEST_WAIT;
-        loop {
-            match self.io.get_ref().send_to(bytes, &path) {
-                Err(full) if full.kind() == io::ErrorKind::WouldBlock => sleep(wait).await,
-                sent => return sent,
-            }
-            wait = LONGEST_WAIT.min(2 * wait);
-        }
+        insist(|| self.try_send_to(bytes, &path)).await
+    }
+
+    /// As [`send_to`](UnixDatagram::send_to), to an address: a path, or on Linux a name in no file system.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn send_to_addr(&self, bytes: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        let address = named(address)?;
+        let send = |socket: &net::UnixDatagram| Ok(sendto(socket, bytes, NO_SIGNAL, &address)?);
+        insist(|| self.io.try_write_with(send)).await
+    }
+
+    /// Sends a datagram to who is at `path`, at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room for it at the receiver or here. The system doesn't say when there is room at a receiver
+    /// to which this isn't connected. Else as for [`send_to`](UnixDatagram::send_to).
+    pub fn try_send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
+        self.io.try_write_with(|socket| socket.send_to(bytes, &path))
+    }
+
+    /// Receives a datagram that is there already, and says from where it comes.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is none: [`readable`](UnixDatagram::readable) waits for one. Else the system's.
+    pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.try_read_with(|socket| socket.recv_from(buffer))
+    }
+
+    /// Sends a datagram to where this is [connected](UnixDatagram::connect), at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room: [`writable`](UnixDatagram::writable) waits for that. Else as for
+    /// [`send`](UnixDatagram::send).
+    pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.io.try_write_with(|socket| socket.send(bytes))
+    }
+
+    /// Receives a datagram that is there already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_recv_from`](UnixDatagram::try_recv_from).
+    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.io.try_read_with(|socket| socket.recv(buffer))
     }
 
     /// Receives a datagram, and says from where it comes. What `buffer` has no room for is lost.
@@ -288,4 +424,36 @@ impl UnixDatagram {
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.read_with(|socket| socket.recv(buffer)).await
     }
+}
+
+/// Tries again every so many milliseconds, as long as there is no room.
+async fn insist(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    let mut wait = SHORTEST_WAIT;
+    loop {
+        match send() {
+            Err(full) if full.kind() == io::ErrorKind::WouldBlock => sleep(wait).await,
+            sent => return sent,
+        }
+        wait = LONGEST_WAIT.min(2 * wait);
+    }
+}
+
+/// The address as the system has it. That of a socket without a name is no address to send to.
+fn named(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    if let Some(name) = abstract_name(address) {
+        return Ok(SocketAddrUnix::new_abstract_name(name)?);
+    }
+    let nameless = || io::Error::new(io::ErrorKind::InvalidInput, "the address has no name");
+    Ok(SocketAddrUnix::new(address.as_pathname().ok_or_else(nameless)?)?)
+}
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn abstract_name(address: &SocketAddr) -> Option<&[u8]> {
+    #[cfg(target_os = "android")]
+    use std::os::android::net::SocketAddrExt;
+    #[cfg(target_os = "linux")]
+    use std::os::linux::net::SocketAddrExt;
+
+    address.as_abstract_name()
 }

@@ -172,6 +172,43 @@ impl Interval {
         self.sleep.reset_to(self.sleep.now().checked_add(self.period));
     }
 
+    /// Has the next tick come at once.
+    ///
+    /// Takes effect as [`reset`](Interval::reset) does. Further ticks come a period after it and so on.
+    pub fn reset_immediately(&mut self) {
+        self.sleep.reset_to(Some(self.sleep.now()));
+    }
+
+    /// Has the next tick come after this time, counted from now on.
+    ///
+    /// Takes effect as [`reset`](Interval::reset) does. Further ticks come a period after it and so on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use polyexec_futures::time::{interval, now};
+    ///
+    /// # polyexec_core::block_on(async {
+    /// let mut ticks = interval(Duration::from_secs(60));
+    /// ticks.tick().await;
+    /// let (begin, soon) = (now(), Duration::from_millis(2));
+    /// ticks.reset_after(soon);
+    /// assert!(ticks.tick().await >= begin + soon);
+    /// # });
+    /// ```
+    pub fn reset_after(&mut self, time: Duration) {
+        self.sleep.reset_to(self.sleep.now().checked_add(time));
+    }
+
+    /// Has the next tick come at `deadline`. If that has passed, the tick comes at once.
+    ///
+    /// Takes effect as [`reset`](Interval::reset) does. Further ticks come a period after it and so on.
+    pub fn reset_at(&mut self, deadline: Instant) {
+        self.sleep.reset_to(Some(deadline));
+    }
+
     /// The time between two ticks.
     pub fn period(&self) -> Duration {
         self.period

@@ -197,6 +197,27 @@ fn an_interval_begins_when_it_is_told_to_and_again_after_a_reset() {
 }
 
 #[test]
+fn the_next_tick_of_an_interval_is_set_and_those_after_it_follow() {
+    watched!();
+    simulate(|simulation| async move {
+        let mut ticks = interval(ms(10));
+        ticks.tick().await;
+        simulation.clockwork().spend(ms(4));
+        ticks.reset_immediately();
+        assert_eq!([simulation.at(ticks.tick().await), simulation.at(ticks.tick().await)], [4.0, 14.0]);
+        ticks.reset_after(ms(3));
+        assert_eq!([simulation.at(ticks.tick().await), simulation.at(ticks.tick().await)], [17.0, 27.0]);
+        ticks.reset_at(now() + ms(25));
+        assert_eq!([simulation.at(ticks.tick().await), simulation.at(ticks.tick().await)], [52.0, 62.0]);
+        // A time that has passed is due at once.
+        ticks.reset_at(now() - ms(5));
+        assert_eq!([simulation.at(ticks.tick().await), simulation.millis()], [57.0, 62.0]);
+        ticks.reset_after(Duration::MAX);
+        assert!(timeout(HOUR, ticks.tick()).await.is_err(), "no instant is that far away");
+    });
+}
+
+#[test]
 fn a_tick_that_nobody_got_comes_at_the_next_call() {
     watched!();
     simulate(|simulation| async move {
