@@ -91,6 +91,7 @@ macro_rules! __each_property {
             scale::p77_a_spawn_chain_a_million_deep,
             scale::p78_cells_return_to_zero,
             shutdown::p82_a_destructor_in_a_shutdown_is_in_its_executors_context,
+            panic::p83_a_future_that_panicked_is_dropped_while_its_thread_is_panicking unwinds,
         }
     };
 }

@@ -33,6 +33,11 @@ impl Trace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The events so far, which are forgotten.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// A value that logs `event` when it is dropped.
     pub fn on_drop(&self, event: impl Into<String>) -> OnDrop {
         let (trace, event) = (self.clone(), event.into());

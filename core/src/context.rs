@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::replace;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::block_on::{block_on_inside, park_on};
 use crate::error::{Rejected, SpawnError};
 use crate::sync::thread_local;
 use crate::task::cell::TaskRef;
+use crate::unwind::{catch, contain, discard};
 use crate::{Clock, Executor, JoinHandle, Task, task};
 
 /// Any executor, its type forgotten: what [`Handle::current`] gives to code that doesn't care which one it runs on.
@@ -190,11 +192,19 @@ impl Drop for WithDefault {
     }
 }
 
-/// Enters the executor of a task while `end` ends the task.
-pub(crate) fn ending<T>(task: &TaskRef, end: impl FnOnce() -> T) -> T {
-    let executor = task.hold();
-    let _context = Entered::push_frame(executor.clock(), Source::Task(executor), false);
-    end()
+/// Enters the executor of a task while `end`, which never unwinds, ends the task. Nor does this, whatever the executor does.
+///
+/// A task with as many references as there may be ends without its executor around it.
+pub(crate) fn ending(task: &TaskRef, end: impl FnOnce()) {
+    let context = task.try_clone().map(|executor| {
+        let clock = catch(|| executor.clock()).unwrap_or_else(|payload| {
+            discard(payload);
+            None
+        });
+        Entered::push_frame(clock, Source::Task(executor), false)
+    });
+    end();
+    contain(|| drop(context));
 }
 
 /// Runs `work` as if the executor that [resides](reside) on this thread didn't.
@@ -323,8 +333,10 @@ enum Source {
 
 impl Frame {
     fn handle(&mut self) -> Option<Handle> {
-        if let Source::Task(task) = &self.executor {
-            self.executor = Source::Handle(Handle::new(task.hold()));
+        if let Source::Task(_) = &self.executor
+            && let Source::Task(task) = replace(&mut self.executor, Source::None)
+        {
+            self.executor = Source::Handle(Handle::new(task));
         }
         match &self.executor {
             Source::Handle(handle) => Some(handle.clone()),

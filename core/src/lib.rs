@@ -17,7 +17,7 @@
 //! # Features
 //!
 //! `std` (default): what needs threads. Without it there are [`Task`], [`JoinHandle`] as a future, and the trait, for
-//! any target with an allocator; panics are not caught there.
+//! any target with an allocator. Panics aren't caught there: they unwind out of [`Task::run`], after the task has ended.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 

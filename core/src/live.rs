@@ -1,13 +1,15 @@
 //! The table of an executor's live tasks: what lets a shutdown find the ones that rest, whom no queue knows.
 
 use std::fmt;
-use std::sync::PoisonError;
+use std::panic::resume_unwind;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, PoisonError};
 
 use crate::error::Failure;
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::task::cell::{MAX_WORD, Table, TaskRef};
 use crate::task::id::thread_number;
+use crate::unwind::{Payload, catch, contain, discard};
 use crate::{AbortHandle, Ran, Rejected, Task};
 
 /// Parts of a table, each with a lock of its own; a thread adds its tasks to the same part each time, so that threads
@@ -72,6 +74,8 @@ impl<X> LiveTasks<X> {
     }
 
     /// As [`run`](LiveTasks::run); what `about` says is noted when the task first comes to rest.
+    ///
+    /// Should `about` panic, the task ends, and its handle has the panic.
     #[inline]
     pub fn run_with(&self, task: Task, about: impl Fn() -> X) -> Ran {
         if self.is_closed() {
@@ -91,21 +95,16 @@ impl<X> LiveTasks<X> {
         if self.is_closed() { Err(Rejected::shut_down(task)) } else { Ok(task) }
     }
 
-    /// What was said about a task that has rested. `None` once a shutdown has ended the task.
-    pub fn about(&self, task: &Task) -> Option<X>
-    where
-        X: Clone,
-    {
-        let (shard, slot) = self.place(task.word())?;
-        shard.lock().get(slot)?.as_ref().map(|(_, about)| about.clone())
-    }
-
     /// Ends every task that rests, and sees to it that none comes to rest any more: its future is dropped here and now,
     /// or when its poll ends if it is running, and its handle resolves as shut down.
     ///
     /// Futures are dropped on this thread one by one, outside of any lock: they may spawn (in vain), wake, and close. To
     /// wake or to abort others is to schedule them, so the executor should still queue tasks: to drop them on the spot
     /// would nest the drops of a long chain.
+    ///
+    /// # Panics
+    ///
+    /// If the drop of what was said about a task does, after all tasks have ended.
     pub fn close(&self) {
         self.close_with(drop);
     }
@@ -120,6 +119,10 @@ impl<X> LiveTasks<X> {
 
     /// As [`close`](LiveTasks::close), and calls `ended` with what was said about each task, when that one has ended or
     /// was told to.
+    ///
+    /// # Panics
+    ///
+    /// If `ended` does. First, all tasks end, and `ended` is called with each of them.
     pub fn close_with(&self, ended: impl FnMut(X)) {
         self.close_each(ended, drop);
     }
@@ -131,18 +134,19 @@ impl<X> LiveTasks<X> {
         for shard in &self.shards {
             shard.lock().closed = true;
         }
+        let mut first_panic = None;
         for shard in &self.shards {
             for slot in 0.. {
-                let task = match shard.lock().get(slot) {
-                    Some(Some((task, _))) => task.hold(),
+                let condemned = match shard.lock().get(slot) {
+                    Some(Some((task, _))) => task.shut_down(),
                     Some(None) => continue,
                     None => break,
                 };
-                task.shut_down();
+                drop(condemned);
                 // Only now: until it has ended, a wake finds what was said about it.
                 let entry = shard.lock().get(slot).and_then(Option::take);
                 if let Some((task, about)) = entry {
-                    ended(about);
+                    keep_first(&mut first_panic, catch(|| ended(about)));
                     if !task.header().is_finished() {
                         not_over(task);
                     }
@@ -152,6 +156,9 @@ impl<X> LiveTasks<X> {
             let mut slots = shard.lock();
             slots.chunks = Vec::new();
             slots.vacant = Vec::new();
+        }
+        if let Some(payload) = first_panic {
+            resume_unwind(payload);
         }
     }
 
@@ -173,10 +180,50 @@ impl<X> LiveTasks<X> {
         self.len() == 0
     }
 
+    /// Enters a task that the caller has claimed. Where it can't, says why, and gives `about` back.
+    fn enter(&self, task: &TaskRef, about: X) -> Result<(), (Failure, X)> {
+        let first = thread_number().get() as usize % SHARDS;
+        for shard in (first..SHARDS).chain(0..first) {
+            let mut slots = self.shards[shard].lock();
+            if slots.closed {
+                return Err((Failure::ShutDown, about));
+            }
+            if let Some(slot) = slots.vacant_slot() {
+                let entry = slots.get(slot).expect("a vacant slot is there");
+                // The place first, then the entry: both are under the lock, and a shutdown finds a task by its entry.
+                *entry = Some((task.admit((slot * SHARDS + shard + 1) as u32), about));
+                return Ok(());
+            }
+        }
+        Err((Failure::Unable(format!("more than {} tasks wait already", MAX_SLOTS * SHARDS).into()), about))
+    }
+
     /// The part and the slot that a task's word means. Zero means none.
     fn place(&self, word: u32) -> Option<(&Shard<X>, usize)> {
         let place = word.checked_sub(1)? as usize;
         Some((&self.shards[place % SHARDS], place / SHARDS))
+    }
+}
+
+impl<T: ?Sized> LiveTasks<Arc<T>> {
+    /// What was said about a task that has rested. `None` once a shutdown has ended the task, and for a task that has rested
+    /// in another table.
+    ///
+    /// For an [`Arc`], whose clone is no code of the executor's: it is cloned under the table's lock.
+    pub fn about(&self, task: &Task) -> Option<Arc<T>> {
+        let (shard, slot) = self.place(task.word())?;
+        let mut slots = shard.lock();
+        let (entered, about) = slots.get(slot)?.as_ref()?;
+        (entered.address() == task.address()).then(|| about.clone())
+    }
+}
+
+/// Keeps the first panic. The later ones are told by the panic hook only.
+fn keep_first(first: &mut Option<Payload>, result: Result<(), Payload>) {
+    match result {
+        Err(payload) if first.is_some() => discard(payload),
+        Err(payload) => *first = Some(payload),
+        Ok(()) => {}
     }
 }
 
@@ -188,34 +235,25 @@ struct Entering<'a, X, A> {
 
 impl<X, A: Fn() -> X> Table for Entering<'_, X, A> {
     fn admit(&self, task: &TaskRef) -> Result<(), Failure> {
-        let first = thread_number().get() as usize % SHARDS;
-        let about = (self.about)();
-        for shard in (first..SHARDS).chain(0..first) {
-            let mut slots = self.table.shards[shard].lock();
-            if slots.closed {
-                return Err(Failure::ShutDown);
-            }
-            if let Some(slot) = slots.vacant_slot() {
-                let entry = slots.get(slot).expect("a vacant slot is there");
-                // The place first, then the entry: both are under the lock, and a shutdown finds a task by its entry.
-                *entry = Some((task.admit((slot * SHARDS + shard + 1) as u32), about));
-                return Ok(());
-            }
-        }
-        Err(Failure::Unable(format!("more than {} tasks wait already", MAX_SLOTS * SHARDS).into()))
+        let about = catch(&self.about).map_err(Failure::Panicked)?;
+        self.table.enter(task, about).map_err(|(failure, about)| {
+            contain(|| drop(about));
+            failure
+        })
     }
 
-    fn remove(&self, word: u32) {
-        let Some((shard, slot)) = self.table.place(word) else { return };
+    fn remove(&self, task: &TaskRef) {
+        let Some((shard, slot)) = self.table.place(task.word()) else { return };
         let mut slots = shard.lock();
-        // A shutdown may have been here first.
-        let removed = slots.get(slot).and_then(Option::take);
+        // A shutdown may have been here first. And if the task has rested in another table, the slot is a stranger's.
+        let is_own = |entry: &mut (TaskRef, X)| entry.0.address() == task.address();
+        let removed = slots.get(slot).and_then(|slot| slot.take_if(is_own));
         if removed.is_some() {
             slots.vacant.push(slot as u32);
         }
         drop(slots);
-        // `about` is the executor's.
-        drop(removed);
+        // What was said is the executor's.
+        contain(|| drop(removed));
     }
 }
 

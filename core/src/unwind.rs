@@ -1,4 +1,4 @@
-//! Catches panics where there is `std`, and lets them be where there is none.
+//! Catches panics where there is `std`, and lets them be where there is none. Cleans up in either case.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -17,6 +17,35 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Payload> {
     return std::panic::catch_unwind(core::panic::AssertUnwindSafe(run));
     #[cfg(not(feature = "std"))]
     return Ok(run());
+}
+
+/// Calls its closure when it is dropped: at the end of a block, and as well when a panic unwinds out of that. What must follow
+/// user code is in one of these, since without `std` nothing is caught.
+#[must_use = "dropped here, it runs before what it is to follow"]
+pub(crate) struct Guard<F: Fn()>(F);
+
+impl<F: Fn()> Guard<F> {
+    pub(crate) fn new(run: F) -> Self {
+        Self(run)
+    }
+
+    /// Nothing is left to be done. The closure must not own anything, since it isn't dropped.
+    pub(crate) fn disarm(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl<F: Fn()> Drop for Guard<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Stands for the payload of a panic that nobody has caught: without `std`, it unwinds further. Takes no memory.
+pub(crate) fn uncaught() -> Payload {
+    struct Uncaught;
+
+    Box::new(Uncaught)
 }
 
 /// Runs user code for whose panic there is nobody to tell. The panic hook has spoken already.

@@ -303,9 +303,11 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
             }
             continue;
         };
-        let ran = match &shared.on_stall {
+        // A task with as many handles as there may be isn't told of.
+        let polled = shared.on_stall.as_ref().and_then(|_| task.try_abort_handle());
+        let ran = match polled {
             None => shared.live.run(task),
-            Some(_) => desk.noting(task.abort_handle(), || shared.live.run(task)),
+            Some(polled) => desk.noting(polled, || shared.live.run(task)),
         };
         if let Ran::Again(task) = ran {
             again = Some(task);

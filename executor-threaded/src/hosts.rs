@@ -36,15 +36,19 @@ impl Hosts {
     /// know yet.
     pub(crate) fn unfinished(&self) -> Vec<Info> {
         let entries: Vec<_> = self.0.lock().values().cloned().collect();
-        let tasks: Vec<_> = entries.iter().filter_map(|entry| entry.0.lock().clone()).collect();
-        tasks.iter().filter(|task| !task.is_finished()).map(Info::from).collect()
+        let unfinished = |entry: &Arc<Entry>| {
+            let task = entry.0.lock();
+            task.as_ref().filter(|task| !task.is_finished()).map(Info::from)
+        };
+        entries.iter().filter_map(unfinished).collect()
     }
 }
 
 impl Host<'_> {
-    /// Notes that the thread hosts `task`, until the next one.
+    /// Notes that the thread hosts `task`, until the next one. A task with as many handles as there may be isn't named.
     pub(crate) fn hosts(&self, task: &Task) {
-        let before = self.entry.0.lock().replace(task.abort_handle());
+        let hosted = task.try_abort_handle();
+        let before = std::mem::replace(&mut *self.entry.0.lock(), hosted);
         drop(before);
     }
 

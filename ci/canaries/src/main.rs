@@ -6,8 +6,10 @@
 use std::alloc::{Layout, dealloc};
 use std::cell::UnsafeCell;
 use std::hint::black_box;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -17,6 +19,8 @@ const CANARIES: &[(&str, fn())] = &[
     ("use_after_free", use_after_free),
     ("double_free", double_free),
     ("leak", leak),
+    ("wrapped_count", wrapped_count),
+    ("dropped_twice", dropped_twice),
     ("relaxed_publish", relaxed_publish),
     ("race_beside_a_lock", race_beside_a_lock),
     ("relaxed_count", relaxed_count),
@@ -58,6 +62,59 @@ fn double_free() {
 /// Nobody thinks that theirs was the last reference.
 fn leak() {
     black_box(Box::into_raw(Box::new([7_u64; 100])));
+}
+
+/// References are counted without a limit. So many are forgotten that the count is down to one, and the next to go frees the
+/// cell.
+fn wrapped_count() {
+    struct Cell {
+        /// Of few bits, so that it takes no time.
+        references: AtomicU8,
+        id: u64,
+    }
+
+    let cell = Box::into_raw(Box::new(Cell { references: AtomicU8::new(2), id: 7 }));
+    // SAFETY: none. The last line reads what the one before it has freed.
+    unsafe {
+        let references = &(*black_box(cell)).references;
+        for _forgotten in 0..u8::MAX {
+            references.fetch_add(1, Ordering::Relaxed);
+        }
+        if references.fetch_sub(1, Ordering::AcqRel) == 1 {
+            drop(Box::from_raw(black_box(cell)));
+        }
+        black_box((&raw const (*black_box(cell)).id).read_volatile());
+    }
+}
+
+/// A destructor unwinds, and the line after it isn't reached, which says that the future is dropped.
+fn dropped_twice() {
+    struct Future {
+        _memory: Box<u64>,
+        panics: bool,
+    }
+
+    impl Drop for Future {
+        fn drop(&mut self) {
+            if std::mem::take(&mut self.panics) {
+                // Calls no panic hook.
+                resume_unwind(Box::new(()));
+            }
+        }
+    }
+
+    let mut stage = ManuallyDrop::new(Future { _memory: Box::new(7), panics: true });
+    let mut is_empty = false;
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: none. See below.
+        unsafe { ManuallyDrop::drop(black_box(&mut stage)) };
+        is_empty = true;
+    }));
+    assert!(run.is_err());
+    if !is_empty {
+        // SAFETY: none. It was dropped above.
+        unsafe { ManuallyDrop::drop(black_box(&mut stage)) };
+    }
 }
 
 /// Memory that threads share with no more order than they make themselves.

@@ -1,12 +1,15 @@
-//! Panics: properties 42 to 48.
+//! Panics: properties 42 to 49, and 83.
 
 use std::any::Any;
-use std::future::{pending, poll_fn};
+use std::future::{pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::task::{Poll, Waker};
+use std::thread::panicking;
 
-use polyexec_core::{Executor, JoinError, JoinHandle};
+use polyexec_core::{Executor, JoinError, JoinHandle, Task};
 use polyexec_futures::{count, yield_now};
 
 use crate::probe::{
@@ -326,6 +329,50 @@ pub(crate) fn p49_a_panic_ends_the_process_only_where_panics_abort(subject: &Sub
     let ends = cfg!(panic = "abort");
     assert_eq!(aborted(&output.status), ends, "{told}");
     assert_eq!(told.contains("went on after"), !ends, "{told}");
+}
+
+/// Where a guard among the future's fields rolls back or poisons, it must not commit.
+pub(crate) fn p83_a_future_that_panicked_is_dropped_while_its_thread_is_panicking(subject: &Subject) {
+    /// Says in its drop whether the thread is panicking.
+    fn asks(trace: &Trace) -> OnDrop {
+        let trace = trace.clone();
+        OnDrop::new(move || trace.log(if panicking() { "rolled back" } else { "committed" }))
+    }
+    fn panics() -> impl Future<Output = ()> + Unpin {
+        poll_fn(|_| -> Poll<()> { panic_any(Planned) })
+    }
+
+    let executor = subject.start();
+    let trace = Trace::new();
+    let check = |task: JoinHandle<()>, name: &str| {
+        let error = executor.block_on(task).expect_err("it panicked");
+        assert!(error.into_panic().is::<Planned>(), "{name}");
+        assert_eq!(trace.take(), ["rolled back"], "{name}");
+    };
+    check(executor.handle().spawn(carrying(asks(&trace), panics())), "in the first poll");
+    let later = async {
+        count(3).await;
+        panics().await;
+    };
+    check(executor.handle().spawn(carrying(asks(&trace), later)), "in a later poll");
+    if subject.is_local() {
+        let (guard, belongs_here) = (asks(&trace), Rc::new(()));
+        let mut panics = panics();
+        let future = poll_fn(move |cx| {
+            let _fields = (&guard, &belongs_here);
+            Pin::new(&mut panics).poll(cx)
+        });
+        let (task, handle) = Task::new_local(future, executor.handle());
+        executor.handle().submit(task).expect("the executor lives");
+        check(handle, "a local one");
+    }
+
+    // One that is ready, and one that is aborted.
+    executor.block_on(executor.handle().spawn(carrying(asks(&trace), ready(())))).expect("it is ready");
+    let aborted = executor.handle().spawn(carrying(asks(&trace), pending::<()>()));
+    aborted.abort();
+    assert!(executor.block_on(aborted).expect_err("it is aborted").is_cancelled());
+    assert_eq!(trace.take(), ["committed"; 2]);
 }
 
 #[cfg(unix)]

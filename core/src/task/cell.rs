@@ -27,7 +27,7 @@ use crate::Executor;
 use crate::error::Rejected;
 use crate::error::{Failure, JoinError};
 use crate::sync::UnsafeCell;
-use crate::unwind::{Payload, catch, contain, discard};
+use crate::unwind::{Guard, catch, contain, discard, uncaught};
 
 /// What all cells have in common, whatever their types.
 pub(crate) struct Header {
@@ -77,12 +77,12 @@ struct Typed {
 /// handle knows: a large result is moved once, to where the handle's caller wants it.
 type TakeResult<T> = unsafe fn(&TaskRef) -> Poll<Result<T, JoinError>>;
 
-/// Where an executor enters its tasks before they rest for the first time.
+/// Where an executor enters its tasks before they rest for the first time. Never panics.
 pub(crate) trait Table {
     /// Enters a task that the caller has claimed, or says why it can't.
     fn admit(&self, task: &TaskRef) -> Result<(), Failure>;
-    /// Forgets a task that was entered.
-    fn remove(&self, word: u32);
+    /// Forgets a task that was entered here.
+    fn remove(&self, task: &TaskRef);
 }
 
 /// A counted reference to a cell, to whom its types don't matter.
@@ -131,11 +131,10 @@ impl TaskRef {
         Self(self.0)
     }
 
-    /// A reference for a moment. Unlike `clone`, never panics.
+    /// As `clone`. `None` where that panics.
     #[cfg(feature = "std")]
-    pub(crate) fn hold(&self) -> Self {
-        self.state().refer_briefly();
-        Self(self.0)
+    pub(crate) fn try_clone(&self) -> Option<Self> {
+        self.state().try_refer().then(|| Self(self.0))
     }
 
     /// Polls the future once, or drops it if the task is to be cancelled. `self` is the `Task`'s reference.
@@ -149,7 +148,7 @@ impl TaskRef {
     pub(crate) fn end_unrun(self, why: Failure) {
         match self.state().end_unrun() {
             // SAFETY: the stage is ours.
-            OnCancel::Cancel => unsafe { self.fail(why) },
+            OnCancel::Cancel => unsafe { self.fail(why, None) },
             OnCancel::Nothing => {}
         }
     }
@@ -163,13 +162,14 @@ impl TaskRef {
         }
     }
 
-    /// Ends a task wherever it is, for a shutdown that has found it.
+    /// For a shutdown that has found the task. Runs no user code, so a lock may be held; what it returns is to be dropped
+    /// after that.
     #[cfg(feature = "std")]
-    pub(crate) fn shut_down(self) {
+    pub(crate) fn shut_down(&self) -> Option<Condemned> {
         match self.state().shut_down() {
-            // SAFETY: the stage is ours.
-            OnCancel::Cancel => unsafe { self.fail_with_executor() },
-            OnCancel::Nothing => {}
+            // The state has counted it.
+            OnCancel::Cancel => Some(Condemned(ManuallyDrop::new(Self(self.0)))),
+            OnCancel::Nothing => None,
         }
     }
 
@@ -192,16 +192,19 @@ impl TaskRef {
         }
     }
 
-    /// Drops the future, and completes without output.
+    /// Drops the future, and completes without output. Forgets the task in the table that it runs through, if any.
     ///
     /// # Safety
     ///
     /// The stage must be the caller's.
-    unsafe fn fail(self, failure: Failure) {
+    unsafe fn fail(self, failure: Failure, table: Option<&dyn Table>) {
+        let task = ManuallyDrop::new(self);
+        // SAFETY: the result is stored, even if this is called because the future's destructor unwinds. Nobody uses `task`
+        // after this.
+        let finishing = Guard::new(|| unsafe { Self(task.0).finish(table) });
         // SAFETY: the functions in a cell's header are those of its types; the stage is the caller's.
-        unsafe { (self.typed().fail)(&self, failure) };
-        // SAFETY: the result is stored.
-        unsafe { self.complete() }
+        unsafe { (task.typed().fail)(&task, failure) };
+        drop(finishing);
     }
 
     /// As [`fail`](TaskRef::fail), because the executor shuts down. The future is dropped in that executor's context, on
@@ -211,14 +214,16 @@ impl TaskRef {
     ///
     /// The stage must be the caller's.
     unsafe fn fail_with_executor(self) {
+        let task = ManuallyDrop::new(self);
+        // SAFETY: as in `fail`.
+        let finishing = Guard::new(|| unsafe { Self(task.0).finish(None) });
         // SAFETY: the functions in a cell's header are those of its types; the stage is the caller's.
-        let end = || unsafe { (self.typed().fail)(&self, Failure::ShutDown) };
+        let end = || unsafe { (task.typed().fail)(&task, Failure::ShutDown) };
         #[cfg(feature = "std")]
-        crate::context::ending(&self, end);
+        crate::context::ending(&task, end);
         #[cfg(not(feature = "std"))]
         end();
-        // SAFETY: the result is stored.
-        unsafe { self.complete() }
+        drop(finishing);
     }
 
     /// Tells the handle that the result is stored; drops the result if the handle is gone.
@@ -253,16 +258,14 @@ impl TaskRef {
     /// # Safety
     ///
     /// The stage must be the caller's, and hold the result.
-    unsafe fn finish(self, table: Option<&dyn Table>) -> Ran {
-        let word = self.word();
-        if word != 0
+    unsafe fn finish(self, table: Option<&dyn Table>) {
+        if self.word() != 0
             && let Some(table) = table
         {
-            table.remove(word);
+            table.remove(&self);
         }
         // SAFETY: as asked of the caller.
         unsafe { self.complete() };
-        Ran::Finished
     }
 
     /// # Safety
@@ -466,9 +469,10 @@ impl Drop for JoinWaker {
 }
 
 /// A task that nobody else knows of yet, and its types.
+///
+/// Dropping it detaches the task, as dropping its handle does.
 pub(crate) struct Fresh<F: Future, E, L> {
-    /// The handle's.
-    cell: TaskRef,
+    joiner: Joiner<F::Output>,
     types: PhantomData<Cell<F, E, L>>,
 }
 
@@ -509,12 +513,13 @@ where
         // SAFETY: just written.
         let cell = NonNull::from(Box::leak(unsafe { cell.assume_init() })).cast();
         // A new state has counted both.
-        (Task::of(Unrun::new(TaskRef(cell))), Self { cell: TaskRef(cell), types: PhantomData })
+        let joiner = Joiner { task: ManuallyDrop::new(TaskRef(cell)), output: PhantomData };
+        (Task::of(Unrun::new(TaskRef(cell))), Self { joiner, types: PhantomData })
     }
 
     fn cell(&self) -> &Cell<F, E, L> {
         // SAFETY: these are its types.
-        unsafe { Cell::of(&self.cell) }
+        unsafe { Cell::of(&self.joiner) }
     }
 
     pub(crate) fn executor(&self) -> &E {
@@ -525,7 +530,7 @@ where
     /// the executor polled or dropped it all the same.
     pub(crate) fn take_back(&self, refused: &Task) -> Option<F> {
         // Whoever has its `Task` knows that nobody polls it. An executor may answer with another one.
-        if refused.address() != self.cell.address() {
+        if refused.address() != self.joiner.address() {
             return None;
         }
         match self.cell().header.state.take_back() {
@@ -539,7 +544,7 @@ where
     }
 
     pub(crate) fn into_joiner(self) -> Joiner<F::Output> {
-        Joiner { task: ManuallyDrop::new(self.cell), output: PhantomData }
+        self.joiner
     }
 }
 
@@ -597,12 +602,13 @@ where
             let taken = match result {
                 // SAFETY: it is overwritten below without being dropped, and nothing in between can panic.
                 Ok(output) => Ok(unsafe { core::ptr::read(output) }),
-                // SAFETY: as above; should memory run out for the error, the process ends.
-                Err(failure) => Err(JoinError::new(cell.header.id, &cell.label, unsafe { core::ptr::read(failure) })),
+                // SAFETY: as above.
+                Err(failure) => Err(unsafe { core::ptr::read(failure) }),
             };
             // SAFETY: it is the caller's, and what was in it is moved out.
             unsafe { core::ptr::write(stage, Stage::Empty) };
-            Poll::Ready(taken)
+            // After that: memory may run out here, which some let panic.
+            Poll::Ready(taken.map_err(|failure| JoinError::new(cell.header.id, &cell.label, failure)))
         })
     }
 
@@ -618,26 +624,38 @@ where
 
     /// Polls the future. If it is ready, drops it where it is, and stores its output there.
     ///
-    /// The output is stored even if that drop panics. It is moved once, so that a large one needs little stack.
+    /// If that unwinds, the stage is emptied on the way: while the thread is panicking, as a destructor may ask. Another panic
+    /// in there goes no further where there is `std`. The output is moved once, so that a large one needs little stack.
     ///
     /// # Safety
     ///
     /// The stage must be the caller's, and hold the future.
-    unsafe fn poll_future(&self, cx: &mut Context<'_>) -> Result<Poll<()>, Payload> {
+    unsafe fn poll_future(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.stage.with_mut(|stage| {
+            // SAFETY: the stage is the caller's. Called while it unwinds, when nothing refers to the stage any more.
+            let emptying = Guard::new(move || contain(|| unsafe { *stage = Stage::Empty }));
             // SAFETY: the stage is the caller's, so this is the only reference to it.
-            let stage = unsafe { &mut *stage };
-            let Stage::Future(future) = stage else { unreachable!("a task that may run has a future") };
+            let Stage::Future(future) = (unsafe { &mut *stage }) else {
+                unreachable!("a task that may run has a future")
+            };
             // SAFETY: the cell never moves, and never hands the future out once it was polled; it is dropped in place.
-            match unsafe { Pin::new_unchecked(&mut *future) }.poll(cx) {
-                Poll::Pending => Ok(Poll::Pending),
-                Poll::Ready(output) => {
-                    // SAFETY: it is overwritten below without being dropped again.
-                    let dropped = catch(|| unsafe { core::ptr::drop_in_place(future) });
-                    // SAFETY: the stage is the caller's, and what was in it is dropped.
-                    unsafe { core::ptr::write(stage, Stage::Finished(Ok(output))) };
-                    dropped.map(Poll::Ready)
-                }
+            let polled = unsafe { Pin::new_unchecked(&mut *future) }.poll(cx);
+            if let Poll::Ready(output) = polled {
+                let output = ManuallyDrop::new(output);
+                // SAFETY: the stage is the caller's. Called only if the drop below unwinds; by then nothing in the stage is
+                // to be dropped any more, and nobody uses `output` after this.
+                let storing =
+                    Guard::new(|| unsafe { stage.write(Stage::Finished(Ok(core::ptr::read(&raw const *output)))) });
+                // SAFETY: it is overwritten in either case without being dropped again.
+                unsafe { core::ptr::drop_in_place(future) };
+                storing.disarm();
+                // SAFETY: the stage is the caller's, and what was in it is dropped.
+                unsafe { stage.write(Stage::Finished(Ok(ManuallyDrop::into_inner(output)))) };
+                emptying.disarm();
+                Poll::Ready(())
+            } else {
+                emptying.disarm();
+                Poll::Pending
             }
         })
     }
@@ -646,6 +664,7 @@ where
     ///
     /// These must be the types of `task`, which must be the `Task`'s reference.
     unsafe fn run(task: TaskRef, table: Option<&dyn Table>) -> Ran {
+        let task = ManuallyDrop::new(task);
         // SAFETY: these are its types.
         let cell = unsafe { Self::of(&task) };
         let state = &cell.header.state;
@@ -654,46 +673,65 @@ where
                 // SAFETY: it is borrowed from `task`, which is there until after the poll.
                 let waker = ManuallyDrop::new(unsafe { Waker::new(task.0.as_ptr().cast_const().cast(), &WAKER) });
                 let mut cx = Context::from_waker(&waker);
+                let failing = Guard::new(|| {
+                    // Caught, nothing unwinds through here.
+                    if cfg!(not(feature = "std")) {
+                        // SAFETY: `begin` made the stage ours. Nobody uses `task` after this.
+                        unsafe { TaskRef(task.0).fail(Failure::Panicked(uncaught()), table) };
+                    }
+                });
                 // SAFETY: `begin` made the stage ours, and it holds the future until we complete.
-                let poll = || catch(|| unsafe { cell.poll_future(&mut cx) }).flatten();
-                match own_wake::noticed(task.address(), poll) {
-                    // SAFETY: `begin` made the stage ours, and the output is stored.
-                    (Ok(Poll::Ready(())), _) => return unsafe { task.finish(table) },
-                    (Ok(Poll::Pending), woke_itself) => match task.end(woke_itself, table) {
+                let poll = || catch(|| unsafe { cell.poll_future(&mut cx) });
+                let (polled, woke_itself) = own_wake::noticed(task.address(), poll);
+                failing.disarm();
+                match polled {
+                    Ok(Poll::Ready(())) => {
+                        // SAFETY: `begin` made the stage ours, and the output is stored.
+                        unsafe { ManuallyDrop::into_inner(task).finish(table) };
+                        return Ran::Finished;
+                    }
+                    Ok(Poll::Pending) => match task.end(woke_itself, table) {
                         Err(failure) => failure,
-                        Ok(OnEnd::Wait) => {
-                            // Its reference was given back.
-                            forget(task);
-                            return Ran::Waiting;
-                        }
-                        Ok(OnEnd::Again) => return Ran::Again(Task::of(Unrun::new(task))),
-                        // SAFETY: it was the last reference.
-                        Ok(OnEnd::Free) => unsafe {
-                            task.free();
+                        // Its reference was given back.
+                        Ok(OnEnd::Wait) => return Ran::Waiting,
+                        Ok(OnEnd::Again) => return Ran::Again(Task::of(Unrun(task))),
+                        Ok(OnEnd::Free) => {
+                            // SAFETY: it was the last reference.
+                            unsafe { ManuallyDrop::into_inner(task).free() };
                             return Ran::Finished;
-                        },
+                        }
                         Ok(OnEnd::Cancel) => cell.header.cancelled(),
                         Ok(OnEnd::Admit) => unreachable!("`end` has seen to that"),
                     },
-                    (Err(payload), _) => Failure::Panicked(payload),
+                    Err(payload) => Failure::Panicked(payload),
                 }
             }
             OnBegin::Cancel => cell.header.cancelled(),
-            OnBegin::Nothing => return Ran::Finished,
+            OnBegin::Nothing => {
+                drop(ManuallyDrop::into_inner(task));
+                return Ran::Finished;
+            }
         };
         // SAFETY: `begin` made the stage ours, and no `end` gave it away.
-        unsafe { cell.fail(failure) };
-        // SAFETY: the stage is still ours, and the failure is stored.
-        unsafe { task.finish(table) }
+        unsafe { ManuallyDrop::into_inner(task).fail(failure, table) };
+        Ran::Finished
     }
 
     /// # Safety
     ///
     /// The stage must be the caller's.
     unsafe fn fail(&self, failure: Failure) {
+        // What is stored should a panic go on through here, as it does without `std`.
+        let result = core::cell::Cell::new(Some(Failure::Panicked(uncaught())));
+        let storing = Guard::new(|| {
+            if let Some(failure) = result.take() {
+                // SAFETY: the stage is the caller's; what it held is dropped.
+                drop(unsafe { self.replace_stage(Stage::Finished(Err(failure))) });
+            }
+        });
         // SAFETY: the stage is the caller's.
         let dropped = catch(|| unsafe { self.empty_stage() });
-        let failure = match (dropped, failure) {
+        result.set(Some(match (dropped, failure) {
             (Ok(()), failure) => failure,
             // The first panic is the one to tell of.
             (Err(second), first @ Failure::Panicked(_)) => {
@@ -705,9 +743,25 @@ where
                 contain(|| drop(reason));
                 Failure::Panicked(payload)
             }
-        };
-        // SAFETY: the stage is still the caller's; what it held is dropped.
-        drop(unsafe { self.replace_stage(Stage::Finished(Err(failure))) });
+        }));
+        drop(storing);
+    }
+}
+
+/// A task whose stage belongs to a shutdown.
+///
+/// Dropping it ends the task.
+#[cfg(feature = "std")]
+#[must_use]
+pub(crate) struct Condemned(ManuallyDrop<TaskRef>);
+
+#[cfg(feature = "std")]
+impl Drop for Condemned {
+    fn drop(&mut self) {
+        // SAFETY: nobody uses it after this.
+        let task = unsafe { ManuallyDrop::take(&mut self.0) };
+        // SAFETY: as the state has said, the stage is ours.
+        unsafe { task.fail_with_executor() };
     }
 }
 
@@ -804,12 +858,12 @@ impl<T> Drop for Joiner<T> {
         // SAFETY: nobody uses it after this.
         let task = unsafe { ManuallyDrop::take(&mut self.task) };
         let header = task.header();
-        if !header.state.is_waker_offered() {
+        let left = match header.state.is_waker_offered() {
+            true => None,
             // There is a waker only if the `clone` or `drop` of one has panicked.
             // SAFETY: the slot isn't offered, so it is the handle's.
-            let left = unsafe { header.take_join_waker() };
-            contain(|| drop(left));
-        }
+            false => unsafe { header.take_join_waker() },
+        };
         match header.state.detach() {
             // The reference was given back.
             OnDetach::Nothing => forget(task),
@@ -822,6 +876,9 @@ impl<T> Drop for Joiner<T> {
             OnDetach::Discard => unsafe { task.discard_result() },
             // SAFETY: it was the last reference.
             OnDetach::Free => unsafe { task.free() },
+        }
+        if let Some(left) = left {
+            contain(|| drop(left));
         }
     }
 }

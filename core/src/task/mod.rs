@@ -18,9 +18,9 @@ pub use crate::still_running::Info;
 use crate::AbortHandle;
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};
-#[cfg(feature = "std")]
-use cell::Table;
 use cell::{Fresh, Unrun};
+#[cfg(feature = "std")]
+use cell::{Table, TaskRef};
 pub(crate) use spawn::{spawn, try_spawn};
 
 mod builder;
@@ -106,7 +106,12 @@ impl Task {
 
     /// Polls the task's future once, on this thread; or drops it, if the task was aborted.
     ///
-    /// Never panics: a panic of the future goes to the handle.
+    /// Never panics: a panic of the future goes to the handle. Without `std` it also unwinds further, out of this call; the
+    /// task has ended then, too.
+    ///
+    /// A future that panicked is dropped during the unwinding, so that a destructor may ask
+    /// [`std::thread::panicking`](https://doc.rust-lang.org/std/thread/fn.panicking.html). If a destructor panics then, that
+    /// panic is contained, and the handle has the first one; without `std` it ends the process.
     ///
     /// An executor that shuts down while tasks rest runs them with [`LiveTasks::run`](crate::LiveTasks::run) instead.
     /// Run with this, a task that rests is kept by its wakers and its handle, and dropped with the last of them.
@@ -141,9 +146,20 @@ impl Task {
     }
 
     /// Aborts the task, and tells what it is called, from anywhere, for as long as one likes: when it is over, too.
+    ///
+    /// # Panics
+    ///
+    /// If the task has 2²⁶ wakers and handles already. An executor's own threads call
+    /// [`try_abort_handle`](Task::try_abort_handle): a task that leaks its wakers is no reason for one of them to end.
     #[cfg(feature = "std")]
     pub fn abort_handle(&self) -> AbortHandle {
-        AbortHandle::new(self.0.hold())
+        AbortHandle::new(TaskRef::clone(&self.0))
+    }
+
+    /// As [`abort_handle`](Task::abort_handle). `None` where that panics.
+    #[cfg(feature = "std")]
+    pub fn try_abort_handle(&self) -> Option<AbortHandle> {
+        self.0.try_clone().map(AbortHandle::new)
     }
 
     /// The executor's word; zero in a task that it has not entered in a table.

@@ -37,9 +37,11 @@ const JOIN_WAKER: u64 = 1 << 7;
 /// Polled at least once and pending then, so its future is pinned. Set at the end of that poll, never cleared.
 const STARTED: u64 = 1 << 8;
 
-/// One reference to the cell. The `Task`, the handle, the table of live tasks and each waker have one.
+/// One reference to the cell. Of those that transitions count there is one each: the `Task`'s, the handle's, the table's
+/// and that of the shutdown which ends the task. Wakers and abort handles have the others, which [`State::refer`] counts.
 const REFERENCE: u64 = 1 << 10;
-/// The most references there may be: far below what the bits hold, so that threads which overstep it together do no harm.
+/// The most references that users may make: far below what the bits hold. So there is room for the transitions' references,
+/// and for threads that overstep the limit together.
 const MAX_REFERENCES: u64 = 1 << 26;
 
 /// The word that belongs to the executor begins here. Written only by whoever has claimed the stage.
@@ -104,7 +106,7 @@ pub(crate) enum OnComplete {
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OnCancel {
-    /// Drop the future and complete; the stage is yours.
+    /// Drop the future and complete; the stage is yours. A shutdown has a reference for that, which is counted already.
     Cancel,
     /// Nothing: it has completed, or somebody else will cancel it.
     Nothing,
@@ -268,7 +270,8 @@ impl State {
         })
     }
 
-    /// Claims a task that rests or that a wake has queued; marks one that somebody else has claimed.
+    /// Claims a task that rests or that a wake has queued, and counts a reference for its end; marks a task that somebody
+    /// else has claimed.
     #[cfg(feature = "std")]
     pub(crate) fn shut_down(&self) -> OnCancel {
         self.update(|now| {
@@ -277,7 +280,7 @@ impl State {
             } else if now & CLAIMED != 0 {
                 (OnCancel::Nothing, now | SHUT_DOWN)
             } else {
-                (OnCancel::Cancel, now | SHUT_DOWN | ENDING)
+                (OnCancel::Cancel, (now | SHUT_DOWN | ENDING) + REFERENCE)
             }
         })
     }
@@ -345,25 +348,26 @@ impl State {
         self.0.load(Relaxed) & JOIN_WAKER != 0
     }
 
-    /// Counts another reference.
+    /// Counts another reference, of which users may make and forget any number.
     ///
     /// # Panics
     ///
-    /// If there are more than 2²⁶.
+    /// If there are 2²⁶ already.
     pub(crate) fn refer(&self) {
-        // Relaxed: whoever calls this has a reference, so the cell stays.
-        let before = self.0.fetch_add(REFERENCE, Relaxed);
-        if before & REFERENCES >= MAX_REFERENCES * REFERENCE {
-            self.0.fetch_sub(REFERENCE, Relaxed);
-            panic!("a task has more than {MAX_REFERENCES} wakers and handles");
-        }
+        assert!(self.try_refer(), "a task has more than {MAX_REFERENCES} wakers and handles");
     }
 
-    /// Counts another reference, for a moment: there is always room for that.
-    #[cfg(feature = "std")]
-    pub(crate) fn refer_briefly(&self) {
-        // Relaxed: as in `refer`.
-        self.0.fetch_add(REFERENCE, Relaxed);
+    /// As [`refer`](State::refer). Says whether there was room.
+    #[must_use]
+    pub(crate) fn try_refer(&self) -> bool {
+        // Relaxed: whoever calls this has a reference, so the cell stays.
+        let before = self.0.fetch_add(REFERENCE, Relaxed);
+        let has_room = before & REFERENCES < MAX_REFERENCES * REFERENCE;
+        if !has_room {
+            // Relaxed: as above; this isn't the last one.
+            self.0.fetch_sub(REFERENCE, Relaxed);
+        }
+        has_room
     }
 
     /// Gives a reference back. Whether it was the last: then free the cell.
@@ -403,7 +407,7 @@ impl Drop for State {
     }
 }
 
-#[cfg(all(test, not(polyexec_loom)))]
+#[cfg(all(test, feature = "std", not(polyexec_loom)))]
 mod tests {
     use super::*;
 
@@ -486,7 +490,9 @@ mod tests {
     #[test]
     fn a_shutdown_claims_what_rests_and_marks_what_is_claimed() {
         let idle = resting();
+        let before = references(&idle);
         assert_eq!(idle.shut_down(), OnCancel::Cancel);
+        assert_eq!(references(&idle), before + 1, "the shutdown has one");
         assert_eq!(idle.begin(), OnBegin::Nothing);
         assert_eq!(idle.end_unrun(), OnCancel::Nothing);
         assert_eq!(idle.complete(), OnComplete::Nothing);
@@ -594,6 +600,16 @@ mod tests {
         let state = State(AtomicU64::new(CLAIMED | HANDLE | (MAX_REFERENCES * REFERENCE)));
         let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| state.refer()));
         assert!(refused.is_err());
+        assert!(!state.try_refer());
         assert_eq!(references(&state), MAX_REFERENCES);
+
+        // What the task needs for its own course finds room.
+        assert_eq!(state.end(false, true), OnEnd::Admit);
+        state.admit(MAX_WORD);
+        assert_eq!(state.end(false, true), OnEnd::Wait);
+        assert_eq!(state.wake(), OnWake::Enqueue);
+        assert_eq!(state.shut_down(), OnCancel::Cancel);
+        assert_eq!((references(&state), state.word()), (MAX_REFERENCES + 2, MAX_WORD));
+        assert!(!state.try_refer());
     }
 }
