@@ -42,6 +42,7 @@ const BOUNDS: &[(&str, &[Bound])] = &[
     ("threads_cached", &[OfBestPeer(0.7)]),
     ("threads_fresh", &[OfBestPeer(1.05)]),
     ("echo", &[OfPeer("tokio", 0.95)]),
+    ("local_echo", &[OfPeer("tokio current_thread", 0.95)]),
     // The system takes most of it.
     ("connections", &[OfBestPeer(1.05)]),
     ("http", &[OfBestPeer(0.95)]),

@@ -3,13 +3,13 @@
 use crate::bounds::{self, Bound};
 use crate::contestants::{
     Local, Named, Pool,
-    async_executor::{AsyncExecutor, AsyncExecutorLocal, Smol},
+    async_executor::{AsyncExecutor, AsyncExecutorLocal, Smol, SmolLocal},
     futures::{FuturesLocal, FuturesPool},
-    io::Io,
+    io::{Io, LocalIo},
     polyexec::{OurLocal, OurPool},
-    tokio::{Tokio, TokioLocal, TokioWithDrivers},
+    tokio::{Tokio, TokioCurrentThread, TokioLocal, TokioWithDrivers},
 };
-use crate::workloads::{IoWorkload, LocalWorkload, PoolWorkload, warm_up, warm_up_local};
+use crate::workloads::{IoWorkload, LocalIoWorkload, LocalWorkload, PoolWorkload, warm_up, warm_up_local};
 
 /// Workers of every pool, unless a row is about their number.
 pub const WORKERS: usize = 2;
@@ -76,6 +76,13 @@ impl Row {
         self.with(on_io::<OurPool>(workload)).with(on_io::<TokioWithDrivers>(workload)).with(on_io::<Smol>(workload))
     }
 
+    /// Every local executor that has sockets and timers.
+    pub fn local_io(self, workload: impl LocalIoWorkload) -> Self {
+        self.with(on_local_io::<OurLocal>(workload))
+            .with(on_local_io::<TokioCurrentThread>(workload))
+            .with(on_local_io::<SmolLocal>(workload))
+    }
+
     pub fn locals(self, workload: impl LocalWorkload) -> Self {
         self.with(on_local::<OurLocal>(workload))
             .with(on_local::<TokioLocal>(workload))
@@ -103,6 +110,14 @@ fn on_io<P: Io>(workload: impl IoWorkload) -> Contestant {
 }
 
 fn on_local<L: Local>(workload: impl LocalWorkload) -> Contestant {
+    Contestant::named::<L>(move || {
+        let mut local = L::start();
+        warm_up_local(&mut local);
+        workload.measure(&mut local)
+    })
+}
+
+fn on_local_io<L: LocalIo>(workload: impl LocalIoWorkload) -> Contestant {
     Contestant::named::<L>(move || {
         let mut local = L::start();
         warm_up_local(&mut local);

@@ -16,7 +16,7 @@ use futures_lite::future::block_on;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use smol_hyper::rt::FuturesIo;
 
-use super::io::{Blocking, Io, LOOPBACK, Listener, Stream};
+use super::io::{Blocking, Io, LOOPBACK, Listener, LocalIo, Stream};
 use super::{HandleOf, Local, Named, Pool, Spawn};
 
 pub struct AsyncExecutorPool<const IO: bool> {
@@ -177,14 +177,24 @@ impl Blocking for Unblock {
     }
 }
 
-pub struct AsyncExecutorLocal(Rc<LocalExecutor<'static>>);
+pub struct AsyncExecutorOnOneThread<const IO: bool>(Rc<LocalExecutor<'static>>);
 
-impl Named for AsyncExecutorLocal {
-    const NAME: &'static str = "async-executor LocalExecutor";
-    const PACKAGE: &'static str = "async-executor";
+/// Whose thread waits for tasks alone.
+pub type AsyncExecutorLocal = AsyncExecutorOnOneThread<false>;
+
+/// smol's, whose thread waits for events, too.
+pub type SmolLocal = AsyncExecutorOnOneThread<true>;
+
+impl<const IO: bool> Named for AsyncExecutorOnOneThread<IO> {
+    const NAME: &'static str = if IO { "async-io LocalExecutor" } else { "async-executor LocalExecutor" };
+    const PACKAGE: &'static str = if IO { "async-io" } else { "async-executor" };
 }
 
-impl Local for AsyncExecutorLocal {
+impl LocalIo for SmolLocal {
+    type Family = Smol;
+}
+
+impl<const IO: bool> Local for AsyncExecutorOnOneThread<IO> {
     type Inside = Rc<LocalExecutor<'static>>;
 
     fn start() -> Self {
@@ -196,7 +206,7 @@ impl Local for AsyncExecutorLocal {
     }
 
     fn run<F: Future>(&mut self, root: F) -> F::Output {
-        block_on(self.0.run(root))
+        block_on_with::<_, IO>(self.0.run(root))
     }
 }
 

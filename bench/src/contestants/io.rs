@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use super::{Named, Pool};
+use super::{Local, Named, Pool};
 
 /// Where all listen: on this machine, and on a port that is free.
 pub const LOOPBACK: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
@@ -20,6 +20,12 @@ pub trait Io: Pool {
     fn connect(to: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// A local executor whose thread waits for events, too.
+pub trait LocalIo: Local {
+    /// Has the sockets: a family's are the same on its pool and here.
+    type Family: Io;
 }
 
 pub trait Listener<S>: Send + Sync + 'static {

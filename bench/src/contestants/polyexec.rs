@@ -12,7 +12,7 @@ use polyexec::pool::PoolHandle;
 use polyexec::time::sleep;
 use polyexec::{Executor, JoinHandle};
 
-use super::io::{Blocking, Io, LOOPBACK, Listener, Stream};
+use super::io::{Blocking, Io, LOOPBACK, Listener, LocalIo, Stream};
 use super::{HandleOf, Local, Named, Pool, Spawn, Unwrapped};
 
 pub struct OurPool(polyexec::Pool);
@@ -149,6 +149,10 @@ impl Local for OurLocal {
     fn run<F: Future>(&mut self, root: F) -> F::Output {
         self.0.block_on(root)
     }
+}
+
+impl LocalIo for OurLocal {
+    type Family = OurPool;
 }
 
 impl Spawn for LocalHandle {

@@ -1,4 +1,5 @@
-//! tokio: its multi-threaded runtime, with its drivers and sockets or without, and a `LocalSet` on its single-threaded one.
+//! tokio: its multi-threaded runtime, with its drivers and sockets or without, its single-threaded one with them, and a
+//! `LocalSet` on that.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, LocalSet};
 
-use super::io::{Blocking, Io, LOOPBACK, Listener, Stream};
+use super::io::{Blocking, Io, LOOPBACK, Listener, LocalIo, Stream};
 use super::{HandleOf, Local, Named, Pool, Spawn, Unwrapped};
 
 pub struct TokioPool<const DRIVERS: bool>(Runtime);
@@ -139,6 +140,34 @@ impl Blocking for SpawnBlocking {
     fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> + Send {
         Unwrapped(tokio::task::spawn_blocking(work))
     }
+}
+
+/// Its tasks are spawned with `tokio::spawn`: a `LocalSet` would make them slower.
+pub struct TokioCurrentThread(Runtime);
+
+impl Named for TokioCurrentThread {
+    const NAME: &'static str = "tokio current_thread";
+    const PACKAGE: &'static str = "tokio";
+}
+
+impl Local for TokioCurrentThread {
+    type Inside = InTask;
+
+    fn start() -> Self {
+        Self(Builder::new_current_thread().enable_all().build().expect("files may be opened"))
+    }
+
+    fn inside(&self) -> InTask {
+        InTask
+    }
+
+    fn run<F: Future>(&mut self, root: F) -> F::Output {
+        self.0.block_on(root)
+    }
+}
+
+impl LocalIo for TokioCurrentThread {
+    type Family = TokioWithDrivers;
 }
 
 pub struct TokioLocal {

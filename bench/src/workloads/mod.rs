@@ -17,7 +17,7 @@ mod threads;
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
-pub use io::IoWorkload;
+pub use io::{IoWorkload, LocalIoWorkload};
 pub use memory::resident;
 pub use rows::{growth, rows};
 

@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use super::IoWorkload;
-use crate::contestants::io::{Io, LOOPBACK, Listener, Stream};
-use crate::contestants::{HandleOf, Spawn};
+use super::{IoWorkload, LocalIoWorkload};
+use crate::contestants::Spawn;
+use crate::contestants::io::{Io, LOOPBACK, Listener, LocalIo, Stream};
 use crate::workloads::nanoseconds_each;
 
 /// Bytes that go to the server and come back.
@@ -24,18 +24,43 @@ impl IoWorkload for Echo {
     /// In microseconds.
     fn measure<P: Io>(&self, pool: &P) -> f64 {
         let Self { connections, round_trips } = *self;
-        let (streams, servers) = pool.run(connected::<P, _, _>(pool.inside(), connections, serve));
-        let streams = pool.run(clients::<P>(pool.inside(), streams, WARM_UP));
-        let (time, streams) =
-            nanoseconds_each(connections * round_trips, || pool.run(clients::<P>(pool.inside(), streams, round_trips)));
+        let (streams, servers) = pool.run(connected::<P, _, _, _>(pool.inside(), connections, serve));
+        let streams = pool.run(clients::<P, _>(pool.inside(), streams, WARM_UP));
+        let (time, streams) = nanoseconds_each(connections * round_trips, || {
+            pool.run(clients::<P, _>(pool.inside(), streams, round_trips))
+        });
         drop(streams);
-        let bytes: u64 = servers.into_iter().map(|server| pool.block_on(server)).sum();
-        assert_eq!(bytes, connections * (WARM_UP + round_trips) * MESSAGE as u64);
+        let bytes = servers.into_iter().map(|server| pool.block_on(server)).sum();
+        self.check(bytes);
+        time / 1_000.0
+    }
+}
+
+impl LocalIoWorkload for Echo {
+    /// In microseconds.
+    fn measure<L: LocalIo>(&self, local: &mut L) -> f64 {
+        let Self { connections, round_trips } = *self;
+        let inside = local.inside();
+        let (streams, servers) = local.run(connected::<L::Family, _, _, _>(inside, connections, serve));
+        let inside = local.inside();
+        let streams = local.run(clients::<L::Family, _>(inside, streams, WARM_UP));
+        let inside = local.inside();
+        let (time, streams) = nanoseconds_each(connections * round_trips, || {
+            local.run(clients::<L::Family, _>(inside, streams, round_trips))
+        });
+        drop(streams);
+        let bytes = servers.into_iter().map(|server| local.run(server)).sum();
+        self.check(bytes);
         time / 1_000.0
     }
 }
 
 impl Echo {
+    /// So many bytes have come back.
+    fn check(self, bytes: u64) {
+        assert_eq!(bytes, self.connections * (WARM_UP + self.round_trips) * MESSAGE as u64);
+    }
+
     /// The limit: one thread makes the four calls of a round trip, one after the other, on each connection in turn.
     pub fn in_turn(self) -> f64 {
         let listener = TcpListener::bind(LOOPBACK).expect("a port is free");
@@ -66,11 +91,11 @@ impl Echo {
 }
 
 /// The clients' sides of so many connections; at the other sides, `serve` runs as a task each.
-pub async fn connected<P: Io, T, F>(
-    executor: P::Inside,
+pub async fn connected<P: Io, S: Spawn, T, F>(
+    executor: S,
     number: u64,
     serve: fn(P::Stream) -> F,
-) -> (Vec<P::Stream>, Vec<HandleOf<P, T>>)
+) -> (Vec<P::Stream>, Vec<S::Handle<T>>)
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -113,7 +138,7 @@ pub async fn serve<S: Stream>(mut stream: S) -> u64 {
 }
 
 /// Makes so many round trips on each of the streams, by a task each, and gives the streams back.
-async fn clients<P: Io>(executor: P::Inside, streams: Vec<P::Stream>, round_trips: u64) -> Vec<P::Stream> {
+async fn clients<P: Io, S: Spawn>(executor: S, streams: Vec<P::Stream>, round_trips: u64) -> Vec<P::Stream> {
     let client = |(seed, mut stream): (usize, P::Stream)| {
         executor.spawn(async move {
             for number in 0..round_trips {

@@ -44,7 +44,7 @@ pub enum Value {
 impl IoWorkload for Http {
     /// In microseconds.
     fn measure<P: Io>(&self, pool: &P) -> f64 {
-        let (streams, servers) = pool.run(connected::<P, _, _>(pool.inside(), self.connections, serve));
+        let (streams, servers) = pool.run(connected::<P, _, _, _>(pool.inside(), self.connections, serve));
         let (streams, _) = pool.run(clients::<P>(pool.inside(), streams, WARM_UP));
         let requests = self.connections * self.requests;
         let (each, (streams, mut times)) =

@@ -13,7 +13,7 @@ use self::connections::Connections;
 use self::echo::Echo;
 use self::http::{Http, Value};
 use self::timers::{Late, Sleeps};
-use crate::contestants::io::Io;
+use crate::contestants::io::{Io, LocalIo};
 use crate::contestants::{async_executor::Unblock, polyexec, tokio::SpawnBlocking};
 use crate::row::Row;
 
@@ -21,6 +21,12 @@ use crate::row::Row;
 pub trait IoWorkload: Copy + 'static {
     /// As [`PoolWorkload::measure`](super::PoolWorkload::measure).
     fn measure<P: Io>(&self, pool: &P) -> f64;
+}
+
+/// What a local executor with sockets and timers can be measured with.
+pub trait LocalIoWorkload: Copy + 'static {
+    /// As [`PoolWorkload::measure`](super::PoolWorkload::measure).
+    fn measure<L: LocalIo>(&self, local: &mut L) -> f64;
 }
 
 pub fn rows() -> Vec<Row> {
@@ -38,6 +44,9 @@ pub fn rows() -> Vec<Row> {
         )
         .io(echo)
         .limit("no executor: one thread", move || echo.in_turn()),
+        Row::new("local_echo", "µs/round trip", "On a local executor: echo, all of it on one thread. The limit is the same.")
+            .local_io(echo)
+            .limit("no executor: one thread", move || echo.in_turn()),
         Row::new(
             "connections",
             "µs/connection",
