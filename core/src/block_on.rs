@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_task::waker_ref;
 
 use crate::park::Parker;
+use crate::reactor::Looks;
 use crate::sync::thread_local;
 use crate::{Executor, Handle, context};
 
@@ -112,10 +113,14 @@ fn renew(place: &mut Option<Arc<Parker>>) -> &Arc<Parker> {
 fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, sleep: &impl Fn(&Parker)) -> F::Output {
     let waker = waker_ref(parker);
     let mut cx = Context::from_waker(&waker);
+    let mut looks = Looks::new();
     loop {
         match future.as_mut().poll(&mut cx) {
             Poll::Ready(output) => return output,
-            Poll::Pending => sleep(parker),
+            Poll::Pending => {
+                looks.polled();
+                sleep(parker);
+            }
         }
     }
 }

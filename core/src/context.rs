@@ -224,6 +224,11 @@ pub fn outside<T>(work: impl FnOnce(&mut Outside) -> T) -> T {
     work(&mut Outside { inside: inside.flatten().unwrap_or_default() })
 }
 
+/// Whether [`outside`] leads into another executor's task.
+pub(crate) fn is_nested() -> bool {
+    with(|stack| stack.frames.iter().filter(|frame| frame.resides).count() > 1).unwrap_or(false)
+}
+
 /// This thread's contexts from the last resident one on, put aside by [`outside`].
 #[derive(Debug)]
 pub struct Outside {

@@ -1,17 +1,25 @@
 //! Drives a future and an executor's tasks, in turns, on the caller's thread: what executors without threads of their own
 //! have in common. Knows nothing of their queues.
+//!
+//! The thread looks for events itself, every so many polls, and waits for them where it sleeps. So events wake its tasks here,
+//! between two of them, and many at once: no other thread takes part while the polls are short.
+//!
+//! Notifications are counted in the word that says whether the thread sleeps: so it falls asleep only if there was none since
+//! it looked for tasks, and whoever notifies later sees that it sleeps.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_task::{ArcWake, waker_ref};
 
-use crate::{block_on, context};
+use crate::reactor::{self, Wait, Working};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
+use crate::{Parker, block_on, context};
 
 /// Drives a future while its executor's tasks run, for an executor that runs them on its caller's thread.
 ///
@@ -49,14 +57,30 @@ const TURN: usize = 64;
 
 #[derive(Default)]
 struct Shared {
-    /// How often there was a notification.
-    notifications: AtomicU64,
-    /// Whether there may be wakers in `sleepers`, now or soon. Set and cleared under the lock.
-    asleep: AtomicBool,
+    /// `PARKED`, `ASLEEP`, and how often there was a notification, in units of `NOTIFICATION`.
+    word: AtomicU64,
+    /// Where the thread sleeps that is in no other executor's task.
+    parker: Parker,
     sleepers: Mutex<Sleepers>,
+    /// Since the thread has looked for events. Its own.
+    polls: AtomicU32,
+    /// Whether events have ended its last sleep. Its own.
+    woken_by_events: std::sync::atomic::AtomicBool,
 }
 
-/// The calls that sleep. All of them are on the driver's thread, one inside another.
+/// The thread sleeps in `parker`, or is about to. Set and cleared by it.
+const PARKED: u64 = 1;
+/// There may be wakers in `sleepers`, now or soon. Set and cleared under their lock.
+const ASLEEP: u64 = 2;
+/// There was one more notification.
+const NOTIFICATION: u64 = 4;
+
+/// How many there were.
+fn notifications(word: u64) -> u64 {
+    word / NOTIFICATION
+}
+
+/// The calls that sleep in another executor's tasks. All of them are on the driver's thread, one inside another.
 #[derive(Default)]
 struct Sleepers {
     wakers: Vec<(u64, Waker)>,
@@ -72,12 +96,16 @@ impl Driver {
 
     /// Says that a task is ready. To be called after it was put where `run_one` finds it.
     pub fn notify(&self) {
-        // SeqCst, here and in `sleep`: either it sees the notification, or we see that it sleeps.
-        self.0.notifications.fetch_add(1, SeqCst);
-        if self.0.asleep.load(SeqCst) {
+        // Release: pairs with the Acquire of the thread that sees the count; the task is where it looks for it.
+        let word = self.0.word.fetch_add(NOTIFICATION, Release);
+        if word & PARKED != 0 {
+            self.0.parker.unpark();
+        }
+        if word & ASLEEP != 0 {
             let woken = {
                 let mut sleepers = self.lock();
-                self.0.asleep.store(false, SeqCst);
+                // Relaxed: set and cleared under the lock.
+                self.0.word.fetch_and(!ASLEEP, Relaxed);
                 std::mem::take(&mut sleepers.wakers)
             };
             woken.into_iter().for_each(|(_, waker)| waker.wake());
@@ -89,7 +117,7 @@ impl Driver {
     #[inline]
     pub fn notify_here(&self) {
         // Relaxed: set by this thread. Cleared by another one, it has woken every sleeper, and they will look.
-        if self.0.asleep.load(Relaxed) {
+        if self.0.word.load(Relaxed) & ASLEEP != 0 {
             self.notify();
         }
     }
@@ -97,7 +125,11 @@ impl Driver {
     /// Polls `future` when it was woken, and calls `run_one`, in turns, until `future` is ready.
     ///
     /// `run_one` runs a task that is ready, or says that there is none; then this sleeps until there is one or `future`
-    /// was woken. Of tasks that are ready, at most 64 run before `future` has its turn. The executor should [reside](context::reside) on this thread: it is put aside while this sleeps.
+    /// was woken. Of tasks that are ready, at most 64 run before `future` has its turn.
+    ///
+    /// This sleeps in the process's [reactor], if it can, and looks for events there every 61 polls or so; their wakers are
+    /// called on this thread, between two polls. The executor should [reside](context::reside) on it: where that is in a task
+    /// of another executor, the other one is told that this thread sleeps.
     ///
     /// # Panics
     ///
@@ -106,9 +138,10 @@ impl Driver {
         let driven = Arc::new(Driven { woken: AtomicBool::new(true), driver: self.clone() });
         let waker = waker_ref(&driven);
         let mut cx = Context::from_waker(&waker);
+        let mut events = Events::default();
         loop {
-            // First: what is notified from now on keeps us awake.
-            let notifications = self.0.notifications.load(SeqCst);
+            // First: what is notified from now on keeps us awake. Acquire: pairs with the Release in `notify`.
+            let word = self.0.word.load(Acquire);
             // Acquire: pairs with the Release in the waker; the poll sees what came before the wake. Relaxed before that:
             // a wake that isn't seen yet is notified of later.
             if driven.woken.load(Relaxed)
@@ -118,21 +151,92 @@ impl Driver {
                 return output;
             }
             if !run_one() {
-                self.sleep(notifications);
+                self.sleep(word, &mut events);
                 continue;
             }
             // Woken meanwhile, the future goes behind the tasks that wait, as each of them does.
-            let _ = (1..TURN).all(|_| run_one());
+            let others = (1..TURN).take_while(|_| run_one()).count();
+            self.ran(2 + others as u32, &mut events);
         }
     }
 
-    /// Returns when there were more notifications than so many.
-    fn sleep(&self, notifications: u64) {
+    /// Calls `run_one` until it says that no task is ready, instead of sleeping then. Looks for events first and, as
+    /// [`drive`](Driver::drive) does, every 61 polls or so.
+    ///
+    /// For a loop of somebody else's, whose thread does other things in between.
+    ///
+    /// # Panics
+    ///
+    /// If `run_one` does.
+    pub fn run_until_stalled(&self, mut run_one: impl FnMut() -> bool) {
+        let mut events = Events::default();
+        self.look(&mut events);
+        while run_one() {
+            self.ran(1, &mut events);
+        }
+    }
+
+    /// So many polls have been made. Looks for events, if it is time.
+    #[inline]
+    fn ran(&self, polls: u32, events: &mut Events) {
+        // Relaxed, here and in `look`: it is this thread's own.
+        let polls = self.0.polls.load(Relaxed) + polls;
+        self.0.polls.store(polls, Relaxed);
+        if reactor::is_due(polls) {
+            self.look(events);
+        }
+    }
+
+    /// Calls the wakers for what has happened. Whether there were any.
+    fn look(&self, events: &mut Events) -> bool {
+        self.0.polls.store(0, Relaxed);
+        events.begin();
+        reactor::look(Wait::AsRunLoop, &mut events.woken);
+        let are_any = !events.woken.is_empty();
+        events.wake();
+        are_any
+    }
+
+    /// Returns when there was a notification since the word was read, or events have come, whose wakers this has called.
+    fn sleep(&self, word: u64, events: &mut Events) {
+        if notifications(self.0.word.load(Relaxed)) != notifications(word) {
+            // The future was woken, or a task by another thread.
+            self.ran(1, events);
+        } else if context::is_nested() {
+            // What events have woken here is notified of to nobody.
+            if !self.look(events) {
+                self.sleep_in_task(word);
+            }
+        } else {
+            self.park(word, events);
+        }
+    }
+
+    fn park(&self, before: u64, events: &mut Events) {
+        let Shared { word, parker, woken_by_events, .. } = &*self.0;
+        events.begin();
+        // Relaxed, here and below: what was notified of in between is seen when the word is read again, and what comes later
+        // calls the parker.
+        let parks = |word| (notifications(word) == notifications(before)).then_some(word | PARKED);
+        if word.fetch_update(Relaxed, Relaxed, parks).is_ok() {
+            // Where events come, to stay awake for calls would only delay them. Relaxed: it is this thread's own.
+            let is_called = !woken_by_events.load(Relaxed) && parker.is_called_soon()
+                || parker.park_for_events(Wait::AsRunLoop, &mut events.woken);
+            woken_by_events.store(!is_called, Relaxed);
+            self.0.polls.store(0, Relaxed);
+            // A call that comes nevertheless makes the next sleep a short one.
+            word.fetch_and(!PARKED, Relaxed);
+        }
+        events.wake();
+    }
+
+    /// Sleeps in a task of another executor, which is told, and may run its other tasks here.
+    fn sleep_in_task(&self, word: u64) {
         let sleeper = Sleeper::new(self);
         context::outside(|_| {
             block_on(poll_fn(|cx| {
-                sleeper.lie_down(cx.waker());
-                if self.0.notifications.load(SeqCst) == notifications { Poll::Pending } else { Poll::Ready(()) }
+                let now = sleeper.lie_down(cx.waker());
+                if notifications(now) == notifications(word) { Poll::Pending } else { Poll::Ready(()) }
             }));
         });
     }
@@ -142,7 +246,27 @@ impl Driver {
     }
 }
 
-/// A call that sleeps. Dropped, it leaves no waker behind.
+/// What a call that drives sees of events.
+#[derive(Default)]
+struct Events {
+    /// Gathered, and not called yet.
+    woken: Vec<Waker>,
+    /// From its first look on.
+    sees_to_events: Option<Working>,
+}
+
+impl Events {
+    #[inline]
+    fn begin(&mut self) {
+        self.sees_to_events.get_or_insert_with(reactor::run_loop);
+    }
+
+    fn wake(&mut self) {
+        reactor::wake_all(self.woken.drain(..));
+    }
+}
+
+/// A call that sleeps in a task. Dropped, it leaves no waker behind.
 struct Sleeper<'a> {
     driver: &'a Driver,
     number: u64,
@@ -152,21 +276,23 @@ impl<'a> Sleeper<'a> {
     fn new(driver: &'a Driver) -> Self {
         let mut sleepers = driver.lock();
         sleepers.so_far += 1;
-        // Before there is a waker: until it is polled, other code may run here, and notify.
-        driver.0.asleep.store(true, SeqCst);
+        // Before there is a waker: until it is polled, other code may run here, and notify. Relaxed: as `lie_down`.
+        driver.0.word.fetch_or(ASLEEP, Relaxed);
         Self { driver, number: sleepers.so_far }
     }
 
-    /// Has the next notification call `waker`.
-    fn lie_down(&self, waker: &Waker) {
+    /// Has the next notification call `waker`. The word before that: a notification that isn't in it will.
+    fn lie_down(&self, waker: &Waker) -> u64 {
         let newest = waker.clone();
         let before = self.take();
-        {
+        let word = {
             let mut sleepers = self.driver.lock();
             sleepers.wakers.push((self.number, newest));
-            self.driver.0.asleep.store(true, SeqCst);
-        }
+            // Relaxed: as in `park`.
+            self.driver.0.word.fetch_or(ASLEEP, Relaxed)
+        };
         drop(before);
+        word
     }
 
     /// The waker, if no notification has taken it.
@@ -209,6 +335,7 @@ impl ArcWake for Driven {
 #[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
     use std::thread;
 
     /// Pending until its waker, which goes to another thread, was called so often.

@@ -187,16 +187,24 @@ impl Parker {
     /// then neither side needs the system. The thread does so as long as it helps: after an attempt in vain it skips the
     /// next one, then two, four and so on. Where there is one processor only, it sleeps at once.
     pub fn park_soon(&self) {
+        if !self.is_called_soon() {
+            self.park();
+        }
+    }
+
+    /// Stays awake for a while, if that helps. Whether there was a call, which this takes.
+    pub(crate) fn is_called_soon(&self) -> bool {
         let hope = HOPE.get();
         if hope.to_skip > 0 || !has_processors() {
             HOPE.set(Hope { to_skip: hope.to_skip.saturating_sub(1), ..hope });
-        } else if self.spin() {
-            HOPE.set(Hope { to_skip: 0, if_vain: 1 });
-            return;
-        } else {
-            HOPE.set(Hope { to_skip: hope.if_vain, if_vain: MOST_SKIPPED.min(2 * hope.if_vain) });
+            return false;
         }
-        self.park();
+        let is_called = self.spin();
+        HOPE.set(match is_called {
+            true => Hope { to_skip: 0, if_vain: 1 },
+            false => Hope { to_skip: hope.if_vain, if_vain: MOST_SKIPPED.min(2 * hope.if_vain) },
+        });
+        is_called
     }
 
     /// Looks for a call for a while. Whether there was one.
@@ -310,6 +318,12 @@ mod tests {
             self.parker.unpark();
             woken.push(futures_task::waker(self.event.clone()));
             Turn::Had
+        }
+
+        fn look(&self, _: Wait, _: &mut Vec<Waker>) {}
+
+        fn is_left_to_attendant(&self) -> bool {
+            false
         }
 
         fn interrupt(&self) {}

@@ -22,21 +22,30 @@ pub trait Reactor: Sync {
     /// what is to be woken to `woken`.
     fn turn(&self, wait: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn;
 
+    /// Adds to `woken` what is to be woken by now, without waiting, unless another thread is inside.
+    ///
+    /// That one leaves if it waits, and is less important than a busy thread of this kind: it would take each event by itself,
+    /// and the busy thread takes many at once.
+    fn look(&self, wait: Wait, woken: &mut Vec<Waker>);
+
+    /// Whether the thread that [attends](attend) waits inside. A hint.
+    fn is_left_to_attendant(&self) -> bool;
+
     /// Has the thread leave that is inside, or the next one that enters.
     fn interrupt(&self);
 }
 
-/// How a thread takes a turn in a [`Reactor`], the least important first: those who wait give way to those further down.
+/// What kind of thread takes a turn in a [`Reactor`], the least important first: those who wait give way to those further down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wait {
-    /// Until something happens, for want of another thread.
+    /// For want of another thread.
     AsAttendant,
-    /// Until something happens: a thread that waits for one thing only, which need not come from here.
+    /// Waits for one thing only, which need not come from here.
     AsCaller,
-    /// Until something happens: a thread that runs whichever tasks are woken.
+    /// Runs all tasks of an executor, which no other thread runs.
+    AsRunLoop,
+    /// Runs whichever tasks are woken, beside others that may.
     AsWorker,
-    /// Not at all: sees what has happened by now. Doesn't make others give way.
-    No,
 }
 
 /// What came of a turn.
@@ -63,8 +72,9 @@ pub(crate) fn installed() -> Option<&'static dyn Reactor> {
     REACTOR.get().copied()
 }
 
-/// How many threads see to events. A hint: nothing but speed depends on it.
+/// How many threads see to events, for all or between polls of their own. Hints: nothing but speed depends on them.
 static WORKERS: AtomicUsize = AtomicUsize::new(0);
+static RUN_LOOPS: AtomicUsize = AtomicUsize::new(0);
 
 /// The thread sees to events from now on, for all: it [waits](Wait::AsWorker) for them when it has nothing to do, and [looks] for
 /// them now and then when it has. So threads that wait for one thing only leave the reactor to it.
@@ -73,13 +83,17 @@ static WORKERS: AtomicUsize = AtomicUsize::new(0);
 ///
 /// [looks]: look
 pub fn work() -> Working {
-    WORKERS.fetch_add(1, Relaxed);
-    Working(())
+    Working::counted_by(&WORKERS)
 }
 
-/// Whether there are threads that [see to events](work).
+/// The thread looks for events from now on, now and then while it has tasks, and waits for them when it has none.
+pub(crate) fn run_loop() -> Working {
+    Working::counted_by(&RUN_LOOPS)
+}
+
+/// Whether there are threads that see to events when their polls allow it: [workers](work), or run loops.
 pub fn are_workers() -> bool {
-    WORKERS.load(Relaxed) > 0
+    WORKERS.load(Relaxed) + RUN_LOOPS.load(Relaxed) > 0
 }
 
 /// The thread sees to events.
@@ -89,11 +103,18 @@ pub fn are_workers() -> bool {
 /// It doesn't any more.
 #[derive(Debug)]
 #[must_use = "dropped, the thread sees to nothing"]
-pub struct Working(());
+pub struct Working(&'static AtomicUsize);
+
+impl Working {
+    fn counted_by(count: &'static AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(count)
+    }
+}
 
 impl Drop for Working {
     fn drop(&mut self) {
-        WORKERS.fetch_sub(1, Relaxed);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -110,15 +131,83 @@ pub fn attend() {
 
 /// Whether this thread leaves the reactor to others when it waits like this.
 pub(crate) fn leaves_it_to_others(wait: Wait) -> bool {
-    wait < Wait::AsWorker && are_workers() && !ATTENDS.get()
+    wait < Wait::AsRunLoop && WORKERS.load(Relaxed) > 0 && !ATTENDS.get()
 }
 
 /// Adds to `woken` the wakers for what has happened by now, without waiting, if there is a reactor and nobody is inside. They
 /// are to be [called](wake_all) soon.
 #[inline]
-pub fn look(woken: &mut Vec<Waker>) {
+pub fn look(wait: Wait, woken: &mut Vec<Waker>) {
     if let Some(reactor) = installed() {
-        reactor.turn(Wait::No, &mut || true, woken);
+        reactor.look(wait, woken);
+    }
+}
+
+/// Polls between looks for events, on a thread that is never out of work. As the pool's, and a prime for the same reason.
+pub(crate) const POLLS: u32 = 61;
+
+/// Whether a thread that has polled so often since it looked for events is to look now.
+#[inline]
+pub(crate) fn is_due(polls: u32) -> bool {
+    // Where the attendant has stepped in, each event would be taken by itself until somebody looks.
+    polls >= POLLS || installed().is_some_and(Reactor::is_left_to_attendant)
+}
+
+/// Has a thread that polls one future look for events, which may be what that waits for, though something else wakes it
+/// again and again: every 61 polls, or sooner where the reactor's own thread has stepped in.
+///
+/// For those who write an executor with a thread a task. [`block_on`](crate::block_on) looks by itself, and so does a
+/// [`Driver`](crate::Driver).
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::reactor::Looks;
+/// use std::pin::pin;
+/// use std::task::{Context, Poll, Waker};
+///
+/// fn poll_until_ready<F: Future>(future: F) -> F::Output {
+///     let (mut future, mut looks) = (pin!(future), Looks::new());
+///     loop {
+///         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+///             Poll::Ready(output) => return output,
+///             Poll::Pending => looks.polled(),
+///         }
+///     }
+/// }
+/// # let mut left = 100;
+/// # poll_until_ready(std::future::poll_fn(|_| { left -= 1; if left == 0 { Poll::Ready(()) } else { Poll::Pending } }));
+/// ```
+#[derive(Debug, Default)]
+pub struct Looks {
+    /// Since the last look.
+    polls: u32,
+}
+
+impl Looks {
+    /// For a thread that has just begun.
+    pub const fn new() -> Self {
+        Self { polls: 0 }
+    }
+
+    /// The thread has polled its future, which wasn't ready. Calls the wakers for what has happened, if it is time to look; unless
+    /// [workers](work) do.
+    #[inline]
+    pub fn polled(&mut self) {
+        self.polls += 1;
+        if is_due(self.polls) {
+            self.look();
+        }
+    }
+
+    #[cold]
+    fn look(&mut self) {
+        self.polls = 0;
+        if !leaves_it_to_others(Wait::AsCaller) {
+            let mut woken = Vec::new();
+            look(Wait::AsCaller, &mut woken);
+            wake_all(woken);
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl LocalHandle {
     /// Runs tasks until none is ready. For the home thread only.
     pub(crate) fn run_until_stalled(&self) {
         let _context = context::reside(Handle::new(self.clone()));
-        while self.run_one() {}
+        self.0.driver.run_until_stalled(|| self.run_one());
     }
 
     /// Ends every task. For the home thread only.

@@ -90,7 +90,8 @@ impl Local {
         self.handle.block_on(future)
     }
 
-    /// Runs the tasks until none of them is ready, and returns instead of sleeping.
+    /// Runs the tasks until none of them is ready, and returns instead of sleeping. Those count as ready for which events have
+    /// come before this, and some that come meanwhile: so a loop of somebody else's may call this now and then.
     ///
     /// A task that wakes itself for ever keeps this from returning.
     pub fn run_until_stalled(&self) {

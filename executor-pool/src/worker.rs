@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
+use polyexec_core::reactor::Wait;
 use polyexec_core::task::is_polling;
 use polyexec_core::{Ran, Task, reactor};
 
@@ -162,7 +163,7 @@ impl Worker {
         }
         // One is the look.
         self.until_injected -= 1;
-        reactor::look(woken);
+        reactor::look(Wait::AsWorker, woken);
         !woken.is_empty()
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
+use polyexec_core::reactor::Looks;
 use polyexec_core::{
     Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, SpawnError, StillRunning, Task, block_in_place, block_on,
     context,
@@ -271,17 +272,24 @@ fn host(executor: ThreadedHandle, tasks: Jobs<Task>) {
     let _context = context::reside(Handle::new(executor.clone()));
     let mailbox = Arc::new(Mailbox::default());
     let host = executor.0.hosts.enter();
+    let mut looks = Looks::new();
     for mut task in tasks {
         host.hosts(&task);
         loop {
             task = match live.run_with(task, || mailbox.clone()) {
                 Ran::Finished => break,
-                Ran::Again(task) => task,
-                Ran::Waiting => match mailbox.take() {
-                    Some(task) => task,
-                    // The executor has shut down: the tasks that are left end when they are run.
-                    None => break,
-                },
+                Ran::Again(task) => {
+                    looks.polled();
+                    task
+                }
+                Ran::Waiting => {
+                    looks.polled();
+                    match mailbox.take() {
+                        Some(task) => task,
+                        // The executor has shut down: the tasks that are left end when they are run.
+                        None => break,
+                    }
+                }
             };
         }
         host.is_idle();

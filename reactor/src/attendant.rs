@@ -56,7 +56,7 @@ pub(crate) fn attend(reactor: &Shared) {
         neglected = if is_neglected { neglected + 1 } else { 0 };
         if is_neglected && neglected <= NEGLECTED_LOOKS && are_workers() {
             // They are busy, and will come back: no event should wake one of them alone.
-            reactor.turn(Wait::No, &mut || true, &mut woken);
+            reactor.look(Wait::AsAttendant, &mut woken);
         } else if is_neglected {
             while reactor.turn(Wait::AsAttendant, &mut || true, &mut woken) == Turn::Had {
                 wake_all(woken.drain(..));

@@ -29,7 +29,7 @@
 #![forbid(unsafe_code)]
 
 pub use io::Io;
-pub use reactor::{clock, start};
+pub use reactor::{clock, start, turns};
 
 mod attendant;
 mod io;

@@ -80,6 +80,21 @@ pub fn clock() -> &'static dyn Clock {
     }
 }
 
+/// How often a thread of the process has asked the system for events so far, or the timers alone where there are no sources:
+/// to be compared with the number of events.
+///
+/// # Examples
+///
+/// ```
+/// let before = polyexec_reactor::turns();
+/// // … a hundred events are handled here …
+/// let turns = polyexec_reactor::turns() - before;
+/// # let _ = turns;
+/// ```
+pub fn turns() -> usize {
+    STARTED.get().map_or(0, Shared::turns)
+}
+
 pub(crate) fn started() -> io::Result<&'static Shared> {
     if let Some(reactor) = STARTED.get() {
         return Ok(reactor);
@@ -164,8 +179,15 @@ impl Shared {
         self.is_needed() && !self.place.is_attended()
     }
 
+    /// Turns and looks so far.
     pub(crate) fn turns(&self) -> usize {
         self.turns.load(Relaxed)
+    }
+
+    /// For the thread that is inside.
+    fn has_turned(&self) {
+        // Relaxed: under the lock; the attendant only compares.
+        self.turns.store(self.turns() + 1, Relaxed);
     }
 
     /// Waits for events for so long at most. An interruption by a signal counts as nothing.
@@ -212,22 +234,34 @@ impl Reactor for Shared {
             return Turn::Refused;
         };
         if begin() {
-            let time = match wait {
-                Wait::No => Some(Duration::ZERO),
-                _ => self.timers.begin_wait(Instant::now),
-            };
+            let time = self.timers.begin_wait(Instant::now);
             self.select(&mut inside.guard, time, woken);
-            if wait != Wait::No {
-                self.timers.end_wait();
-            }
+            self.timers.end_wait();
             self.timers.take_due(Instant::now, woken);
-            // Relaxed: under the lock; the attendant only compares.
-            self.turns.store(self.turns() + 1, Relaxed);
+            self.has_turned();
         }
         let turn = if inside.is_claimed() { Turn::GaveWay } else { Turn::Had };
         drop(inside);
         self.bed.notice();
         turn
+    }
+
+    fn look(&self, wait: Wait, woken: &mut Vec<Waker>) {
+        if !self.is_needed() {
+            return;
+        }
+        let Some(mut inside) = self.place.look(wait, || self.interrupt()) else { return };
+        // Relaxed: a source that is registered just now will be seen by the next look.
+        if self.how_many.load(Relaxed) > 0 {
+            self.select(&mut inside.guard, Some(Duration::ZERO), woken);
+        }
+        self.timers.take_due(Instant::now, woken);
+        self.has_turned();
+        // The attendant need not know: whether a thread waits inside is as before.
+    }
+
+    fn is_left_to_attendant(&self) -> bool {
+        self.place.is_left_to_attendant()
     }
 
     fn interrupt(&self) {

@@ -1,8 +1,7 @@
 //! Who is inside of the reactor, and who gives way to whom. Knows nothing of what is done there.
 
-use std::sync::atomic::AtomicU8;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -23,6 +22,8 @@ pub(crate) struct Place<T> {
     waits: AtomicU8,
     /// How many threads want it to give way. Each counts itself in and out.
     claims: AtomicUsize,
+    /// A busy thread wants it to leave. Cleared by the next thread that waits inside.
+    dismissed: AtomicBool,
 }
 
 /// The thread is inside; dropped, it isn't any more.
@@ -33,7 +34,12 @@ pub(crate) struct Inside<'a, T> {
 
 impl<T> Place<T> {
     pub(crate) fn new(inside: T) -> Self {
-        Self { inside: Mutex::new(inside), waits: AtomicU8::new(NOBODY), claims: AtomicUsize::new(0) }
+        Self {
+            inside: Mutex::new(inside),
+            waits: AtomicU8::new(NOBODY),
+            claims: AtomicUsize::new(0),
+            dismissed: AtomicBool::new(false),
+        }
     }
 
     /// Whether a thread waits inside.
@@ -42,15 +48,42 @@ impl<T> Place<T> {
         self.waits.load(SeqCst) != NOBODY
     }
 
-    /// Enters, if nobody is inside, or one who gives way to who waits like this: `interrupt` tells him.
+    /// Whether the thread that waits inside does so for want of another.
+    pub(crate) fn is_left_to_attendant(&self) -> bool {
+        // Relaxed: a hint.
+        self.waits.load(Relaxed) == rank(Wait::AsAttendant)
+    }
+
+    /// Enters for a look, if nobody is inside. Else a thread that waits there leaves soon, if it is less important than a busy
+    /// thread of this kind: `interrupt` tells it.
+    pub(crate) fn look(&self, wait: Wait, interrupt: impl FnOnce()) -> Option<Inside<'_, T>> {
+        match self.inside.try_lock() {
+            Some(guard) => Some(Inside { place: self, guard }),
+            None => {
+                self.dismiss(wait, interrupt);
+                None
+            }
+        }
+    }
+
+    #[cold]
+    fn dismiss(&self, wait: Wait, interrupt: impl FnOnce()) {
+        // Relaxed: should it be another one by now, that one may leave for nothing, and the attendant sees to what it would have.
+        let holder = self.waits.load(Relaxed);
+        let is_less = holder < rank(wait) || holder == rank(wait) && wait == Wait::AsRunLoop;
+        if holder != NOBODY && is_less && !self.dismissed.swap(true, SeqCst) {
+            interrupt();
+        }
+    }
+
+    /// Enters to wait, if nobody is inside, or a thread that gives way to one of this kind: `interrupt` tells it.
     pub(crate) fn enter(&self, wait: Wait, interrupt: impl FnOnce()) -> Option<Inside<'_, T>> {
         let guard = match self.inside.try_lock() {
             Some(guard) => guard,
             None => self.claim(wait, interrupt)?,
         };
-        if wait != Wait::No {
-            self.waits.store(rank(wait), SeqCst);
-        }
+        self.dismissed.store(false, SeqCst);
+        self.waits.store(rank(wait), SeqCst);
         Some(Inside { place: self, guard })
     }
 
@@ -58,7 +91,7 @@ impl<T> Place<T> {
     fn claim(&self, wait: Wait, interrupt: impl FnOnce()) -> Option<MutexGuard<'_, T>> {
         // Relaxed: should it be another one by now, who doesn't give way, this waits in vain.
         let holder = self.waits.load(Relaxed);
-        if wait == Wait::No || holder == NOBODY || holder >= rank(wait) {
+        if holder == NOBODY || holder >= rank(wait) {
             return None;
         }
         self.claims.fetch_add(1, SeqCst);
@@ -70,9 +103,11 @@ impl<T> Place<T> {
 }
 
 impl<T> Inside<'_, T> {
-    /// Whether somebody wants this thread to give way.
+    /// Whether this thread, which waits, is to give way.
     pub(crate) fn is_claimed(&self) -> bool {
-        self.place.claims.load(SeqCst) > 0
+        let Place { waits, claims, dismissed, .. } = self.place;
+        // Relaxed: it is this thread that has set it. A worker is never dismissed, but for one that was here before.
+        claims.load(SeqCst) > 0 || dismissed.load(SeqCst) && waits.load(Relaxed) < rank(Wait::AsWorker)
     }
 }
 
@@ -87,8 +122,8 @@ fn rank(wait: Wait) -> u8 {
     match wait {
         Wait::AsAttendant => 1,
         Wait::AsCaller => 2,
-        Wait::AsWorker => 3,
-        Wait::No => u8::MAX,
+        Wait::AsRunLoop => 3,
+        Wait::AsWorker => 4,
     }
 }
 
@@ -107,8 +142,9 @@ mod tests {
         thread::scope(|threads| {
             let inside = place.enter(Wait::AsCaller, || unreachable!()).unwrap();
             assert!(place.is_attended() && !inside.is_claimed());
-            for wait in [Wait::AsAttendant, Wait::AsCaller, Wait::No] {
+            for wait in [Wait::AsAttendant, Wait::AsCaller] {
                 assert!(place.enter(wait, || unreachable!("{wait:?} makes nobody give way")).is_none());
+                assert!(place.look(wait, || unreachable!("{wait:?} makes nobody leave")).is_none());
             }
             let worker = threads.spawn(|| {
                 let interrupt = interrupt;
@@ -120,5 +156,33 @@ mod tests {
             worker.join().unwrap();
         });
         assert!(!place.is_attended());
+    }
+
+    #[test]
+    fn a_busy_thread_has_an_idle_one_leave_and_says_so_once() {
+        polyexec_conformance::watched!();
+        use Wait::{AsAttendant, AsCaller, AsRunLoop, AsWorker};
+        let all = [AsAttendant, AsCaller, AsRunLoop, AsWorker];
+        for (holder, leaves_for) in [
+            (AsAttendant, &[AsCaller, AsRunLoop, AsWorker][..]),
+            (AsCaller, &[AsRunLoop, AsWorker]),
+            // It would take the other's events one by one.
+            (AsRunLoop, &[AsRunLoop, AsWorker]),
+            (AsWorker, &[]),
+        ] {
+            for busy in all {
+                let place = Place::new(());
+                let inside = place.enter(holder, || unreachable!()).unwrap();
+                let mut told = 0;
+                for _ in 0..3 {
+                    assert!(place.look(busy, || told += 1).is_none());
+                }
+                assert_eq!(told > 0, leaves_for.contains(&busy), "{holder:?} inside, {busy:?} looks");
+                assert_eq!((told, inside.is_claimed()), (i32::from(told > 0), told > 0));
+                drop(inside);
+                assert!(place.look(busy, || unreachable!()).is_some());
+                assert!(!place.enter(holder, || unreachable!()).unwrap().is_claimed(), "that was another one");
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 mod alarm;
 mod canaries;
 mod common;
+mod driver;
 mod handles;
 mod orders;
 mod parker;

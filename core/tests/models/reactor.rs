@@ -51,6 +51,12 @@ impl Reactor for Modelled {
         Turn::Had
     }
 
+    fn look(&self, _: Wait, _: &mut Vec<Waker>) {}
+
+    fn is_left_to_attendant(&self) -> bool {
+        false
+    }
+
     fn interrupt(&self) {
         self.system.lock().unwrap().is_interrupted = true;
         self.changed.notify_one();

@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
+use polyexec_core::reactor::Wait;
 use polyexec_core::{Task, reactor};
 
 use super::Worker;
@@ -54,7 +55,7 @@ impl Worker {
         if self.shared.is_closed() {
             return None;
         }
-        reactor::look(woken);
+        reactor::look(Wait::AsWorker, woken);
         if !woken.is_empty() {
             return None;
         }
@@ -141,7 +142,7 @@ impl Worker {
                 }
             }
             if (look + 1).is_multiple_of(LOOKS_FOR_EVENTS) {
-                reactor::look(woken);
+                reactor::look(Wait::AsWorker, woken);
                 if !woken.is_empty() {
                     return Err(quiet);
                 }

@@ -1,0 +1,82 @@
+//! A thread that drives, and those who notify it: it sleeps through no notification, neither by itself nor in another executor's
+//! task.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc as Plain, Mutex as Invisible};
+use std::task::Poll;
+
+use loom::thread;
+use polyexec_core::modelled::{AtomicBool, check, check_fewer};
+use polyexec_core::{Driver, Executor, Handle, Rejected, Task, context, park_on};
+
+use crate::common::flag;
+
+/// Drives until both flags were found by `run_one`, which another thread raises, with a notification each.
+fn found_by_run_one(flags: [loom::sync::Arc<AtomicBool>; 2]) {
+    let driver = Driver::new();
+    let raises = thread::spawn({
+        let (driver, flags) = (driver.clone(), flags.clone());
+        move || {
+            for flag in flags {
+                flag.store(true, Relaxed);
+                driver.notify();
+            }
+        }
+    });
+    // Each is a task that is ready once; the last one wakes the future.
+    let mut to_find: VecDeque<_> = flags.into();
+    let waker = Plain::new(Invisible::new(None::<std::task::Waker>));
+    let is_over = Plain::new(Invisible::new(false));
+    let run_one = {
+        let (waker, is_over) = (waker.clone(), is_over.clone());
+        move || {
+            let is_ready = to_find.front().is_some_and(|flag| flag.load(Relaxed));
+            if is_ready && to_find.pop_front().is_some() && to_find.is_empty() {
+                *is_over.lock().unwrap() = true;
+                let waker = waker.lock().unwrap().take();
+                waker.into_iter().for_each(std::task::Waker::wake);
+            }
+            is_ready
+        }
+    };
+    let future = poll_fn(|cx| {
+        *waker.lock().unwrap() = Some(cx.waker().clone());
+        if *is_over.lock().unwrap() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    driver.drive(pin!(future), run_one);
+    raises.join().unwrap();
+}
+
+#[test]
+fn no_notification_is_slept_through() {
+    check("no notification is slept through", || found_by_run_one([flag(), flag()]));
+}
+
+/// An executor in one of whose tasks this thread is.
+struct Around;
+
+impl Executor for Around {
+    fn submit(&self, task: Task) -> Result<(), Rejected> {
+        Err(Rejected::shut_down(task))
+    }
+
+    fn schedule(&self, task: Task) {
+        drop(task);
+    }
+
+    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        park_on(future);
+    }
+}
+
+#[test]
+fn no_notification_is_slept_through_in_a_task() {
+    check_fewer("no notification is slept through in a task", 1, || {
+        let _around = context::reside(Handle::new(Around));
+        let _here = context::reside(Handle::new(Around));
+        found_by_run_one([flag(), flag()]);
+    });
+}
