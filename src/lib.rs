@@ -70,7 +70,7 @@
 //! # Blocking work
 //!
 //! With the feature `blocking`, whichever the executor, `unblock` runs work that blocks on a thread for such work, and
-//! awaits it; `spawn_blocking` gives a handle. There are 512 such threads at most, shared by the process; work beyond that
+//! awaits it; `spawn_blocking` gives a handle; `blocking::Unblock` makes an async stream of a blocking one. There are 512 such threads at most, shared by the process; work beyond that
 //! waits. The feature chooses no executor.
 //!
 //! ```

@@ -143,7 +143,8 @@ fn the_crew() {
 fn executors() {
     check("executor-local/src", types![Local, local::LocalHandle], &[("Local", &["Send", "Sync"])]);
     check("executor-pool/src", types![Pool, pool::PoolHandle, pool::Builder, pool::Stall], &[]);
-    let types = types![Threaded, threaded::ThreadedHandle, threaded::Builder, blocking::Unblock<()>];
+    let types =
+        types![Threaded, threaded::ThreadedHandle, threaded::Builder, blocking::Unblock<()>, blocking::Unblocked<()>];
     check("executor-threaded/src", types, &[]);
     check("src", types![DefaultHandle], &[]);
 }

@@ -2,7 +2,7 @@
 //! needed. How tasks wait for its threads, `Builder::queue_when_full` says.
 //!
 //! A task that sleeps, computes for long, or waits for a disk holds up the others on its thread. It gives such work to
-//! [`unblock`] and awaits what comes of it, or to [`spawn_blocking`] for a handle.
+//! [`unblock`] and awaits what comes of it, or to [`spawn_blocking`] for a handle. [`Unblock`] is for what reads and writes.
 //!
 //! There are 512 threads at most, and work beyond that waits for one; a thread that has had none for ten seconds leaves.
 //! [`configure`] changes that before the first use.
@@ -37,8 +37,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use polyexec_core::{AbortOnDrop, Executor, Handle, JoinHandle, Rejected, StillRunning, Task, context, task};
 
+pub use self::unblock::Unblock;
 pub use crate::Builder;
 use crate::{Threaded, ThreadedHandle};
+
+mod unblock;
 
 /// The most threads, unless told otherwise: as many as tokio's. Enough for work that waits, and few enough for a system.
 const MAX_THREADS: usize = 512;
@@ -128,24 +131,24 @@ where
 /// Dropped before `work` has begun, it cancels it: `work` never runs, and is dropped when its turn has come. Dropped after
 /// that, it lets it run to its end, and the output is dropped.
 #[track_caller]
-pub fn unblock<F, T>(work: F) -> Unblock<T>
+pub fn unblock<F, T>(work: F) -> Unblocked<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Unblock(spawn_blocking(work).abort_on_drop())
+    Unblocked(spawn_blocking(work).abort_on_drop())
 }
 
-/// The output of blocking work. Made by [`unblock`].
+/// The output of blocking work, as a future. Made by [`unblock`].
 ///
 /// # What dropping does
 ///
 /// Cancels the work, if it hasn't begun.
 #[derive(Debug)]
 #[must_use = "dropped, it cancels the work that has not begun; await it"]
-pub struct Unblock<T>(AbortOnDrop<T>);
+pub struct Unblocked<T>(AbortOnDrop<T>);
 
-impl<T> Future for Unblock<T> {
+impl<T> Future for Unblocked<T> {
     type Output = T;
 
     #[track_caller]

@@ -11,6 +11,7 @@ use polyexec_futures::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolv
 use polyexec_futures::time::{Interval, Sleep};
 use polyexec_futures::{Moment, watch};
 use polyexec_reactor::Io;
+use polyexec_threaded::blocking::Unblock;
 
 /// A value of any type, for code that never runs.
 fn given<T>() -> T {
@@ -32,6 +33,7 @@ macro_rules! spawnable {
 
 fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     type Here = Io<mio::net::UdpSocket>;
+    type Bytes = Unblock<Vec<u8>>;
     spawnable! {
         "File::create": File::create("path"), File::create(given::<PathBuf>());
         "File::metadata": given::<File>().metadata();
@@ -66,6 +68,9 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
             given::<UdpSocket>().send_to(b"", "localhost:0"),
             given::<UdpSocket>().send_to(b"", given::<SocketAddr>()),
             given::<UdpSocket>().send_to(b"", &given::<SocketAddr>());
+        "Unblock::get_mut": async { given::<Bytes>().get_mut().await.map(|bytes| bytes.len()) };
+        "Unblock::into_inner": given::<Bytes>().into_inner();
+        "Unblock::with_mut": given::<Bytes>().with_mut(|bytes| bytes.len());
         // Of every socket, by a macro.
         "$socket::readable": given::<TcpStream>().readable();
         "$socket::writable": given::<UdpSocket>().writable();
