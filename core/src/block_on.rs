@@ -12,6 +12,7 @@ use futures_task::waker_ref;
 use crate::park::Parker;
 use crate::reactor::Looks;
 use crate::sync::thread_local;
+use crate::task::is_large;
 use crate::{Executor, Handle, context};
 
 /// Polls `future` on this thread until it is ready, and sleeps between the polls until its waker is called.
@@ -30,6 +31,14 @@ use crate::{Executor, Handle, context};
 /// If `future` does.
 #[inline]
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    if const { is_large::<F>() } {
+        return block_on_small(Box::pin(future));
+    }
+    block_on_small(future)
+}
+
+#[inline]
+fn block_on_small<F: Future>(future: F) -> F::Output {
     if context::is_outside() {
         return park_on(future);
     }

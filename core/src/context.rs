@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::block_on::{block_on_inside, park_on};
 use crate::error::{Rejected, SpawnError};
 use crate::sync::thread_local;
+use crate::task::Boxed;
 use crate::task::cell::TaskRef;
 use crate::unwind::{catch, contain, discard};
 use crate::{Clock, Executor, JoinHandle, Task, task};
@@ -122,6 +123,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    if const { task::is_large::<F>() } {
+        return task::Builder::new().spawn(Boxed::from(Box::new(future)));
+    }
     task::Builder::new().spawn(future)
 }
 
@@ -136,6 +140,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    if const { task::is_large::<F>() } {
+        return task::Builder::new().try_spawn_on(&here(), Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
+    }
     task::Builder::new().try_spawn_on(&here(), future)
 }
 
@@ -162,6 +169,14 @@ pub fn reside(executor: Handle) -> Entered {
 /// If `future` does.
 #[inline]
 pub fn block_on_default<F: Future>(default: fn() -> Handle, future: F) -> F::Output {
+    if const { task::is_large::<F>() } {
+        return block_on_small(default, Box::pin(future));
+    }
+    block_on_small(default, future)
+}
+
+#[inline]
+fn block_on_small<F: Future>(default: fn() -> Handle, future: F) -> F::Output {
     if !is_outside() {
         return block_on_inside(future);
     }

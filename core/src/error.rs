@@ -7,6 +7,7 @@ use core::error::Error;
 use core::fmt;
 use core::panic::Location;
 
+use crate::task::Boxed;
 use crate::task::label::Label;
 use crate::unwind::{Payload, discard, message};
 use crate::{Task, TaskId};
@@ -344,6 +345,17 @@ impl<F> SpawnError<F> {
     /// The future, which nobody has polled.
     pub fn into_future(self) -> F {
         self.future
+    }
+
+    pub(crate) fn map<G>(self, change: impl FnOnce(F) -> G) -> SpawnError<G> {
+        SpawnError { future: change(self.future), cause: self.cause }
+    }
+}
+
+impl<F> SpawnError<Boxed<F>> {
+    /// The same, with the future out of its box.
+    pub fn unboxed(self) -> SpawnError<F> {
+        self.map(Boxed::into_unpolled)
     }
 }
 

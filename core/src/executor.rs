@@ -1,10 +1,12 @@
 //! The one trait.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::panic::Location;
 use core::pin::{Pin, pin};
 
 use crate::error::{Rejected, SpawnError};
+use crate::task::Boxed;
 use crate::{JoinHandle, Task, task};
 
 /// Runs tasks: what a program is written against, and what every executor implements.
@@ -83,7 +85,8 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Spawns `future` as a task of its own, and returns its handle.
     ///
-    /// The future is not polled before this returns. An executor that can't take it resolves the handle with an error,
+    /// The future is not polled before this returns. It is kept in the task's one allocation, or in one of its own if it
+    /// [is large](crate::task::is_large): 2 KiB. An executor that can't take it resolves the handle with an error,
     /// and drops the future; see [`try_spawn`](Executor::try_spawn) to have it back.
     #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
@@ -92,6 +95,9 @@ pub trait Executor: Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { task::is_large::<F>() } {
+            return task::spawn(self.clone(), Boxed::from(Box::new(future)), Location::caller());
+        }
         task::spawn(self.clone(), future, Location::caller())
     }
 
@@ -107,6 +113,10 @@ pub trait Executor: Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { task::is_large::<F>() } {
+            return task::try_spawn(self.clone(), Boxed::from(Box::new(future)), Location::caller())
+                .map_err(SpawnError::unboxed);
+        }
         task::try_spawn(self.clone(), future, Location::caller())
     }
 
@@ -120,10 +130,17 @@ pub trait Executor: Send + Sync + 'static {
     where
         Self: Sized,
     {
-        let mut output = None;
-        self.drive(pin!(async { output = Some(future.await) }));
-        output.expect("`drive` returns when the future is ready")
+        if const { task::is_large::<F>() } {
+            return drive(self, Box::pin(future));
+        }
+        drive(self, future)
     }
+}
+
+fn drive<F: Future>(executor: &impl Executor, future: F) -> F::Output {
+    let mut output = None;
+    executor.drive(pin!(async { output = Some(future.await) }));
+    output.expect("`drive` returns when the future is ready")
 }
 
 impl<E: Executor + ?Sized> Executor for Arc<E> {

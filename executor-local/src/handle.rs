@@ -15,8 +15,9 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
 use parking_lot::Mutex;
+use polyexec_core::task::Boxed;
 use polyexec_core::{
-    AtHome, Driver, Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, Task, block_on, context, park_on,
+    AtHome, Driver, Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, Task, block_on, context, park_on, task,
 };
 
 /// Spawns tasks on a [`Local`](crate::Local), from any thread.
@@ -83,6 +84,18 @@ impl LocalHandle {
     /// On any thread but the executor's own, where `future` could neither be run nor handed over.
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        if const { task::is_large::<F>() } {
+            return self.spawn_small(Boxed::from(Box::new(future)));
+        }
+        self.spawn_small(future)
+    }
+
+    #[track_caller]
+    fn spawn_small<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,

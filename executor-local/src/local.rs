@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
+use polyexec_core::task::{self, Boxed};
 use polyexec_core::{Executor, JoinHandle, SpawnError, context};
 
 use crate::LocalHandle;
@@ -51,6 +52,9 @@ impl Local {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { task::is_large::<F>() } {
+            return self.handle.spawn(Boxed::from(Box::new(future)));
+        }
         self.handle.spawn(future)
     }
 
@@ -65,6 +69,9 @@ impl Local {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { task::is_large::<F>() } {
+            return self.handle.try_spawn(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
+        }
         self.handle.try_spawn(future)
     }
 
@@ -76,6 +83,9 @@ impl Local {
         F: Future + 'static,
         F::Output: 'static,
     {
+        if const { task::is_large::<F>() } {
+            return self.handle.spawn_local(Boxed::from(Box::new(future)));
+        }
         self.handle.spawn_local(future)
     }
 
@@ -87,6 +97,9 @@ impl Local {
     ///
     /// If `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        if const { task::is_large::<F>() } {
+            return self.handle.block_on(Box::pin(future));
+        }
         self.handle.block_on(future)
     }
 

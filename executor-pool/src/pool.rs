@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
+use polyexec_core::task::{self, Boxed};
 use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, StillRunning, Task, block_on, context};
 
 use crate::Builder;
@@ -97,6 +98,9 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { task::is_large::<F>() } {
+            return self.handle.spawn(Boxed::from(Box::new(future)));
+        }
         self.handle.spawn(future)
     }
 
@@ -111,6 +115,9 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { task::is_large::<F>() } {
+            return self.handle.try_spawn(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
+        }
         self.handle.try_spawn(future)
     }
 
@@ -160,6 +167,9 @@ impl Pool {
     ///
     /// If `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        if const { task::is_large::<F>() } {
+            return self.handle.block_on(Box::pin(future));
+        }
         self.handle.block_on(future)
     }
 }

@@ -96,6 +96,18 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    if const { task::is_large::<F>() } {
+        return begin(Box::new(work));
+    }
+    begin(work)
+}
+
+#[track_caller]
+fn begin<F, T>(work: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     let caller = Handle::current();
     task::Builder::new().spawn_on(&Shared, async move {
         // The thread is for blocking, so nobody is to be told of it.
@@ -136,7 +148,10 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Unblocked(spawn_blocking(work).abort_on_drop())
+    if const { task::is_large::<F>() } {
+        return Unblocked(begin(Box::new(work)).abort_on_drop());
+    }
+    Unblocked(begin(work).abort_on_drop())
 }
 
 /// The output of blocking work, as a future. Made by [`unblock`].

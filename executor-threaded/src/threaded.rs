@@ -8,6 +8,7 @@ use std::{fmt, io};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
 use polyexec_core::reactor::Looks;
+use polyexec_core::task::{self, Boxed};
 use polyexec_core::{
     Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, SpawnError, StillRunning, Task, block_in_place, block_on,
     context,
@@ -106,6 +107,9 @@ impl Threaded {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { task::is_large::<F>() } {
+            return self.handle.spawn(Boxed::from(Box::new(future)));
+        }
         self.handle.spawn(future)
     }
 
@@ -120,6 +124,9 @@ impl Threaded {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { task::is_large::<F>() } {
+            return self.handle.try_spawn(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
+        }
         self.handle.try_spawn(future)
     }
 
@@ -167,6 +174,9 @@ impl Threaded {
     ///
     /// If `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        if const { task::is_large::<F>() } {
+            return self.handle.block_on(Box::pin(future));
+        }
         self.handle.block_on(future)
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use polyexec_core::task::{self, Boxed};
 use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, Task, context};
 
 #[cfg(all(feature = "local", not(any(feature = "pool", feature = "threaded"))))]
@@ -109,6 +110,18 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    if const { task::is_large::<F>() } {
+        return spawn_small(Boxed::from(Box::new(future)));
+    }
+    spawn_small(future)
+}
+
+#[track_caller]
+fn spawn_small<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     match Handle::current() {
         Some(executor) => executor.spawn(future),
         None => DefaultHandle.spawn(future),
@@ -122,6 +135,18 @@ where
 /// The executor's reason for not taking the task, and the future.
 #[track_caller]
 pub fn try_spawn<F>(future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    if const { task::is_large::<F>() } {
+        return try_spawn_small(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
+    }
+    try_spawn_small(future)
+}
+
+#[track_caller]
+fn try_spawn_small<F>(future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -156,6 +181,9 @@ where
 ///
 /// If `future` does.
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    if const { task::is_large::<F>() } {
+        return context::block_on_default(handle, Box::pin(future));
+    }
     context::block_on_default(handle, future)
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod detach;
 pub(crate) mod drop_order;
 pub(crate) mod fairness;
 pub(crate) mod join;
+pub(crate) mod memory;
 pub(crate) mod panic;
 pub(crate) mod poll;
 pub(crate) mod scale;

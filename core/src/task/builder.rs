@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::panic::Location;
 
 use super::label::Named;
+use super::large::{Boxed, is_large};
 use super::spawn;
 use crate::error::SpawnError;
 use crate::{Executor, JoinHandle};
@@ -45,6 +46,9 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { is_large::<F>() } {
+            return self.spawn_on_own(crate::context::here(), Boxed::from(Box::new(future)));
+        }
         self.spawn_on_own(crate::context::here(), future)
     }
 
@@ -56,6 +60,9 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { is_large::<F>() } {
+            return self.spawn_on_own(executor.clone(), Boxed::from(Box::new(future)));
+        }
         self.spawn_on_own(executor.clone(), future)
     }
 
@@ -86,10 +93,24 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if const { is_large::<F>() } {
+            return self.try_spawn_on_own(executor.clone(), Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
+        }
+        self.try_spawn_on_own(executor.clone(), future)
+    }
+
+    /// As [`try_spawn_on`](Builder::try_spawn_on); the executor is the task's own.
+    #[track_caller]
+    fn try_spawn_on_own<E, F>(self, executor: E, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        E: Executor,
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let location = Location::caller();
         match self.name {
-            None => spawn::try_spawn(executor.clone(), future, location),
-            Some(name) => spawn::try_spawn(executor.clone(), future, Named { location, name }),
+            None => spawn::try_spawn(executor, future, location),
+            Some(name) => spawn::try_spawn(executor, future, Named { location, name }),
         }
     }
 }

@@ -18,6 +18,7 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::label::Label;
+use super::large::is_large;
 #[cfg(feature = "std")]
 pub(crate) use super::state::MAX_WORD;
 use super::state::{Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, OnJoin, OnTakeBack, OnWake, State};
@@ -543,8 +544,22 @@ where
         }
     }
 
+    /// For an output that isn't large.
     pub(crate) fn into_joiner(self) -> Joiner<F::Output> {
+        assert!(!is_large::<F::Output>());
         self.joiner
+    }
+}
+
+impl<F, T, E, L> Fresh<F, E, L>
+where
+    F: Future<Output = Box<T>>,
+{
+    /// For a large output, which the cell has in a box.
+    pub(crate) fn into_unboxing_joiner(self) -> Joiner<T> {
+        assert!(is_large::<T>());
+        let boxed = ManuallyDrop::new(self.joiner);
+        Joiner { task: ManuallyDrop::new(TaskRef(boxed.task.0)), output: PhantomData }
     }
 }
 
@@ -795,7 +810,7 @@ impl Drop for Unrun {
     }
 }
 
-/// The handle's reference: takes the result, once.
+/// The handle's reference: takes the result, once. A `T` that [is large](is_large) is in a box in the cell, any other isn't.
 pub(crate) struct Joiner<T> {
     task: ManuallyDrop<TaskRef>,
     /// Makes a handle as `Send` as its output is.
@@ -836,10 +851,18 @@ impl<T> Ended<'_, T> {
     #[track_caller]
     pub(crate) fn take_result(self) -> Poll<Result<T, JoinError>> {
         let task = &self.0.task;
-        // SAFETY: the functions in a cell's header are those of its types, among them `T`.
-        let take_result: TakeResult<T> = unsafe { transmute(task.typed().take_result) };
-        // SAFETY: the stage is the handle's.
-        let result = unsafe { take_result(task) };
+        let take_result = task.typed().take_result;
+        let result = if const { is_large::<T>() } {
+            // SAFETY: the functions in a cell's header are those of its types: that of the output is a box of `T`.
+            let take_result: TakeResult<Box<T>> = unsafe { transmute(take_result) };
+            // SAFETY: the stage is the handle's.
+            unsafe { take_result(task) }.map_ok(|output| *output)
+        } else {
+            // SAFETY: as above; that of the output is `T`.
+            let take_result: TakeResult<T> = unsafe { transmute(take_result) };
+            // SAFETY: the stage is the handle's.
+            unsafe { take_result(task) }
+        };
         assert!(result.is_ready(), "JoinHandle polled after it was ready");
         result
     }

@@ -12,7 +12,8 @@ use super::Task;
 use super::cell::Fresh;
 use super::id::Home;
 use super::label::Label;
-use crate::Executor;
+use super::large::{BoxesOutput, is_large};
+use crate::{Executor, JoinHandle};
 
 /// A future that stays on the thread that made this: polled elsewhere it panics, dropped elsewhere it leaks, or ends the
 /// process.
@@ -64,6 +65,22 @@ impl<F> Drop for HomeOnly<F> {
         }
         // Never polled it isn't pinned, and leaks.
     }
+}
+
+/// As [`Task::new_local`], for a task of this label.
+pub(super) fn new<F, E, L>(future: F, executor: E, label: L) -> (Task, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    E: Executor,
+    L: Label,
+{
+    if const { is_large::<F::Output>() } {
+        let (task, fresh) = Fresh::new_local(BoxesOutput::new(future), executor, label);
+        return (task, JoinHandle::new(fresh.into_unboxing_joiner()));
+    }
+    let (task, fresh) = Fresh::new_local(future, executor, label);
+    (task, JoinHandle::new(fresh.into_joiner()))
 }
 
 impl<F, E, L> Fresh<HomeOnly<F>, E, L>

@@ -1,5 +1,6 @@
 //! The task: what an executor moves, and what it may do with it.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 
@@ -9,6 +10,7 @@ pub use home::AtHome;
 #[cfg(feature = "std")]
 pub use id::Home;
 pub use id::TaskId;
+pub use large::{Boxed, MAX_INLINE, is_large};
 #[cfg(feature = "std")]
 pub use own_wake::is_polling;
 
@@ -18,7 +20,7 @@ pub use crate::still_running::Info;
 use crate::AbortHandle;
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};
-use cell::{Fresh, Unrun};
+use cell::Unrun;
 #[cfg(feature = "std")]
 use cell::{Table, TaskRef};
 pub(crate) use spawn::{spawn, try_spawn};
@@ -29,6 +31,7 @@ pub(crate) mod cell;
 mod home;
 pub(crate) mod id;
 pub(crate) mod label;
+mod large;
 mod own_wake;
 mod spawn;
 mod state;
@@ -62,7 +65,8 @@ impl UnwindSafe for Task {}
 impl RefUnwindSafe for Task {}
 
 impl Task {
-    /// Makes a task of `future`, which calls `executor` when it is woken, and its handle. One allocation.
+    /// Makes a task of `future`, which calls `executor` when it is woken, and its handle. One allocation, and another one for a
+    /// future or an output that [is large](is_large).
     ///
     /// This is for executors that have a way of their own to spawn; all others use [`Executor::spawn`].
     #[track_caller]
@@ -72,8 +76,10 @@ impl Task {
         F::Output: Send + 'static,
         E: Executor,
     {
-        let (task, fresh) = Fresh::new(future, executor, Location::caller());
-        (task, JoinHandle::new(fresh.into_joiner()))
+        if const { is_large::<F>() } {
+            return spawn::new(Boxed::from(Box::new(future)), executor, Location::caller());
+        }
+        spawn::new(future, executor, Location::caller())
     }
 
     /// As [`new`](Task::new), for a future that isn't `Send`: it belongs to the calling thread.
@@ -96,8 +102,10 @@ impl Task {
         F::Output: 'static,
         E: Executor,
     {
-        let (task, fresh) = Fresh::new_local(future, executor, Location::caller());
-        (task, JoinHandle::new(fresh.into_joiner()))
+        if const { is_large::<F>() } {
+            return home::new(Boxed::from(Box::new(future)), executor, Location::caller());
+        }
+        home::new(future, executor, Location::caller())
     }
 
     pub(crate) fn of(cell: Unrun) -> Self {

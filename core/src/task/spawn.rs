@@ -1,12 +1,61 @@
-//! Makes a task and submits it. Nothing is decided here but what becomes of a task that was refused.
+//! Makes a task and submits it. Nothing is decided here but what becomes of a task that was refused, and which outputs have a
+//! box of their own.
 
+use super::Task;
 use super::cell::Fresh;
 use super::label::Label;
+use super::large::{BoxesOutput, is_large};
 use crate::error::SpawnError;
 use crate::{Executor, JoinHandle};
 
+/// As [`Task::new`], for a task of this label.
+pub(super) fn new<E, F, L>(future: F, executor: E, label: L) -> (Task, JoinHandle<F::Output>)
+where
+    E: Executor,
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    L: Label,
+{
+    if const { is_large::<F::Output>() } {
+        let (task, fresh) = Fresh::new(BoxesOutput::new(future), executor, label);
+        return (task, JoinHandle::new(fresh.into_unboxing_joiner()));
+    }
+    let (task, fresh) = Fresh::new(future, executor, label);
+    (task, JoinHandle::new(fresh.into_joiner()))
+}
+
 /// As [`Executor::spawn`], for a task of this label.
 pub(crate) fn spawn<E, F, L>(executor: E, future: F, label: L) -> JoinHandle<F::Output>
+where
+    E: Executor,
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    L: Label,
+{
+    if const { is_large::<F::Output>() } {
+        return JoinHandle::new(submit(executor, BoxesOutput::new(future), label).into_unboxing_joiner());
+    }
+    JoinHandle::new(submit(executor, future, label).into_joiner())
+}
+
+/// As [`Executor::try_spawn`], for a task of this label.
+pub(crate) fn try_spawn<E, F, L>(executor: E, future: F, label: L) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+where
+    E: Executor,
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    L: Label,
+{
+    if const { is_large::<F::Output>() } {
+        return match try_submit(executor, BoxesOutput::new(future), label) {
+            Ok(fresh) => Ok(JoinHandle::new(fresh.into_unboxing_joiner())),
+            Err(error) => Err(error.map(BoxesOutput::into_unpolled)),
+        };
+    }
+    try_submit(executor, future, label).map(|fresh| JoinHandle::new(fresh.into_joiner()))
+}
+
+fn submit<E, F, L>(executor: E, future: F, label: L) -> Fresh<F, E, L>
 where
     E: Executor,
     F: Future + Send + 'static,
@@ -18,11 +67,10 @@ where
         let (task, cause) = rejected.into_parts();
         task.end(cause.into());
     }
-    JoinHandle::new(fresh.into_joiner())
+    fresh
 }
 
-/// As [`Executor::try_spawn`], for a task of this label.
-pub(crate) fn try_spawn<E, F, L>(executor: E, future: F, label: L) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+fn try_submit<E, F, L>(executor: E, future: F, label: L) -> Result<Fresh<F, E, L>, SpawnError<F>>
 where
     E: Executor,
     F: Future + Send + 'static,
@@ -38,5 +86,5 @@ where
             None => task.end(cause.into()),
         }
     }
-    Ok(JoinHandle::new(fresh.into_joiner()))
+    Ok(fresh)
 }
