@@ -49,7 +49,7 @@ impl Handle {
     ///
     /// In the destructor of a task that a shutdown ends, it is the executor that shuts down, on whatever thread that runs.
     pub fn current() -> Option<Self> {
-        innermost().or_else(|| DEFAULT.get().map(|executor| executor()))
+        if is_outside() { DEFAULT.get().map(|executor| executor()) } else { innermost() }
     }
 }
 
@@ -447,10 +447,11 @@ pub(crate) fn is_outside() -> bool {
 
 /// The executor that was entered last.
 fn innermost() -> Option<Handle> {
-    if is_outside() {
-        return None;
-    }
-    with(|stack| stack.frames.iter_mut().rev().find_map(Frame::handle)).flatten()
+    let last = |stack: &RefCell<Stack>| match &mut stack.borrow_mut().frames[..] {
+        [.., Frame { executor: Source::Handle(handle), .. }] => Some(handle.clone()),
+        frames => frames.iter_mut().rev().find_map(Frame::handle),
+    };
+    STACK.try_with(last).ok().flatten()
 }
 
 /// The clock of the executor that [`Handle::current`] finds.
