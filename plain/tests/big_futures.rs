@@ -14,6 +14,7 @@ use polyexec::{
 const SIZE: usize = 192 << 10;
 
 /// A future of that size, and a bit.
+#[allow(clippy::manual_async_fn, reason = "an async fn of no arguments, but it says that it is `Send`")]
 fn large() -> impl Future<Output = u8> + Send {
     async {
         let state = [7; SIZE];
@@ -136,6 +137,7 @@ fn that_are_given_back() {
 
 #[test]
 fn that_are_aborted_or_shut_down() {
+    #[allow(clippy::manual_async_fn, reason = "as above")]
     fn rests() -> impl Future<Output = ()> + Send {
         async {
             let state = [7; SIZE];
