@@ -36,12 +36,15 @@ pub use given::{Given, Refused};
 pub use jobs::Jobs;
 use presence::{Presence, Present};
 use queue::{OnJob, Queue};
-pub use settings::{Settings, contain};
+use room::Place;
+pub use room::most_threads;
+pub use settings::{MIN_STACK, Settings, contain};
 
 mod given;
 mod jobs;
 mod presence;
 mod queue;
+mod room;
 mod settings;
 
 /// Threads that each take one job after another from a common queue.
@@ -366,10 +369,14 @@ impl<J: Send + 'static> Crew<J> {
         if members.joined {
             return Err(Refused { job, cause: None });
         }
+        let place = match Place::take() {
+            Ok(place) => place,
+            Err(cause) => return Err(Refused { job, cause: Some(cause) }),
+        };
         // Where the job is left if there is no thread to take it.
         let job = Arc::new(Mutex::new(Some(job)));
         let thread = {
-            let (crew, job, present) = (Self(self.0.clone()), job.clone(), self.0.presence.add());
+            let (crew, job, present) = (Self(self.0.clone()), job.clone(), self.0.presence.add(place));
             self.0.settings.thread(members.started).spawn(move || crew.be_a_member(job, present))
         };
         match thread {

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::room::Place;
+
 /// How many threads there are: those included that run the destructors of their locals.
 #[derive(Default)]
 pub(crate) struct Presence {
@@ -23,14 +25,17 @@ thread_local! {
 ///
 /// # What dropping does
 ///
-/// Counts one less.
-pub(crate) struct Present(Arc<Presence>);
+/// Counts one less, and makes room for another thread.
+pub(crate) struct Present {
+    presence: Arc<Presence>,
+    _place: Place,
+}
 
 impl Presence {
     /// Counts one more.
-    pub(crate) fn add(self: &Arc<Self>) -> Present {
+    pub(crate) fn add(self: &Arc<Self>, place: Place) -> Present {
         *self.threads.lock() += 1;
-        Present(self.clone())
+        Present { presence: self.clone(), _place: place }
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -60,10 +65,10 @@ impl Present {
 
 impl Drop for Present {
     fn drop(&mut self) {
-        let mut threads = self.0.threads.lock();
+        let mut threads = self.presence.threads.lock();
         *threads -= 1;
         if *threads == 0 {
-            self.0.changed.notify_all();
+            self.presence.changed.notify_all();
         }
     }
 }

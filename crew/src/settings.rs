@@ -12,12 +12,12 @@ type Hook = Arc<dyn Fn() + Send + Sync>;
 pub struct Settings {
     /// Threads are called this, a dash, and their number.
     pub name: String,
-    /// The size of each thread's stack in bytes. `None`: what `std` gives, which is 2 MiB unless `RUST_MIN_STACK` says
-    /// otherwise.
+    /// The size of each thread's stack in bytes; [`MIN_STACK`] if that is less. `None`: what `std` gives, which is 2 MiB unless
+    /// `RUST_MIN_STACK` says otherwise.
     pub stack_size: Option<usize>,
     /// How long a thread stays that has nothing to do. `None`: it leaves after its first job.
     pub keep_alive: Option<Duration>,
-    /// The most threads at a time.
+    /// The most threads at a time. There are never more than the process has [room](crate::most_threads) for.
     pub max_threads: usize,
     /// Called on each thread before anything else. A panic in it is contained.
     pub on_start: Option<Hook>,
@@ -28,6 +28,10 @@ pub struct Settings {
 // A hook's panic is contained, and the next thread calls it all the same.
 impl UnwindSafe for Settings {}
 impl RefUnwindSafe for Settings {}
+
+/// The smallest stack that a thread gets. Without optimization, a worker that waits for events and reports a panic takes
+/// between 96 and 128 KiB.
+pub const MIN_STACK: usize = 256 << 10;
 
 /// How long a thread stays that has nothing to do, unless told otherwise: as long as tokio's blocking threads.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -63,7 +67,7 @@ impl Settings {
     pub(crate) fn thread(&self, number: u64) -> thread::Builder {
         let thread = thread::Builder::new().name(format!("{}-{number}", self.name));
         match self.stack_size {
-            Some(bytes) => thread.stack_size(bytes),
+            Some(bytes) => thread.stack_size(bytes.max(MIN_STACK)),
             None => thread,
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 #[cfg(doc)]
 use polyexec_core::JoinHandle;
-use polyexec_crew::{Crew, Settings};
+use polyexec_crew::{Crew, Settings, most_threads};
 
 use crate::desk::Desk;
 use crate::job::{self, Job, OnStall};
@@ -55,7 +55,8 @@ impl Builder {
         Self { worker_threads: None, spare_threads: SPARE_THREADS, on_stall: None, threads: Settings::new("pool") }
     }
 
-    /// How many workers there are. By default as many as processors that this process may use.
+    /// How many workers there are. By default as many as processors that this process may use. Zero is an error, and so is
+    /// more than there is room for: by Linux's default 12,286 threads.
     pub fn worker_threads(mut self, workers: usize) -> Self {
         self.worker_threads = Some(workers);
         self
@@ -63,7 +64,7 @@ impl Builder {
 
     /// The most threads, beyond the workers, that stand in for those whose tasks block, announced or not. By default 512.
     /// With all of them in use, the worker of a task that blocks waits for a thread to be free, the blocked one at the
-    /// latest.
+    /// latest. So it does where the system has no more threads, and with zero of them at once.
     pub fn spare_threads(mut self, threads: usize) -> Self {
         self.spare_threads = threads;
         self
@@ -75,13 +76,15 @@ impl Builder {
         self
     }
 
-    /// The size of each thread's stack in bytes. By default what `std` gives: 2 MiB, or `RUST_MIN_STACK`.
+    /// The size of each thread's stack in bytes. By default what `std` gives: 2 MiB, or `RUST_MIN_STACK`. Less
+    /// than 256 KiB is taken for that.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.threads.stack_size = Some(bytes);
         self
     }
 
-    /// How long a spare thread stays that isn't needed. By default ten seconds. The workers' threads stay.
+    /// How long a spare thread stays that isn't needed. By default ten seconds; with zero, it leaves at once. The
+    /// workers' threads stay.
     pub fn keep_alive(mut self, time: Duration) -> Self {
         self.threads.keep_alive = Some(time);
         self
@@ -133,13 +136,18 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: zero workers, or a thread name with a NUL byte in it. Otherwise what the system says if it has
-    /// no thread for each worker and the monitor; those that had started are gone when this returns.
+    /// `InvalidInput`: zero workers, more of them than this process has room for, or a thread name with a NUL byte in it.
+    /// Otherwise what the system says if it has no thread for each worker and the monitor; those that had started are gone
+    /// when this returns.
     pub fn build(mut self) -> io::Result<Pool> {
         let workers = self.worker_threads.unwrap_or_else(num_cpus::get);
         self.threads.max_threads = workers.saturating_add(self.spare_threads);
         if workers == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a pool of zero workers runs nothing"));
+        }
+        if workers > most_threads() {
+            let why = format!("{workers} workers, and room for {} threads", most_threads());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         self.threads.validate()?;
 

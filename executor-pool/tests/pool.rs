@@ -13,6 +13,7 @@ use futures_task::{FutureObj, Spawn};
 use polyexec_conformance::probe::{Gate, OnDrop, WakerSlot};
 use polyexec_conformance::watched;
 use polyexec_core::{Executor, JoinHandle, block_in_place, block_on};
+use polyexec_crew::most_threads;
 use polyexec_futures::yield_now;
 use polyexec_pool::Pool;
 
@@ -500,4 +501,48 @@ fn it_is_an_executor_for_the_futures_crates() {
     drop(pool);
     assert!(handle.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap_err().is_shutdown());
     assert!(handle.block_on(handle.spawn(async {})).unwrap_err().is_shutdown());
+}
+
+/// Runs a task, one that gives its worker away, and those of all workers at the same time.
+fn use_it(pool: &Pool) {
+    assert_eq!(pool.spawn(async { 1 }).join().unwrap(), 1);
+    let barrier = Arc::new(Barrier::new(pool.worker_threads()));
+    let meets = |_| {
+        let barrier = barrier.clone();
+        pool.spawn(async move { barrier.wait() })
+    };
+    let meetings: Vec<_> = (0..pool.worker_threads()).map(meets).collect();
+    meetings.into_iter().for_each(|meets| _ = meets.join().unwrap());
+    assert_eq!(pool.spawn(async { block_in_place(|| 2) }).join().unwrap(), 2);
+    assert_eq!(pool.spawn(async { 3 }).join().unwrap(), 3);
+}
+
+#[test]
+fn any_number_will_do_or_is_an_error() {
+    watched!();
+    for workers in [1, 2] {
+        use_it(&Pool::builder().worker_threads(workers).build().unwrap());
+    }
+    for workers in [0, most_threads() + 1, usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+        let error = Pool::builder().worker_threads(workers).build().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
+    }
+    for spares in [0, 1, 7, usize::MAX - 1, usize::MAX] {
+        use_it(&Pool::builder().worker_threads(2).spare_threads(spares).build().unwrap());
+    }
+    for bytes in [0, 1, 1 << 20] {
+        use_it(&Pool::builder().worker_threads(2).stack_size(bytes).build().unwrap());
+    }
+    for bytes in [usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+        assert!(Pool::builder().worker_threads(2).stack_size(bytes).build().is_err());
+    }
+    for time in [0, 1, 1_000_000].map(Duration::from_nanos).into_iter().chain([Duration::MAX]) {
+        let pool = Pool::builder().worker_threads(2).keep_alive(time).build().unwrap();
+        use_it(&pool);
+        pool.shutdown_timeout(Duration::MAX).unwrap();
+    }
+    let pool = Pool::builder().worker_threads(2).build().unwrap();
+    use_it(&pool);
+    // Its threads may have ended by then.
+    let _ = pool.shutdown_timeout(Duration::ZERO);
 }

@@ -43,13 +43,14 @@ impl Builder {
         self
     }
 
-    /// The size of each thread's stack in bytes. By default what `std` gives: 2 MiB, or `RUST_MIN_STACK`.
+    /// The size of each thread's stack in bytes. By default what `std` gives: 2 MiB, or `RUST_MIN_STACK`. Less
+    /// than 256 KiB is taken for that; of a size that the system doesn't have, there is no thread, and tasks are refused.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.threads.stack_size = Some(bytes);
         self
     }
 
-    /// How long a thread stays that has no task. By default ten seconds.
+    /// How long a thread stays that has no task. By default ten seconds; with zero, it leaves at once.
     pub fn keep_alive(mut self, time: Duration) -> Self {
         self.threads.keep_alive = Some(time);
         self
@@ -61,8 +62,13 @@ impl Builder {
         self
     }
 
-    /// The most threads at a time, and so the most tasks; one more is refused, or [waits](Builder::queue_when_full). By
-    /// default there is no limit but the system's. A thread is free a moment after its task's handle has resolved.
+    /// The most threads at a time, and so the most tasks; one more is refused, or [waits](Builder::queue_when_full). Zero is an
+    /// error. A thread is free a moment after its task's handle has resolved.
+    ///
+    /// By default there are as many as the system has, and never more than the process has room for, whatever is said here. All
+    /// executors of a process share that room. On Linux each thread takes four memory maps, and three quarters of the
+    /// maps are for threads: 12,286 threads, unless `vm.max_map_count` is larger than its default. With more of them,
+    /// the process would end.
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.threads.max_threads = threads;
         self

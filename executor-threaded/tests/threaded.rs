@@ -204,3 +204,44 @@ fn it_is_an_executor_for_the_futures_crates() {
     assert!(handle.spawn_obj(FutureObj::new(Box::new(async {}))).unwrap_err().is_shutdown());
     assert!(handle.spawn(async {}).join().unwrap_err().is_shutdown());
 }
+
+#[test]
+fn any_number_will_do_or_is_an_error() {
+    watched!();
+    let builders = || [Threaded::builder(), Threaded::builder().fresh_threads(), Threaded::builder().queue_when_full()];
+    let use_it = |threaded: &Threaded| {
+        for n in 0..3 {
+            // A thread is free a moment after its task is over.
+            let task = loop {
+                match threaded.try_spawn(async move { n }) {
+                    Ok(task) => break task,
+                    Err(_) => thread::yield_now(),
+                }
+            };
+            assert_eq!(task.join().unwrap(), n);
+        }
+    };
+    for builder in builders() {
+        assert_eq!(builder.clone().max_threads(0).build().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+        for threads in [1, 7, usize::MAX - 1, usize::MAX] {
+            use_it(&builder.clone().max_threads(threads).build().unwrap());
+        }
+        for bytes in [0, 1, 1 << 20] {
+            use_it(&builder.clone().stack_size(bytes).build().unwrap());
+        }
+        for bytes in [usize::MAX / 2, usize::MAX - 1, usize::MAX] {
+            let threaded = builder.clone().stack_size(bytes).build().unwrap();
+            let error = threaded.try_spawn(async {}).unwrap_err();
+            assert!(!error.is_shutdown() && error.source().is_some(), "{error}");
+        }
+        for time in [0, 1, 1_000_000].map(Duration::from_nanos).into_iter().chain([Duration::MAX]) {
+            let threaded = builder.clone().keep_alive(time).build().unwrap();
+            use_it(&threaded);
+            threaded.shutdown_timeout(Duration::MAX).unwrap();
+        }
+        let threaded = builder.build().unwrap();
+        use_it(&threaded);
+        // Its threads may have ended by then.
+        let _ = threaded.shutdown_timeout(Duration::ZERO);
+    }
+}

@@ -1,0 +1,43 @@
+//! More tasks than the process has room for threads. A program of its own: they are the process's.
+
+use std::error::Error;
+use std::io::Write;
+
+use polyexec_conformance::probe::Gate;
+use polyexec_conformance::watched;
+use polyexec_crew::most_threads;
+use polyexec_threaded::Threaded;
+
+/// More threads than that take too long to start, and where so many may be, others are scarce first.
+const MOST: usize = 20_000;
+
+#[test]
+fn one_task_more_than_there_is_room_for_is_refused() {
+    watched!();
+    // Set by `ci/sanitize`: ThreadSanitizer knows 8,000 threads.
+    let is_sanitized = std::env::var_os("POLYEXEC_SANITIZED").is_some();
+    if most_threads() > MOST || is_sanitized {
+        // Not `eprintln`, which the test harness keeps to itself.
+        let _ = writeln!(std::io::stderr(), "LEFT OUT: {} threads are too many here", most_threads());
+        return;
+    }
+    let (first, second) = (Threaded::new(), Threaded::builder().queue_when_full().build().unwrap());
+    let gate = Gate::new();
+    let mut waits = Vec::new();
+    let refused = loop {
+        let gate = gate.clone();
+        match first.try_spawn(async move { gate.opened().await }) {
+            Ok(task) => waits.push(task),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(waits.len() <= most_threads());
+    assert!(!refused.is_shutdown() && refused.source().is_some(), "{refused}");
+    // Whatever executor asks.
+    assert!(second.try_spawn(async {}).is_err());
+    gate.open();
+    waits.into_iter().for_each(|task| task.join().unwrap());
+    drop(first);
+    // There is room again, once the threads are over.
+    assert_eq!(second.spawn(async { 7 }).join().unwrap(), 7);
+}
