@@ -95,3 +95,36 @@ impl Shared {
         self.closed.load(Acquire)
     }
 }
+
+#[cfg(all(test, not(polyexec_loom)))]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use polyexec_core::Executor;
+
+    use crate::Pool;
+
+    #[test]
+    fn a_poll_that_waits_for_what_its_worker_has_next_goes_on_when_the_pool_shuts_down() {
+        // Shut down before the monitor relieves the worker, in some rounds at least.
+        for _ in 0..20 {
+            let pool = Pool::builder().worker_threads(1).spare_threads(0).build().unwrap();
+            let (handle, (begins, has_begun)) = (pool.handle(), mpsc::channel());
+            let blocked = pool.spawn(async move {
+                let (kept, waits) = mpsc::channel::<()>();
+                // Both of a worker's places for tasks.
+                for _ in 0..3 {
+                    let kept = kept.clone();
+                    drop(handle.spawn(async move { drop(kept) }));
+                }
+                drop(kept);
+                begins.send(()).unwrap();
+                waits.recv().unwrap_err();
+            });
+            has_begun.recv().unwrap();
+            pool.shutdown_timeout(Duration::from_secs(60)).expect("nobody ends what it waits for");
+            blocked.join().unwrap();
+        }
+    }
+}
