@@ -296,19 +296,16 @@ impl<S: Source> Io<S> {
     ) -> Poll<io::Result<(Seen, T)>> {
         loop {
             let seen = ready!(wait());
-            match self.attempt(side, seen, &mut operation) {
-                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => (),
+            match operation(self.get_ref()) {
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => self.readiness().would_block(side, seen),
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),
                 result => return Poll::Ready(result.map(|value| (seen, value))),
             }
         }
     }
 
     fn try_with<T>(&self, side: Side, mut operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
-        self.attempt(side, self.readiness().seen(side), &mut operation)
-    }
-
-    /// Tries `operation` until nothing interrupts it. If it would block, the side isn't ready any more.
-    fn attempt<T>(&self, side: Side, seen: Seen, operation: &mut impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
+        let seen = self.readiness().seen(side);
         loop {
             match operation(self.get_ref()) {
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),

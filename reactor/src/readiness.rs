@@ -230,10 +230,11 @@ impl Readiness {
             drop(waiting);
             return Poll::Ready(Seen(ready));
         }
-        let (needless, crowd) = match waiting.replace(who, newest) {
-            Ok(before) => (Some(before), Vec::new()),
-            Err(newest) => (None, waiting.add(who, newest)),
-        };
+        if waiting.is_empty() {
+            waiting.first = Some(Waiter::new(who, newest));
+            return Poll::Pending;
+        }
+        let (needless, crowd) = waiting.join(who, newest);
         drop(waiting);
         drop(needless);
         wake_all(crowd);
@@ -278,7 +279,27 @@ impl Readiness {
     }
 }
 
+impl Waiter {
+    fn new(who: Who, waker: Waker) -> Self {
+        let (Who::Handle(number) | Who::Future(number)) = who;
+        Self { number, waker }
+    }
+}
+
 impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.others.as_ref().is_none_or(|others| others.waiters.is_empty())
+    }
+
+    /// Adds a waker to those that are there. What comes back is a waker that isn't needed, and those that must be woken.
+    #[cold]
+    fn join(&mut self, who: Who, newest: Waker) -> (Option<Waker>, Vec<Waker>) {
+        match self.replace(who, newest) {
+            Ok(before) => (Some(before), Vec::new()),
+            Err(newest) => (None, self.add(who, newest)),
+        }
+    }
+
     /// The newest waker takes the place of an earlier one, if there is one that it makes needless: that comes back.
     fn replace(&mut self, who: Who, newest: Waker) -> Result<Waker, Waker> {
         let others = self.others.iter_mut().flat_map(|others| &mut others.waiters);
@@ -295,8 +316,7 @@ impl Waiting {
 
     /// Adds a waker to the list. Those that come back must be woken: they make room.
     fn add(&mut self, who: Who, waker: Waker) -> Vec<Waker> {
-        let (Who::Handle(number) | Who::Future(number)) = who;
-        let waiter = Waiter { number, waker };
+        let waiter = Waiter::new(who, waker);
         if self.first.is_none() {
             self.first = Some(waiter);
             return Vec::new();
@@ -319,8 +339,10 @@ impl Waiting {
     }
 
     fn empty_into(&mut self, woken: &mut Vec<Waker>) {
-        let others = self.others.iter_mut().flat_map(|others| others.waiters.drain(..));
-        woken.extend(self.first.take().into_iter().chain(others).map(|waiter| waiter.waker));
+        woken.extend(self.first.take().map(|waiter| waiter.waker));
+        if let Some(others) = &mut self.others {
+            woken.extend(others.waiters.drain(..).map(|waiter| waiter.waker));
+        }
     }
 }
 
