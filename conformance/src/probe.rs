@@ -1,7 +1,8 @@
 //! What the properties look through: a trace of events, gates that order them, and futures that report on themselves.
 
 use std::future::poll_fn;
-use std::panic::{resume_unwind, set_hook, take_hook};
+use std::io::Write;
+use std::panic::{Location, resume_unwind, set_hook, take_hook};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -381,6 +382,24 @@ pub fn on_foreign_thread<T: Send + 'static>(
 /// The threads of this process; `None` where the system doesn't tell. To be used in a process of its own.
 pub fn threads() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
+/// How many files this process may have open, and how many it may ask for; `None` where the system doesn't tell.
+pub fn file_limits() -> Option<(u64, u64)> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let mut files = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace();
+    let mut next = || match files.next()? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    };
+    Some((next()?, next()?))
+}
+
+/// Says aloud that the calling test is left out, and why. Not by `eprintln`, which the test harness keeps to itself.
+#[track_caller]
+pub fn leave_out(why: impl fmt::Display) {
+    let here = Location::caller();
+    let _ = writeln!(std::io::stderr(), "{}:{}: LEFT OUT, {why}", here.file(), here.line());
 }
 
 /// The least of what was measured, up to the first that is within `bound`. What a program does shows each time; what a
