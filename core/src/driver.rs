@@ -20,6 +20,7 @@ use futures_task::{ArcWake, waker_ref};
 use crate::reactor::{self, Wait, Working};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
 use crate::{Parker, block_on, context};
+use context::Entered;
 
 /// Drives a future while its executor's tasks run, for an executor that runs them on its caller's thread.
 ///
@@ -80,7 +81,7 @@ fn notifications(word: u64) -> u64 {
     word / NOTIFICATION
 }
 
-/// The calls that sleep in another executor's tasks. All of them are on the driver's thread, one inside another.
+/// The calls that sleep in another executor's tasks. All of them are on the driver's thread.
 #[derive(Default)]
 struct Sleepers {
     wakers: Vec<(u64, Waker)>,
@@ -174,6 +175,74 @@ impl Driver {
         while run_one() {
             self.ran(1, &mut events);
         }
+    }
+
+    /// As [`drive`](Driver::drive), as a future: another executor's thread polls it, and so runs this executor's tasks between
+    /// its own. Where there is nothing to do, it is pending, and a notification wakes it.
+    ///
+    /// `enter` makes the executor's context, once a poll. A poll runs 64 tasks at most, and lets the others of the executor
+    /// around it have their turn then. All polls must be on the thread for which `run_one` is.
+    ///
+    /// # Panics
+    ///
+    /// If `future` or `run_one` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves the tasks where they are, for the next call of this or of `drive`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_core::{Driver, Handle, block_on, context};
+    /// # #[derive(Clone)]
+    /// # struct MyExecutor;
+    /// # impl polyexec_core::Executor for MyExecutor {
+    /// #     fn submit(&self, task: polyexec_core::Task) -> Result<(), polyexec_core::Rejected> {
+    /// #         Err(polyexec_core::Rejected::shut_down(task))
+    /// #     }
+    /// #     fn schedule(&self, task: polyexec_core::Task) {
+    /// #         drop(task)
+    /// #     }
+    /// #     fn drive(&self, future: std::pin::Pin<&mut dyn Future<Output = ()>>) {
+    /// #         block_on(future)
+    /// #     }
+    /// # }
+    ///
+    /// let driver = Driver::new();
+    /// let handle = Handle::new(MyExecutor);
+    /// let mut jobs = vec!["third", "second", "first"];
+    /// let run_one = || jobs.pop().map(|job| println!("{job}")).is_some();
+    /// let within = driver.drive_within(async { 42 }, || context::reside(handle.clone()), run_one);
+    /// assert_eq!(block_on(within), 42);
+    /// ```
+    pub async fn drive_within<F: Future>(
+        &self,
+        future: F,
+        mut enter: impl FnMut() -> Entered,
+        mut run_one: impl FnMut() -> bool,
+    ) -> F::Output {
+        let mut future = std::pin::pin!(future);
+        let mut sleeper = None;
+        poll_fn(|cx| {
+            // What is notified of from here on, this poll sees.
+            drop(sleeper.take());
+            let _context = enter();
+            // Acquire: as in `drive`.
+            let word = self.0.word.load(Acquire);
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(output);
+            }
+            let is_behind = (0..TURN).all(|_| run_one()) || {
+                let sleeper: &mut Sleeper<'_> = sleeper.insert(Sleeper::new(self));
+                notifications(sleeper.lie_down(cx.waker())) != notifications(word)
+            };
+            if is_behind {
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// So many polls have been made. Looks for events, if it is time.

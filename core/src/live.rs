@@ -177,7 +177,7 @@ impl<X> LiveTasks<X> {
 
     /// Whether there is none; a hint, as [`len`](LiveTasks::len).
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.shards.iter().all(|shard| shard.lock().chunks.iter().flatten().flatten().next().is_none())
     }
 
     /// Enters a task that the caller has claimed. Where it can't, says why, and gives `about` back.

@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::task::{Context, Poll, Waker};
 
 use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
 use parking_lot::Mutex;
@@ -41,6 +42,10 @@ struct Shared {
     has_mail: AtomicBool,
     live: LiveTasks,
     driver: Driver,
+    /// Tasks or calls that wait until no task is left.
+    at_end: AtHome<RefCell<Vec<Waker>>>,
+    /// Whether there are any. The home thread's own.
+    is_end_awaited: AtomicBool,
 }
 
 #[derive(Default)]
@@ -74,6 +79,8 @@ impl LocalHandle {
             has_mail: AtomicBool::new(false),
             live: LiveTasks::new(),
             driver: Driver::new(),
+            at_end: AtHome::new(RefCell::default()),
+            is_end_awaited: AtomicBool::new(false),
         }))
     }
 
@@ -147,7 +154,13 @@ impl LocalHandle {
 
     /// Runs the task that is ready first, if there is one. For the home thread only.
     pub(crate) fn run_one(&self) -> bool {
-        let Some(task) = self.pop() else { return false };
+        let Some(task) = self.pop() else {
+            // Relaxed: this thread has set it.
+            if self.0.is_end_awaited.load(Relaxed) {
+                self.notice_end();
+            }
+            return false;
+        };
         if let Ran::Again(task) = self.0.live.run(task) {
             self.schedule(task);
         }
@@ -158,6 +171,46 @@ impl LocalHandle {
     pub(crate) fn run_until_stalled(&self) {
         let _context = context::reside(Handle::new(self.clone()));
         self.0.driver.run_until_stalled(|| self.run_one());
+    }
+
+    /// As [`Local::run_until`](crate::Local::run_until). For the home thread only.
+    pub(crate) async fn run_until<F: Future>(&self, future: F) -> F::Output {
+        let handle = Handle::new(self.clone());
+        self.0.driver.drive_within(future, || context::reside(handle.clone()), || self.run_one()).await
+    }
+
+    /// Ready when no task is left. For the home thread only.
+    pub(crate) fn poll_finished(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_ended() {
+            return Poll::Ready(());
+        }
+        // Foreign code: cloned before the borrow, dropped after it.
+        let newest = cx.waker().clone();
+        let before = self.0.at_end.get().and_then(|wakers| {
+            let mut wakers = wakers.borrow_mut();
+            let known = wakers.iter().position(|waker| waker.will_wake(&newest));
+            wakers.push(newest);
+            known.map(|known| wakers.swap_remove(known))
+        });
+        drop(before);
+        self.0.is_end_awaited.store(true, Relaxed);
+        Poll::Pending
+    }
+
+    fn notice_end(&self) {
+        if !self.has_ended() {
+            return;
+        }
+        self.0.is_end_awaited.store(false, Relaxed);
+        let woken = self.0.at_end.get().map(|wakers| std::mem::take(&mut *wakers.borrow_mut()));
+        woken.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Whether no task is left: what isn't in the table is in a queue.
+    fn has_ended(&self) -> bool {
+        let Shared { ready, inbox, live, .. } = &*self.0;
+        let is_ready = ready.get().is_some_and(|ready| !ready.borrow().tasks.is_empty());
+        !is_ready && inbox.lock().tasks.is_empty() && live.is_empty()
     }
 
     /// Ends every task. For the home thread only.

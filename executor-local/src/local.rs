@@ -103,6 +103,80 @@ impl Local {
         self.handle.block_on(future)
     }
 
+    /// Polls `future` and runs the tasks, in turns, until `future` is ready, as a future: so another executor's thread runs them
+    /// between its own. Where there is nothing to do it is pending.
+    ///
+    /// It isn't `Send`: it goes into the `block_on` of whatever runs on this thread, or into a task that stays there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_core::block_on;
+    /// use polyexec_local::Local;
+    /// use std::rc::Rc;
+    ///
+    /// let local = Local::new();
+    /// let text = Rc::new("not Send".to_owned());
+    /// let length = local.spawn_local(async move { text.len() });
+    /// // In place of `block_on`, the loop of a graphical program, say.
+    /// block_on(async {
+    ///     assert_eq!(local.run_until(length).await.unwrap(), 8);
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `future` does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it drops `future`. Tasks stay where they are, and go on with the next call.
+    pub async fn run_until<F: Future>(&self, future: F) -> F::Output {
+        self.handle.run_until(future).await
+    }
+
+    /// Runs the tasks until none is left, those that tasks and other threads spawn meanwhile among them. Sleeps while there is
+    /// nothing to do.
+    ///
+    /// A task that never ends keeps this from returning; so does the task that calls it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_local::Local;
+    ///
+    /// let local = Local::new();
+    /// let handle = local.handle();
+    /// let outer = local.spawn_local(async move { handle.spawn_local(async { println!("the last one") }) });
+    /// local.run();
+    /// assert!(outer.is_finished());
+    /// ```
+    pub fn run(&self) {
+        self.block_on(self.finished());
+    }
+
+    /// Ready when no task is left. It runs none itself: await it in [`run_until`](Local::run_until), to run all tasks inside another
+    /// executor.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it may be awaited again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_core::block_on;
+    /// use polyexec_local::Local;
+    ///
+    /// let local = Local::new();
+    /// let task = local.spawn_local(async { 42 });
+    /// block_on(local.run_until(local.finished()));
+    /// assert!(task.is_finished());
+    /// ```
+    pub async fn finished(&self) {
+        std::future::poll_fn(|cx| self.handle.poll_finished(cx)).await;
+    }
+
     /// Runs the tasks until none of them is ready, and returns instead of sleeping. Those count as ready for which events have
     /// come before this, and some that come meanwhile: so a loop of somebody else's may call this now and then.
     ///

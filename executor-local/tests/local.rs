@@ -1,7 +1,7 @@
 //! What only a single-threaded queue has: futures that aren't `Send`, an order, and a home.
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::Poll;
@@ -15,6 +15,28 @@ use polyexec_futures::yield_now;
 use polyexec_local::Local;
 
 type Trace = Rc<RefCell<Vec<&'static str>>>;
+
+/// Pending until the waker that it leaves in the slot was called.
+async fn wait_once(slot: WakerSlot) {
+    let mut waits = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut waits, true) {
+            return Poll::Ready(());
+        }
+        slot.put(cx.waker().clone());
+        Poll::Pending
+    })
+    .await;
+}
+
+fn wake_when_there(slot: &WakerSlot) {
+    loop {
+        match slot.take() {
+            Some(waker) => return waker.wake(),
+            None => thread::yield_now(),
+        }
+    }
+}
 
 #[test]
 fn tasks_run_in_the_order_in_which_they_became_ready() {
@@ -31,6 +53,114 @@ fn tasks_run_in_the_order_in_which_they_became_ready() {
     }
     local.run_until_stalled();
     assert_eq!(*trace.borrow(), ["a1", "b1", "a2", "b2"]);
+}
+
+#[test]
+fn it_runs_until_no_task_is_left() {
+    watched!();
+    let local = Local::new();
+    local.run();
+    for _ in 0..100 {
+        let trace = Trace::default();
+        let slot = WakerSlot::new();
+        let (outer, inner, handle, waits) = (trace.clone(), trace.clone(), local.handle(), slot.clone());
+        drop(local.spawn_local(async move {
+            yield_now().await;
+            outer.borrow_mut().push("outer");
+            drop(handle.spawn_local(async move {
+                wait_once(waits).await;
+                inner.borrow_mut().push("inner");
+            }));
+        }));
+        // The last task is one that another thread spawns while this one waits for the others.
+        let handle = local.handle();
+        let foreign = thread::spawn(move || {
+            wake_when_there(&slot);
+            handle.spawn(async { 42 })
+        });
+        local.run();
+        assert_eq!(*trace.borrow(), ["outer", "inner"]);
+        let last = foreign.join().unwrap();
+        local.run();
+        assert!(last.is_finished());
+    }
+}
+
+#[test]
+fn another_executor_runs_it_between_its_own_tasks() {
+    watched!();
+    let (outer, inner) = (Local::new(), Rc::new(Local::new()));
+    let trace = Trace::default();
+    let (bystander, log) = (trace.clone(), trace.clone());
+    // Both never rest, and neither keeps the other one from its turn.
+    let restless = inner.spawn_local(async {
+        loop {
+            yield_now().await;
+        }
+    });
+    let task = inner.spawn_local(async move {
+        yield_now().await;
+        log.borrow_mut().push("inner");
+        6
+    });
+    let inside = inner.clone();
+    let within = outer.spawn_local(async move { inside.run_until(task).await.unwrap() * 7 });
+    drop(outer.spawn_local(async move { bystander.borrow_mut().push("bystander") }));
+    assert_eq!(outer.block_on(within).unwrap(), 42);
+    trace.borrow_mut().sort_unstable();
+    assert_eq!(*trace.borrow(), ["bystander", "inner"]);
+    assert!(!restless.is_finished());
+}
+
+#[test]
+fn within_another_executor_it_is_woken_from_anywhere() {
+    watched!();
+    let local = Local::new();
+    for _ in 0..300 {
+        let handle = local.handle();
+        let foreign = thread::spawn(move || handle.spawn(async { 41 }).join().unwrap() + 1);
+        let slot = WakerSlot::new();
+        let waits = slot.clone();
+        let task = local.spawn_local(async move { wait_once(waits).await });
+        let waker = thread::spawn(move || wake_when_there(&slot));
+        // Two of them at once: either may run the tasks of both.
+        let nested = local.handle();
+        let both = async {
+            let first = Box::pin(local.run_until(task));
+            let second = Box::pin(local.run_until(async {
+                // A task that blocks runs the others inside it.
+                let other = nested.spawn_local(async { 7 });
+                nested.spawn_local(async move { other.join().unwrap() }).await.unwrap()
+            }));
+            futures_lite::future::zip(first, second).await
+        };
+        let (first, second) = block_on(both);
+        first.unwrap();
+        assert_eq!(second, 7);
+        block_on(local.run_until(local.finished()));
+        waker.join().unwrap();
+        // The foreign thread's task may yet come.
+        while !foreign.is_finished() {
+            local.run_until_stalled();
+            thread::yield_now();
+        }
+        assert_eq!(foreign.join().unwrap(), 42);
+    }
+}
+
+#[test]
+fn given_up_it_leaves_its_tasks_for_the_next_call() {
+    watched!();
+    let local = Local::new();
+    let task = local.spawn_local(async {
+        yield_now().await;
+        assert!(polyexec_core::Handle::current().is_some());
+        42
+    });
+    let given_up = futures_lite::future::poll_once(local.run_until(pending::<()>()));
+    assert!(block_on(given_up).is_none());
+    assert!(polyexec_core::Handle::current().is_none());
+    assert_eq!(local.block_on(task).unwrap(), 42);
 }
 
 #[test]

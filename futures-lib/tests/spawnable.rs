@@ -6,6 +6,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use polyexec_core::Driver;
+use polyexec_core::context::enter;
 use polyexec_futures::fs::{File, OpenOptions};
 use polyexec_futures::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use polyexec_futures::time::{Interval, Sleep};
@@ -17,6 +19,9 @@ use polyexec_threaded::blocking::Unblock;
 fn given<T>() -> T {
     unreachable!("nobody polls these futures")
 }
+
+/// Futures of what stays on its thread: their functions belong to `Local`, which does.
+const OF_ONE_THREAD: [&str; 2] = ["Local::finished", "Local::run_until"];
 
 /// What every executor's `spawn` asks for.
 fn spawnable(future: impl Future<Output: Send + 'static> + Send + 'static) {
@@ -35,6 +40,7 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     type Here = Io<mio::net::UdpSocket>;
     type Bytes = Unblock<Vec<u8>>;
     spawnable! {
+        "Driver::drive_within": Driver::new().drive_within(async {}, || enter(given()), || false);
         "File::create": File::create("path"), File::create(given::<PathBuf>());
         "File::metadata": given::<File>().metadata();
         "File::open": File::open("path"), File::open(&given::<PathBuf>());
@@ -131,7 +137,8 @@ fn search(folder: &Path, found: &mut BTreeSet<String>) {
 #[cfg(unix)]
 #[test]
 fn every_public_async_function_is_listed() {
-    let listed = of_any_system().into_iter().chain(of_unix()).map(str::to_owned).collect::<BTreeSet<_>>();
+    let listed =
+        of_any_system().into_iter().chain(of_unix()).chain(OF_ONE_THREAD).map(str::to_owned).collect::<BTreeSet<_>>();
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut found = BTreeSet::new();
     let crates = ["core", "crew", "executor-local", "executor-pool", "executor-threaded", "futures-lib", "reactor"];

@@ -14,8 +14,9 @@ use polyexec_core::{Driver, Executor, Handle, Rejected, Task, context, park_on};
 
 use crate::common::flag;
 
-/// Drives until both flags were found by `run_one`, which another thread raises, with a notification each.
-fn found_by_run_one(flags: [loom::sync::Arc<AtomicBool>; 2]) {
+/// Drives until all flags were found by `run_one`, which another thread raises, with a notification each. By itself, or within
+/// another executor's thread.
+fn found_by_run_one<const N: usize>(flags: [loom::sync::Arc<AtomicBool>; N], within: bool) {
     let driver = Driver::new();
     let raises = thread::spawn({
         let (driver, flags) = (driver.clone(), flags.clone());
@@ -46,13 +47,17 @@ fn found_by_run_one(flags: [loom::sync::Arc<AtomicBool>; 2]) {
         *waker.lock().unwrap() = Some(cx.waker().clone());
         if *is_over.lock().unwrap() { Poll::Ready(()) } else { Poll::Pending }
     });
-    driver.drive(pin!(future), run_one);
+    if within {
+        park_on(driver.drive_within(future, || context::reside(Handle::new(Around)), run_one));
+    } else {
+        driver.drive(pin!(future), run_one);
+    }
     raises.join().unwrap();
 }
 
 #[test]
 fn no_notification_is_slept_through() {
-    check("no notification is slept through", || found_by_run_one([flag(), flag()]));
+    check("no notification is slept through", || found_by_run_one([flag(), flag()], false));
 }
 
 /// An executor in one of whose tasks this thread is.
@@ -77,6 +82,13 @@ fn no_notification_is_slept_through_in_a_task() {
     check_fewer("no notification is slept through in a task", 1, || {
         let _around = context::reside(Handle::new(Around));
         let _here = context::reside(Handle::new(Around));
-        found_by_run_one([flag(), flag()]);
+        found_by_run_one([flag(), flag()], false);
+    });
+}
+
+#[test]
+fn no_notification_is_slept_through_within_another_executor() {
+    check_fewer("no notification is slept through within another executor", 1, || {
+        found_by_run_one([flag(), flag()], true);
     });
 }
