@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_task::waker_ref;
 
 use crate::park::Parker;
+use crate::process::has_forked;
 use crate::reactor::Looks;
 use crate::sync::thread_local;
 use crate::task::is_large;
@@ -123,9 +124,12 @@ fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, 
     let waker = waker_ref(parker);
     let mut cx = Context::from_waker(&waker);
     let mut looks = Looks::new();
+    let mut is_first = true;
     loop {
         match future.as_mut().poll(&mut cx) {
             Poll::Ready(output) => return output,
+            // What it waits for would come to the parent: here it looks for another one.
+            Poll::Pending if std::mem::take(&mut is_first) && has_forked() => {}
             Poll::Pending => {
                 looks.polled();
                 sleep(parker);

@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_task::{ArcWake, waker_ref};
 
+use crate::process::Process;
 use crate::reactor::{self, Wait, Working};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
 use crate::{Parker, block_on, context};
@@ -327,7 +328,11 @@ struct Events {
 impl Events {
     #[inline]
     fn begin(&mut self) {
-        self.sees_to_events.get_or_insert_with(reactor::run_loop);
+        self.sees_to_events.get_or_insert_with(|| {
+            // A child doesn't take its parent's events.
+            Process::current();
+            reactor::run_loop()
+        });
     }
 
     fn wake(&mut self) {

@@ -65,6 +65,8 @@ mod live;
 #[cfg(feature = "std")]
 mod park;
 #[cfg(feature = "std")]
+pub mod process;
+#[cfg(feature = "std")]
 pub mod reactor;
 mod still_running;
 mod sync;

@@ -4,11 +4,11 @@
 //! With it an event is handled by the thread that would run its task anyway. Without it, each would have to wake that thread.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
+use crate::process::PerProcess;
 use crate::unwind::contain;
 
 /// Waits for events from outside of the program, on whatever thread has nothing else to do.
@@ -59,7 +59,7 @@ pub enum Turn {
     GaveWay,
 }
 
-static REACTOR: OnceLock<&'static dyn Reactor> = OnceLock::new();
+static REACTOR: PerProcess<&'static dyn Reactor> = PerProcess::new();
 
 /// Has threads with nothing to do wait in `reactor` from now on. A process has one; `false` if it has another one already.
 pub fn install(reactor: &'static dyn Reactor) -> bool {
@@ -73,8 +73,17 @@ pub(crate) fn installed() -> Option<&'static dyn Reactor> {
 }
 
 /// How many threads see to events, for all or between polls of their own. Hints: nothing but speed depends on them.
-static WORKERS: AtomicUsize = AtomicUsize::new(0);
-static RUN_LOOPS: AtomicUsize = AtomicUsize::new(0);
+static COUNTS: PerProcess<Counts> = PerProcess::new();
+
+#[derive(Default)]
+struct Counts {
+    workers: AtomicUsize,
+    run_loops: AtomicUsize,
+}
+
+fn counts() -> &'static Counts {
+    COUNTS.get_or_init(Counts::default)
+}
 
 /// The thread sees to events from now on, for all: it [waits](Wait::AsWorker) for them when it has nothing to do, and [looks] for
 /// them now and then when it has. So threads that wait for one thing only leave the reactor to it.
@@ -83,17 +92,17 @@ static RUN_LOOPS: AtomicUsize = AtomicUsize::new(0);
 ///
 /// [looks]: look
 pub fn work() -> Working {
-    Working::counted_by(&WORKERS)
+    Working::counted_by(&counts().workers)
 }
 
 /// The thread looks for events from now on, now and then while it has tasks, and waits for them when it has none.
 pub(crate) fn run_loop() -> Working {
-    Working::counted_by(&RUN_LOOPS)
+    Working::counted_by(&counts().run_loops)
 }
 
 /// Whether there are threads that see to events when their polls allow it: [workers](work), or run loops.
 pub fn are_workers() -> bool {
-    WORKERS.load(Relaxed) + RUN_LOOPS.load(Relaxed) > 0
+    COUNTS.get().is_some_and(|counts| counts.workers.load(Relaxed) + counts.run_loops.load(Relaxed) > 0)
 }
 
 /// The thread sees to events.
@@ -131,7 +140,8 @@ pub fn attend() {
 
 /// Whether this thread leaves the reactor to others when it waits like this.
 pub(crate) fn leaves_it_to_others(wait: Wait) -> bool {
-    wait < Wait::AsRunLoop && WORKERS.load(Relaxed) > 0 && !ATTENDS.get()
+    let are_workers = || COUNTS.get().is_some_and(|counts| counts.workers.load(Relaxed) > 0);
+    wait < Wait::AsRunLoop && are_workers() && !ATTENDS.get()
 }
 
 /// Adds to `woken` the wakers for what has happened by now, without waiting, if there is a reactor and nobody is inside. They

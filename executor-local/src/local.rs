@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
+use polyexec_core::process::Process;
 use polyexec_core::task::{self, Boxed};
 use polyexec_core::{Executor, JoinHandle, SpawnError, context};
 
@@ -30,6 +31,7 @@ use crate::LocalHandle;
 #[derive(Debug)]
 pub struct Local {
     handle: LocalHandle,
+    made_in: Process,
     /// It belongs to its thread.
     not_send: PhantomData<*const ()>,
 }
@@ -37,7 +39,7 @@ pub struct Local {
 impl Local {
     /// An executor for this thread.
     pub fn new() -> Self {
-        Self { handle: LocalHandle::new(), not_send: PhantomData }
+        Self { handle: LocalHandle::new(), made_in: Process::current(), not_send: PhantomData }
     }
 
     /// A handle, for other threads and for code that takes any executor.
@@ -194,7 +196,12 @@ impl Default for Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.handle.shut_down();
+        if self.made_in.is_current() {
+            self.handle.shut_down();
+        } else {
+            // The parent's, whose sockets and timers are the parent's, too.
+            std::mem::forget(self.handle.clone());
+        }
     }
 }
 

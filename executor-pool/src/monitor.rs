@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use polyexec_core::process::PerProcess;
 use polyexec_core::{Alarm, Parker};
 
 use crate::relief::{INTERVAL, Quiet, Rounds};
@@ -21,10 +22,19 @@ use crate::shared::Shared;
 /// and then doesn't pay for each that it has to be woken.
 const QUIET_LOOKS: u32 = 20;
 
-/// Rings when a worker comes to work, or is to wait for a thread.
-static ALARM: Alarm = Alarm::new();
+static REGISTRY: PerProcess<Registry> = PerProcess::new();
 
-static OFFICE: Mutex<Office> = Mutex::new(Office { pools: Vec::new(), monitor: None });
+/// What a process has one of.
+struct Registry {
+    /// Rings when a worker comes to work, or is to wait for a thread.
+    alarm: Alarm,
+    office: Mutex<Office>,
+}
+
+fn registry() -> &'static Registry {
+    let empty = || Mutex::new(Office { pools: Vec::new(), monitor: None });
+    REGISTRY.get_or_init(|| Registry { alarm: Alarm::new(), office: empty() })
+}
 
 struct Office {
     pools: Vec<Rounds>,
@@ -50,7 +60,7 @@ struct Post {
 ///
 /// It is the first, and the system has no thread.
 pub(crate) fn watch(shared: Arc<Shared>) -> io::Result<()> {
-    let mut office = OFFICE.lock();
+    let mut office = registry().office.lock();
     if office.monitor.is_none() {
         let post = Arc::new(Post { parker: Parker::new(), is_over: AtomicBool::new(false) });
         let its = post.clone();
@@ -67,7 +77,7 @@ pub(crate) fn watch(shared: Arc<Shared>) -> io::Result<()> {
 /// last one.
 pub(crate) fn forget(shared: &Arc<Shared>) -> Option<Rounds> {
     let (rounds, monitor) = {
-        let mut office = OFFICE.lock();
+        let mut office = registry().office.lock();
         let place = office.pools.iter().position(|rounds| Arc::ptr_eq(&rounds.shared, shared));
         let rounds = place.map(|place| office.pools.swap_remove(place));
         let monitor = if office.pools.is_empty() { office.monitor.take() } else { None };
@@ -86,12 +96,12 @@ pub(crate) fn forget(shared: &Arc<Shared>) -> Option<Rounds> {
 /// To be called after a worker has come to work, or is to wait for a thread.
 #[inline]
 pub(crate) fn notice() {
-    ALARM.ring(wake);
+    registry().alarm.ring(wake);
 }
 
 #[cold]
 fn wake() {
-    if let Some(monitor) = &OFFICE.lock().monitor {
+    if let Some(monitor) = &registry().office.lock().monitor {
         monitor.post.parker.unpark();
     }
 }
@@ -115,7 +125,7 @@ impl Post {
 
     /// `None`: there are no more pools.
     fn look(&self) -> Option<Quiet> {
-        let mut office = OFFICE.lock();
+        let mut office = registry().office.lock();
         if self.is_over.load(Relaxed) {
             return None;
         }
@@ -126,13 +136,13 @@ impl Post {
 
     /// Sleeps until a worker comes to work, or there are no more pools.
     fn sleep(&self) {
-        let office = ALARM.set(|| OFFICE.lock());
+        let office = registry().alarm.set(|| registry().office.lock());
         // If it is over, there may be another monitor, whom the alarm is to wake.
         if self.is_over.load(Relaxed) {
             return;
         }
         if office.pools.iter().any(Rounds::is_due) {
-            ALARM.unset();
+            registry().alarm.unset();
             return;
         }
         drop(office);

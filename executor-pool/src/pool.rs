@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
+use polyexec_core::process::Process;
 use polyexec_core::task::{self, Boxed};
 use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, StillRunning, Task, block_on, context};
 
@@ -40,6 +41,7 @@ use crate::worker;
 #[derive(Debug)]
 pub struct Pool {
     handle: PoolHandle,
+    made_in: Process,
     /// It needs no shutdown any more.
     is_over: bool,
 }
@@ -78,7 +80,17 @@ impl Pool {
 
     /// Owns what `shared` is from now on.
     pub(crate) fn own(shared: Arc<Shared>) -> Self {
-        Self { handle: PoolHandle::new(shared), is_over: false }
+        Self { handle: PoolHandle::new(shared), made_in: Process::current(), is_over: false }
+    }
+
+    /// Whether it was made in the process that this one was forked from. Its threads aren't here then, and its memory stays as it
+    /// is from now on.
+    fn is_parents(&self) -> bool {
+        let is_parents = !self.made_in.is_current();
+        if is_parents {
+            std::mem::forget(self.handle.share());
+        }
+        is_parents
     }
 
     /// A handle, for other threads and for code that takes any executor.
@@ -157,6 +169,9 @@ impl Pool {
     /// While they run, [`on_stall`](Builder::on_stall) tells which they are.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StillRunning> {
         self.is_over = true;
+        if self.is_parents() {
+            return Ok(());
+        }
         // One that is too far away is none.
         self.handle.shared().shut_down_until(Instant::now().checked_add(timeout))
     }
@@ -176,7 +191,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_over && !self.is_parents() {
             self.handle.shared().shut_down();
         }
     }

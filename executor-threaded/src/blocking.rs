@@ -30,11 +30,11 @@
 use std::io;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use polyexec_core::process::{PerProcess, Process};
 use polyexec_core::{AbortOnDrop, Executor, Handle, JoinHandle, Rejected, StillRunning, Task, context, task};
 
 pub use self::unblock::Unblock;
@@ -47,10 +47,16 @@ mod unblock;
 const MAX_THREADS: usize = 512;
 
 /// Set once, when the executor has started.
-static STARTED: OnceLock<ThreadedHandle> = OnceLock::new();
+static STARTED: PerProcess<ThreadedHandle> = PerProcess::new();
 
 /// Locked while it is being started, or told not to be. No user code runs meanwhile.
-static OFFICE: Mutex<Office> = Mutex::new(Office::Closed { configured: None });
+static OFFICE: PerProcess<Mutex<Office>> = PerProcess::new();
+
+fn office() -> MutexGuard<'static, Office> {
+    // Here a child notices that it is one.
+    Process::current();
+    OFFICE.get_or_init(|| Mutex::new(Office::Closed { configured: None })).lock()
+}
 
 enum Office {
     /// Not started yet, and what it is to be like if somebody has said so.
@@ -203,7 +209,7 @@ pub fn builder() -> Builder {
 /// `AlreadyExists`: it has started already, or was shut down. `InvalidInput`: as for [`Builder::build`].
 pub fn configure(builder: Builder) -> io::Result<()> {
     builder.validate()?;
-    let mut office = OFFICE.lock();
+    let mut office = office();
     let Office::Closed { configured } = &mut *office else {
         drop(office);
         let why = "the executor for blocking work has started already, or was shut down";
@@ -238,7 +244,7 @@ pub fn configure(builder: Builder) -> io::Result<()> {
 ///
 /// As for [`Threaded::shutdown_timeout`]: what still runs, and where it was spawned.
 pub fn shutdown_timeout(timeout: Duration) -> Result<(), StillRunning> {
-    let mut office = OFFICE.lock();
+    let mut office = office();
     if let Office::Closed { .. } = *office {
         let before = std::mem::replace(&mut *office, Office::Over);
         drop(office);
@@ -277,10 +283,11 @@ impl Executor for Shared {
 
 /// The executor, which this starts unless it runs already. `None`: it was shut down before.
 fn started() -> io::Result<Option<&'static ThreadedHandle>> {
+    Process::current();
     if let Some(executor) = STARTED.get() {
         return Ok(Some(executor));
     }
-    let mut office = OFFICE.lock();
+    let mut office = office();
     if let Office::Closed { configured } = &mut *office {
         // Kept for the next attempt, should this one fail.
         let threaded = configured.get_or_insert_with(builder).clone().build()?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
+use polyexec_core::process::Process;
 use polyexec_core::reactor::Looks;
 use polyexec_core::task::{self, Boxed};
 use polyexec_core::{
@@ -42,6 +43,7 @@ use crate::steward::Steward;
 #[derive(Debug)]
 pub struct Threaded {
     handle: ThreadedHandle,
+    made_in: Process,
     /// It needs no shutdown any more.
     is_over: bool,
 }
@@ -88,11 +90,20 @@ impl Threaded {
             let executor = handle.clone();
             steward.start(move || executor.0.crew.catch_up())?;
         }
-        Ok(Self { handle, is_over: false })
+        Ok(Self { handle, made_in: Process::current(), is_over: false })
+    }
+
+    fn shut_down(&self, timeout: Option<Duration>) -> Result<(), StillRunning> {
+        if self.made_in.is_current() {
+            return self.handle.shut_down(timeout);
+        }
+        // The parent's, whose threads aren't here: its memory stays as it is.
+        std::mem::forget(self.handle.clone());
+        Ok(())
     }
 
     fn without_steward(settings: Settings) -> Self {
-        Self { handle: ThreadedHandle::new(settings, None), is_over: false }
+        Self { handle: ThreadedHandle::new(settings, None), made_in: Process::current(), is_over: false }
     }
 
     /// A handle, for other threads and for code that takes any executor.
@@ -165,7 +176,7 @@ impl Threaded {
     /// its [`on_thread_stop`](Builder::on_thread_stop) hook, or in a destructor of its locals, has no task any more.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StillRunning> {
         self.is_over = true;
-        self.handle.shut_down(Some(timeout))
+        self.shut_down(Some(timeout))
     }
 
     /// Polls `future` on this thread until it is ready. See [`Executor::block_on`].
@@ -191,7 +202,7 @@ impl Drop for Threaded {
     fn drop(&mut self) {
         if !self.is_over {
             // Without a limit there is nothing to tell, but in a task of its own: that the task still runs.
-            let _ = self.handle.shut_down(None);
+            let _ = self.shut_down(None);
         }
     }
 }

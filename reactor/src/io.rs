@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use mio::Token;
 use mio::event::Source;
+use polyexec_core::process::Process;
 
 use crate::reactor::{Shared, started};
 use crate::readiness::{Readiness, Seen, Side, Who};
@@ -16,6 +17,9 @@ use std::sync::Arc;
 /// kqueue have it.
 const SHORT_IS_ALL: bool =
     cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd"));
+
+/// Why an operation can't wait.
+const FORKED: &str = "the socket was registered before a fork: the events of it come to the parent process";
 
 /// A socket or another source of events, registered with the reactor.
 ///
@@ -73,6 +77,8 @@ impl<S: Source> Io<S> {
     ///
     /// The system's: there are no file descriptors or threads left for the reactor, or `source` can't be registered.
     pub fn new(mut source: S) -> io::Result<Self> {
+        // Here a child notices that it is one.
+        Process::current();
         let reactor = started()?;
         let (token, readiness) = reactor.register(&mut source)?;
         let number = readiness.number();
@@ -279,6 +285,11 @@ impl<S: Source> Io<S> {
         poll_fn(|cx| waiter.poll(cx).map(drop)).await
     }
 
+    /// Whether it was registered by the process that this one was forked from, as far as is known.
+    fn is_parents(&self) -> bool {
+        !self.registered.reactor.process.is_known()
+    }
+
     fn poll_ready(&self, side: Side, cx: &Context<'_>) -> Poll<()> {
         self.poll_seen(side, cx).map(drop)
     }
@@ -295,7 +306,11 @@ impl<S: Source> Io<S> {
         mut operation: impl FnMut(&S) -> io::Result<T>,
     ) -> Poll<io::Result<(Seen, T)>> {
         loop {
-            let seen = ready!(wait());
+            let seen = match wait() {
+                Poll::Ready(seen) => seen,
+                Poll::Pending if self.is_parents() => return Poll::Ready(Err(io::Error::other(FORKED))),
+                Poll::Pending => return Poll::Pending,
+            };
             match operation(self.get_ref()) {
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => self.readiness().would_block(side, seen),
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),

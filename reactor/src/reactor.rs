@@ -1,9 +1,9 @@
 //! The process's reactor: what there is to wait for, and one turn of waiting for it.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use mio::event::{Event, Source};
 use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::Mutex;
 use polyexec_core::Clock;
+use polyexec_core::process::{PerProcess, Process};
 use polyexec_core::reactor::{Reactor, Turn, Wait, install};
 use slab::Slab;
 
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     /// Turns so far. Changed inside only.
     turns: AtomicUsize,
     pub(crate) bed: Bed,
+    /// A child has a copy of it, but the system knows the parent's alone.
+    pub(crate) process: Process,
 }
 
 /// What only the thread uses that is inside.
@@ -52,10 +55,10 @@ struct Selector {
     events: Events,
 }
 
-static STARTED: OnceLock<Shared> = OnceLock::new();
+static STARTED: PerProcess<Shared> = PerProcess::new();
 
 /// Held while it is being started.
-static STARTING: Mutex<()> = Mutex::new(());
+static STARTING: PerProcess<Mutex<()>> = PerProcess::new();
 
 /// Starts the process's reactor, unless it runs already: for a program that wants to know early whether it can.
 ///
@@ -63,6 +66,7 @@ static STARTING: Mutex<()> = Mutex::new(());
 ///
 /// The system's reason for not giving a file descriptor or a thread.
 pub fn start() -> io::Result<()> {
+    Process::current();
     started().map(drop)
 }
 
@@ -99,7 +103,7 @@ pub(crate) fn started() -> io::Result<&'static Shared> {
     if let Some(reactor) = STARTED.get() {
         return Ok(reactor);
     }
-    let _starting = STARTING.lock();
+    let _starting = STARTING.get_or_init(Mutex::default).lock();
     if STARTED.get().is_none() {
         // First what may fail; without a reactor, it ends at once.
         let (announce, announced) = std::sync::mpsc::channel();
@@ -108,7 +112,7 @@ pub(crate) fn started() -> io::Result<&'static Shared> {
             let started: Result<&'static Shared, _> = announced.recv();
             started.into_iter().for_each(attendant::attend);
         })?;
-        let reactor = STARTED.get_or_init(|| reactor);
+        let (Ok(reactor) | Err((reactor, _))) = STARTED.set(reactor);
         // If another one was installed before, nobody but the attendant will wait in this one.
         install(reactor);
         let _ = announce.send(reactor);
@@ -129,6 +133,7 @@ impl Shared {
             timers: Timers::new(),
             turns: AtomicUsize::new(0),
             bed: Bed::default(),
+            process: Process::current(),
         })
     }
 
@@ -153,6 +158,10 @@ impl Shared {
     /// Has the system speak of `source` no more. What it has said already may yet be taken for another source's, which then
     /// finds that it isn't ready.
     pub(crate) fn deregister(&self, source: &mut impl Source, token: Token) {
+        // From a child, that would take it from its parent.
+        if !self.process.is_current() {
+            return;
+        }
         // That it isn't registered is the only error there is.
         let _ = self.registry.deregister(source);
         self.forget(token);
@@ -281,6 +290,10 @@ impl Clock for Shared {
     }
 
     fn set(&self, deadline: Instant, waker: &Waker) -> u64 {
+        if !self.process.is_known() {
+            // Where this process's timers are; so with those below.
+            return clock().set(deadline, waker);
+        }
         let (number, owed) = self.timers.set(deadline, waker.clone());
         match owed {
             OnSet::Interrupt => self.interrupt(),
@@ -291,10 +304,16 @@ impl Clock for Shared {
     }
 
     fn renew(&self, deadline: Instant, timer: u64, waker: &Waker) -> bool {
+        if !self.process.is_known() {
+            return clock().renew(deadline, timer, waker);
+        }
         self.timers.renew(deadline, timer, waker)
     }
 
     fn cancel(&self, deadline: Instant, timer: u64) -> Option<Waker> {
+        if !self.process.is_known() {
+            return clock().cancel(deadline, timer);
+        }
         self.timers.cancel(deadline, timer)
     }
 }

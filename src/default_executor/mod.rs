@@ -4,8 +4,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use polyexec_core::process::{PerProcess, Process};
 use polyexec_core::task::{self, Boxed};
 use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, Task, context};
 
@@ -27,10 +28,10 @@ mod threaded;
 pub type DefaultExecutor = chosen::Owner;
 
 /// Set once, when the default executor has started.
-static STARTED: OnceLock<chosen::Handle> = OnceLock::new();
+static STARTED: PerProcess<chosen::Handle> = PerProcess::new();
 
 /// Held while it is being started. No user code runs meanwhile.
-static STARTING: Mutex<()> = Mutex::new(());
+static STARTING: PerProcess<Mutex<()>> = PerProcess::new();
 
 /// A handle of the process's default executor, which may not have started yet: its first task starts it.
 ///
@@ -196,10 +197,12 @@ fn handle() -> Handle {
 
 /// The default executor, which this starts unless it runs already.
 fn started() -> io::Result<&'static chosen::Handle> {
+    // Here a child notices that it is one.
+    Process::current();
     if let Some(executor) = STARTED.get() {
         return Ok(executor);
     }
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _starting = STARTING.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     // Another thread may have started it while this one waited.
     if STARTED.get().is_none() {
         let executor = chosen::start()?;
