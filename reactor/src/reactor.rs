@@ -103,6 +103,8 @@ pub(crate) fn started() -> io::Result<&'static Shared> {
     if let Some(reactor) = STARTED.get() {
         return Ok(reactor);
     }
+    // First: the lock of a parent that was starting its own when it forked is never released here.
+    Process::current();
     let _starting = STARTING.get_or_init(Mutex::default).lock();
     if STARTED.get().is_none() {
         // First what may fail; without a reactor, it ends at once.
