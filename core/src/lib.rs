@@ -27,7 +27,7 @@ pub use error::{JoinError, Rejected, SpawnError};
 pub use executor::Executor;
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use still_running::StillRunning;
-pub use task::{Ran, Task, TaskId};
+pub use task::{Ran, Task, TaskId, TaskSlot};
 
 #[cfg(polyexec_loom)]
 #[doc(hidden)]

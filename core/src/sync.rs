@@ -13,7 +13,7 @@ pub mod modelled;
 
 #[cfg(not(polyexec_loom))]
 mod plain {
-    pub(crate) use core::sync::atomic::AtomicU64;
+    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU64};
     #[cfg(feature = "std")]
     pub(crate) use std::{
         sync::atomic::{AtomicBool, AtomicU8, fence},

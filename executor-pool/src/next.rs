@@ -3,16 +3,16 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use polyexec_core::Task;
+use polyexec_core::{Task, TaskSlot};
 
-use crate::sync::{AtomicCell, AtomicU32};
+use crate::sync::AtomicU32;
 
 #[cfg(all(test, polyexec_loom))]
 pub(crate) mod models;
 
 #[derive(Default)]
 pub(crate) struct Next {
-    task: AtomicCell<Option<Task>>,
+    task: TaskSlot,
     /// Zero, or the number of the task in here, to be seen without taking it. May be wrong for as long as others take and
     /// put; never zero with a task that nobody is about to take.
     filled: AtomicU32,
@@ -23,7 +23,7 @@ impl Next {
     /// zero.
     pub(crate) fn put(&self, number: u32, task: Task) -> Option<Task> {
         debug_assert_ne!(number, 0);
-        let before = self.task.swap(Some(task));
+        let before = self.task.swap(task);
         // Relaxed: the notification that follows has a fence, and so has whoever must not miss the task.
         self.filled.store(number, Relaxed);
         before
@@ -83,11 +83,6 @@ mod tests {
 
     fn id(task: Option<Task>) -> Option<TaskId> {
         task.map(|task| task.id())
-    }
-
-    #[test]
-    fn no_lock_is_taken() {
-        assert!(AtomicCell::<Option<Task>>::is_lock_free());
     }
 
     #[test]

@@ -15,6 +15,5 @@ mod plain {
     pub(crate) use std::thread_local;
 
     pub(crate) use crossbeam_deque as deque;
-    pub(crate) use crossbeam_utils::atomic::AtomicCell;
     pub(crate) use parking_lot::Mutex;
 }

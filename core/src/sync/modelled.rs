@@ -11,6 +11,8 @@ use std::sync::Once;
 use std::sync::atomic::Ordering::{self, Relaxed};
 use std::time::Instant;
 
+/// Swapped only, so it needs none of what [`AtomicU64`] has.
+pub(crate) use loom::sync::atomic::AtomicPtr;
 pub(crate) use loom::sync::atomic::fence;
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
 use loom::thread::AccessError;

@@ -14,7 +14,8 @@ use core::mem::{ManuallyDrop, forget, transmute};
 use core::num::NonZero;
 use core::ops::Deref;
 use core::pin::Pin;
-use core::ptr::NonNull;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::Ordering::AcqRel;
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::label::Label;
@@ -27,7 +28,7 @@ use crate::Executor;
 #[cfg(feature = "std")]
 use crate::error::Rejected;
 use crate::error::{Failure, JoinError};
-use crate::sync::UnsafeCell;
+use crate::sync::{AtomicPtr, UnsafeCell};
 use crate::unwind::{Guard, catch, contain, discard, uncaught};
 
 /// What all cells have in common, whatever their types.
@@ -792,6 +793,33 @@ impl Unrun {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: nobody uses it after this, and it isn't dropped.
         unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+/// A `Task`'s reference or none, as one atomic pointer.
+pub(crate) struct AtomicUnrun(AtomicPtr<Header>);
+
+impl AtomicUnrun {
+    /// Moves `task` in, and moves out what was there.
+    #[inline]
+    pub(crate) fn swap(&self, task: Option<Unrun>) -> Option<Unrun> {
+        let task = task.map_or(null_mut(), |task| ManuallyDrop::new(task.into_ref()).0.as_ptr());
+        // Release pairs with the Acquire of whoever takes the task: it sees what was done with it before.
+        let before = self.0.swap(task, AcqRel);
+        // The reference that was moved in, with the pointer as it was. A swap moves each out once.
+        NonNull::new(before).map(|cell| Unrun::new(TaskRef(cell)))
+    }
+}
+
+impl Default for AtomicUnrun {
+    fn default() -> Self {
+        Self(AtomicPtr::new(null_mut()))
+    }
+}
+
+impl Drop for AtomicUnrun {
+    fn drop(&mut self) {
+        drop(self.swap(None));
     }
 }
 

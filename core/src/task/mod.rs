@@ -13,6 +13,7 @@ pub use id::TaskId;
 pub use large::{Boxed, MAX_INLINE, is_large};
 #[cfg(feature = "std")]
 pub use own_wake::is_polling;
+pub use slot::TaskSlot;
 
 pub use crate::still_running::Info;
 
@@ -33,6 +34,7 @@ pub(crate) mod id;
 pub(crate) mod label;
 mod large;
 mod own_wake;
+mod slot;
 mod spawn;
 mod state;
 

@@ -2,7 +2,7 @@
 //!
 //! Values are kept where loom doesn't see them, and the words beside them order what crossbeam's words order.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::{Mutex as Invisible, PoisonError};
 
 pub(crate) use loom::sync::MutexGuard;
@@ -22,27 +22,6 @@ impl<T> Mutex<T> {
     #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// As crossbeam's, where that takes no lock.
-#[derive(Debug, Default)]
-pub(crate) struct AtomicCell<T> {
-    value: Invisible<T>,
-    swaps: AtomicUsize,
-}
-
-impl<T: Default> AtomicCell<T> {
-    #[track_caller]
-    pub(crate) fn swap(&self, value: T) -> T {
-        // One step: there is no other between this and the next line.
-        self.swaps.fetch_add(1, AcqRel);
-        std::mem::replace(&mut self.value.lock().unwrap(), value)
-    }
-
-    #[track_caller]
-    pub(crate) fn take(&self) -> T {
-        self.swap(T::default())
     }
 }
 
