@@ -88,6 +88,9 @@ pub(crate) trait Table {
 }
 
 /// A counted reference to a cell, to whom its types don't matter.
+///
+/// The pointer comes from the cell's box, and may reach all of it, not only the header. It goes through wakers, slots and join
+/// wakers as a pointer, never as an integer.
 pub(crate) struct TaskRef(NonNull<Header>);
 
 // SAFETY: the constructors of cells ask that future and output may go to other threads, or see to it that they don't.
@@ -411,7 +414,7 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
 ///
 /// `cell` must come from a [`TaskRef`] that there is for as long as this is used.
 unsafe fn borrow(cell: &*const ()) -> ManuallyDrop<TaskRef> {
-    // SAFETY: references are never null.
+    // SAFETY: references are never null. A waker keeps the pointer as it was.
     ManuallyDrop::new(TaskRef(unsafe { NonNull::new_unchecked(cell.cast_mut()) }.cast()))
 }
 
@@ -446,7 +449,7 @@ impl JoinWaker {
 
     fn will_wake(&self, waker: &Waker) -> bool {
         match self.boxed() {
-            // SAFETY: it is this one's box.
+            // SAFETY: it is this one's box; `with_addr` has kept where the pointer comes from.
             Some(boxed) => unsafe { boxed.as_ref() }.will_wake(waker),
             None => is_of_a_task(waker) && waker.data() == self.0.as_ptr().cast_const(),
         }
@@ -455,7 +458,7 @@ impl JoinWaker {
     fn into_waker(self) -> Waker {
         let this = ManuallyDrop::new(self);
         match this.boxed() {
-            // SAFETY: it is this one's box, and this is gone.
+            // SAFETY: as above, and this is gone.
             Some(boxed) => *unsafe { Box::from_raw(boxed.as_ptr()) },
             // SAFETY: it was a task's waker, and this is gone.
             None => unsafe { Waker::new(this.0.as_ptr().cast_const(), &WAKER) },
@@ -512,6 +515,7 @@ where
         let mut cell = Box::<Cell<F, E, L>>::new_uninit();
         // Written where it stays: a large future would take the stack as many times as it is moved.
         cell.write(Cell { header, label, executor, stage: UnsafeCell::new(Stage::Future(future)) });
+        // All pointers to the cell come from this one, which may reach, and free, the whole of it.
         // SAFETY: just written.
         let cell = NonNull::from(Box::leak(unsafe { cell.assume_init() })).cast();
         // A new state has counted both.
@@ -585,7 +589,8 @@ where
         take_result: Self::take_result as TakeResult<F::Output> as *const (),
         // SAFETY: as above.
         empty_stage: |cell| unsafe { Self::of(cell).empty_stage() },
-        // SAFETY: as above; the cell was a `Box`, and nobody else refers to it. A drop of the user's may panic.
+        // SAFETY: as above; the pointer comes from a `Box` of these types, and nobody else refers to it. A drop of the user's
+        // may panic.
         free: |cell| contain(|| drop(unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) })),
     };
 
@@ -593,7 +598,8 @@ where
     ///
     /// These must be its types.
     unsafe fn of(cell: &TaskRef) -> &Self {
-        // SAFETY: the header is the first field, and the reference keeps the cell.
+        // SAFETY: the header is the first field, and the reference keeps the cell. Its pointer comes from the whole cell's
+        // box. What others change meanwhile is in an `UnsafeCell` or atomic.
         unsafe { cell.0.cast().as_ref() }
     }
 
