@@ -92,6 +92,7 @@ macro_rules! __each_property {
             scale::p78_cells_return_to_zero,
             shutdown::p82_a_destructor_in_a_shutdown_is_in_its_executors_context,
             panic::p83_a_future_that_panicked_is_dropped_while_its_thread_is_panicking unwinds,
+            blocking::p84_waits_nest_to_a_bound_and_never_end_the_process unwinds,
             memory::p85_the_memory_of_a_large_future_or_output_goes_with_it,
         }
     };

@@ -57,6 +57,13 @@ pub struct Driver(Arc<Shared>);
 /// Tasks that run before the future has its turn again, if it was woken meanwhile.
 const TURN: usize = 64;
 
+/// Calls of [`Driver::drive`] that may be inside one another. Tasks that block nest on the stack, and one more than that has room
+/// for would end the process.
+const MAX_NESTED: usize = 256;
+
+/// So many calls inside one another are deep.
+const DEEP: usize = 32;
+
 #[derive(Default)]
 struct Shared {
     /// `PARKED`, `ASLEEP`, and how often there was a notification, in units of `NOTIFICATION`.
@@ -68,6 +75,8 @@ struct Shared {
     polls: AtomicU32,
     /// Whether events have ended its last sleep. Its own.
     woken_by_events: std::sync::atomic::AtomicBool,
+    /// Calls of `drive` that are inside one another. The driving thread's own.
+    nested: std::sync::atomic::AtomicUsize,
 }
 
 /// The thread sleeps in `parker`, or is about to. Set and cleared by it.
@@ -94,6 +103,15 @@ impl Driver {
     /// A driver of nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether 32 calls of [`drive`](Driver::drive) are inside one another. For the thread that drives.
+    ///
+    /// An executor whose tasks block so deep inside each other does well to run the newest first from there on: what a task that
+    /// blocks has spawned last, it most likely waits for, and older ones may block in their turn.
+    pub fn nests_deep(&self) -> bool {
+        // Relaxed: it is this thread's own.
+        self.0.nested.load(Relaxed) >= DEEP
     }
 
     /// Says that a task is ready. To be called after it was put where `run_one` finds it.
@@ -135,8 +153,12 @@ impl Driver {
     ///
     /// # Panics
     ///
-    /// If `future` or `run_one` does.
+    /// If `future` or `run_one` does. If 256 calls are inside one another already: tasks that block (`join`,
+    /// `block_on`) are on the stack until they go on, and that has an end. Inside a task this is the task's panic, of which its
+    /// handle tells.
     pub fn drive<F: Future + ?Sized>(&self, mut future: Pin<&mut F>, mut run_one: impl FnMut() -> bool) -> F::Output {
+        let is_deep = self.nests_deep();
+        let _nested = Nested::begin(&self.0.nested);
         let driven = Arc::new(Driven { woken: AtomicBool::new(true), driver: self.clone() });
         let waker = waker_ref(&driven);
         let mut cx = Context::from_waker(&waker);
@@ -157,7 +179,9 @@ impl Driver {
                 continue;
             }
             // Woken meanwhile, the future goes behind the tasks that wait, as each of them does.
-            let others = (1..TURN).take_while(|_| run_one()).count();
+            // But not where each of them may block in its turn, and is on the stack then.
+            let may_run = || !(is_deep && driven.woken.load(Relaxed));
+            let others = (1..TURN).take_while(|_| may_run() && run_one()).count();
             self.ran(2 + others as u32, &mut events);
         }
     }
@@ -340,6 +364,25 @@ impl Events {
     }
 }
 
+/// A call of `drive`, which counts while it lasts.
+struct Nested<'a>(&'a std::sync::atomic::AtomicUsize);
+
+impl<'a> Nested<'a> {
+    fn begin(nested: &'a std::sync::atomic::AtomicUsize) -> Self {
+        // Relaxed, here and in `drop`: it is this thread's own.
+        let around = nested.load(Relaxed);
+        assert!(around < MAX_NESTED, "{MAX_NESTED} tasks of one thread block inside each other: `await` instead");
+        nested.store(around + 1, Relaxed);
+        Self(nested)
+    }
+}
+
+impl Drop for Nested<'_> {
+    fn drop(&mut self) {
+        self.0.store(self.0.load(Relaxed) - 1, Relaxed);
+    }
+}
+
 /// A call that sleeps in a task. Dropped, it leaves no waker behind.
 struct Sleeper<'a> {
     driver: &'a Driver,
@@ -409,6 +452,17 @@ impl ArcWake for Driven {
 #[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_nest_to_a_bound() {
+        fn nest(driver: &Driver) -> usize {
+            driver.drive(std::pin::pin!(async { nest(driver) }), || false)
+        }
+        let driver = Driver::new();
+        assert!(std::panic::catch_unwind(|| nest(&driver)).is_err());
+        assert!(!driver.nests_deep() && driver.0.nested.load(Relaxed) == 0);
+        assert!(!driver.drive(std::pin::pin!(async { driver.nests_deep() }), || false));
+    }
     use std::sync::Mutex;
     use std::thread;
 

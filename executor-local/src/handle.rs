@@ -48,6 +48,15 @@ struct Shared {
     is_end_awaited: AtomicBool,
 }
 
+/// Which task of a queue.
+enum Which {
+    Oldest,
+    Newest,
+}
+
+/// Tasks until the oldest has its turn, where the newest run first: so it doesn't starve.
+const OLDEST_INTERVAL: u32 = 64;
+
 #[derive(Default)]
 struct Queue {
     tasks: VecDeque<Task>,
@@ -61,6 +70,15 @@ impl Queue {
             return Err(task);
         }
         self.tasks.push_back(task);
+        Ok(())
+    }
+
+    /// As [`push`](Queue::push), before all others.
+    fn push_as_oldest(&mut self, task: Task) -> Result<(), Task> {
+        if self.closed {
+            return Err(task);
+        }
+        self.tasks.push_front(task);
         Ok(())
     }
 
@@ -139,8 +157,8 @@ impl LocalHandle {
         Ok(())
     }
 
-    /// Takes the task that is ready first. For the home thread only.
-    fn pop(&self) -> Option<Task> {
+    /// Takes the task that became ready first, or last. For the home thread only.
+    fn pop(&self, which: Which) -> Option<Task> {
         let Shared { ready, inbox, has_mail, .. } = &*self.0;
         let mut ready = ready.get()?.borrow_mut();
         if has_mail.load(Acquire) {
@@ -149,22 +167,51 @@ impl LocalHandle {
             has_mail.store(false, Relaxed);
             ready.tasks.append(&mut inbox.tasks);
         }
-        ready.tasks.pop_front()
+        match which {
+            Which::Oldest => ready.tasks.pop_front(),
+            Which::Newest => ready.tasks.pop_back(),
+        }
     }
 
     /// Runs the task that is ready first, if there is one. For the home thread only.
     pub(crate) fn run_one(&self) -> bool {
-        let Some(task) = self.pop() else {
-            // Relaxed: this thread has set it.
-            if self.0.is_end_awaited.load(Relaxed) {
-                self.notice_end();
-            }
-            return false;
-        };
+        let Some(task) = self.pop_or_notice(Which::Oldest) else { return false };
         if let Ran::Again(task) = self.0.live.run(task) {
             self.schedule(task);
         }
         true
+    }
+
+    /// Runs the task that became ready last, if there is one. If it has woken itself, all others come before it again.
+    fn run_newest(&self) -> bool {
+        let Some(task) = self.pop_or_notice(Which::Newest) else { return false };
+        if let Ran::Again(task) = self.0.live.run(task)
+            && let Some(ready) = self.0.ready.get()
+        {
+            let refused = ready.borrow_mut().push_as_oldest(task);
+            drop(refused);
+        }
+        true
+    }
+
+    /// As [`pop`](LocalHandle::pop). If no task is ready, that may be the end that is awaited.
+    #[inline]
+    fn pop_or_notice(&self, which: Which) -> Option<Task> {
+        let task = self.pop(which);
+        // Relaxed: this thread has set it.
+        if task.is_none() && self.0.is_end_awaited.load(Relaxed) {
+            self.notice_end();
+        }
+        task
+    }
+
+    /// Runs the newest tasks first, which `future` most likely waits for, while others may block in their turn, one inside the other.
+    fn drive_deep(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        let mut runs = 0_u32;
+        self.0.driver.drive(future, || {
+            runs = runs.wrapping_add(1);
+            if runs.is_multiple_of(OLDEST_INTERVAL) { self.run_one() } else { self.run_newest() }
+        });
     }
 
     /// Runs tasks until none is ready. For the home thread only.
@@ -245,11 +292,17 @@ impl Executor for LocalHandle {
     }
 
     /// There is no other thread to run the other tasks, so this one does, inside the task that waits.
+    ///
+    /// # Panics
+    ///
+    /// If 256 of them wait inside each other already. The task's handle tells.
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        if self.is_home() {
+        if !self.is_home() {
+            park_on(future);
+        } else if !self.0.driver.nests_deep() {
             self.0.driver.drive(future, || self.run_one());
         } else {
-            park_on(future);
+            self.drive_deep(future);
         }
     }
 }

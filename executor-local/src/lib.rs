@@ -5,6 +5,12 @@
 //! tasks are polled in the order in which they became ready. Other threads may spawn `Send` futures on it and wake
 //! them.
 //!
+//! # Tasks that block
+//!
+//! A task that blocks (`join`, `block_on`) has the others run inside it, on its stack. Where 32 block inside each other, the newest
+//! tasks run first, which are most likely those that they wait for; where 256 do, one more panics, and its handle says so.
+//! `await` has no such bound.
+//!
 //! # Examples
 //!
 //! ```

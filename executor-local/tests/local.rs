@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::thread;
@@ -12,7 +13,7 @@ use polyexec_conformance::probe::{OnDrop, WakerSlot};
 use polyexec_conformance::watched;
 use polyexec_core::{Executor, block_on};
 use polyexec_futures::yield_now;
-use polyexec_local::Local;
+use polyexec_local::{Local, LocalHandle};
 
 type Trace = Rc<RefCell<Vec<&'static str>>>;
 
@@ -382,4 +383,46 @@ fn a_dropped_future_may_spawn_in_vain() {
     local.run_until_stalled();
     drop(local);
     assert_eq!(refusals.try_recv(), Ok(true));
+}
+
+/// Each waits for one that is behind all the others: that is found, though not all that block can be on the stack.
+#[test]
+fn thousands_of_tasks_may_block_for_what_they_spawn() {
+    const TASKS: u64 = 2_000;
+    watched!();
+    let local = Local::new();
+    let joins = |n| {
+        let handle = local.handle();
+        local.spawn(async move { handle.spawn(async move { n }).join().unwrap() })
+    };
+    let tasks: Vec<_> = (0..TASKS).map(joins).collect();
+    let mut sum = 0;
+    for task in tasks {
+        sum += local.block_on(task).unwrap();
+    }
+    assert_eq!(sum, TASKS * (TASKS - 1) / 2);
+}
+
+/// Where tasks block deep inside each other the newest run first; one that wakes itself for ever keeps no other from its turn.
+#[test]
+fn deep_inside_of_tasks_that_block_nobody_starves() {
+    fn deep(handle: LocalHandle, left: u32) -> Pin<Box<dyn Future<Output = u32> + Send>> {
+        Box::pin(async move {
+            if left > 0 {
+                return handle.spawn(deep(handle.clone(), left - 1)).join().unwrap() + 1;
+            }
+            let older = handle.spawn(async { 1 });
+            let busy = handle.spawn(async {
+                loop {
+                    yield_now().await;
+                }
+            });
+            let one = older.join().unwrap();
+            busy.abort();
+            one
+        })
+    }
+    watched!();
+    let local = Local::new();
+    assert_eq!(local.block_on(local.spawn(deep(local.handle(), 40))).unwrap(), 41);
 }

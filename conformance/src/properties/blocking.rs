@@ -1,13 +1,14 @@
-//! Blocking inside a task, parking, and two executors at once: properties 60 to 64, and 68.
+//! Blocking inside a task, parking, and two executors at once: properties 60 to 64, 68, and 84.
 
 use std::future::{pending, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use polyexec_core::{Executor, JoinHandle};
+use polyexec_core::{Executor, JoinError, JoinHandle};
 use polyexec_futures::yield_now;
 
 use crate::Subject;
@@ -396,4 +397,50 @@ pub(crate) fn p68_a_task_just_woken_runs_though_its_waker_blocks(subject: &Subje
             woken.await.unwrap();
         });
     }
+}
+
+pub(crate) fn p84_waits_nest_to_a_bound_and_never_end_the_process(subject: &Subject) {
+    /// More than may be inside of each other on a stack.
+    const TASKS: usize = 400;
+    let executor = subject.start();
+    // Each waits for one that all others are before. Where there is one thread, some may be told that they are too many.
+    let joins = |n| {
+        let handle = executor.handle();
+        executor.handle().spawn(async move { handle.spawn(async move { n }).join().unwrap() })
+    };
+    let tasks: Vec<_> = (0..TASKS).map(joins).collect();
+    executor.block_on(async {
+        for (n, task) in tasks.into_iter().enumerate() {
+            let joined = task.await;
+            assert!(joined.as_ref().map_or_else(JoinError::is_panic, |joined| *joined == n), "{joined:?}");
+        }
+    });
+
+    // Each waits for the next one, which can't be but inside of it where there is one thread.
+    let ended = Tally::new();
+    let chain = executor.handle().spawn(chain_of_joins(executor.handle(), TASKS, ended.clone()));
+    let has_seen_all = executor.block_on(chain);
+    assert!(has_seen_all.is_ok(), "the first one of a chain doesn't panic");
+    executor.block_on(async {
+        while ended.get() <= TASKS {
+            yield_now().await;
+        }
+    });
+    assert_eq!(executor.block_on(executor.handle().spawn(async { 7 })).unwrap(), 7);
+}
+
+/// Whether all tasks of the chain have seen the end of the next one.
+fn chain_of_joins(
+    executor: Arc<dyn Executor>,
+    left: usize,
+    ended: Tally,
+) -> Pin<Box<dyn Future<Output = bool> + Send>> {
+    let at_end = ended.on_drop();
+    Box::pin(async move {
+        let _at_end = at_end;
+        left == 0 || {
+            let next = executor.spawn(chain_of_joins(executor.clone(), left - 1, ended));
+            next.join().unwrap_or(false)
+        }
+    })
 }
