@@ -179,9 +179,12 @@ impl Driver {
                 continue;
             }
             // Woken meanwhile, the future goes behind the tasks that wait, as each of them does.
-            // But not where each of them may block in its turn, and is on the stack then.
-            let may_run = || !(is_deep && driven.woken.load(Relaxed));
-            let others = (1..TURN).take_while(|_| may_run() && run_one()).count();
+            let others = if is_deep {
+                // But not where each of them may block in its turn, and is on the stack then.
+                (1..TURN).take_while(|_| !driven.woken.load(Relaxed) && run_one()).count()
+            } else {
+                (1..TURN).take_while(|_| run_one()).count()
+            };
             self.ran(2 + others as u32, &mut events);
         }
     }
