@@ -9,8 +9,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
 use polyexec::core::context::{Entered, Outside};
-use polyexec::core::reactor::{Turn, Wait, Working};
-use polyexec::core::task::Info;
+use polyexec::core::process::{PerProcess, Process};
+use polyexec::core::reactor::{Looks, Turn, Wait, Working};
+use polyexec::core::task::{Boxed, Info, TaskSlot};
 use polyexec::core::{Alarm, AtHome, Driver, Home, LiveTasks, Parker, Ran, Rejected, Task};
 use polyexec::net::unix::{UnixDatagram, UnixListener, UnixStream};
 use polyexec::net::{Addresses, Incoming, TcpListener, TcpSocket, TcpStream, UdpSocket};
@@ -96,6 +97,11 @@ const UNWINDING: &[&str] = &["UnwindSafe", "RefUnwindSafe"];
 #[test]
 fn core() {
     let types = types![
+        Boxed<Sleep>,
+        Looks,
+        PerProcess<()>,
+        Process,
+        TaskSlot,
         AbortHandle,
         AbortOnDrop<()>,
         Alarm,
@@ -129,6 +135,8 @@ fn core() {
         ("Outside", UNWINDING),
         ("Rejected", UNWINDING),
         ("SpawnError", UNWINDING),
+        // A pointer, inside of executors, which have them all.
+        ("TaskSlot", &["UnwindSafe"]),
     ];
     check("core/src", types, lack);
 }
