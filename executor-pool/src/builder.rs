@@ -12,7 +12,7 @@ use polyexec_core::JoinHandle;
 use polyexec_crew::{Crew, Settings, most_threads};
 
 use crate::desk::Desk;
-use crate::job::{self, Job, OnStall};
+use crate::job::{self, Hooks, Job};
 use crate::shared::Shared;
 use crate::sleep::Sleep;
 use crate::sync::deque::Worker as Queue;
@@ -42,7 +42,7 @@ const SPARE_THREADS: usize = 512;
 pub struct Builder {
     worker_threads: Option<usize>,
     spare_threads: usize,
-    on_stall: Option<OnStall>,
+    hooks: Hooks,
     threads: Settings,
 }
 
@@ -52,7 +52,12 @@ impl RefUnwindSafe for Builder {}
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { worker_threads: None, spare_threads: SPARE_THREADS, on_stall: None, threads: Settings::new("pool") }
+        Self {
+            worker_threads: None,
+            spare_threads: SPARE_THREADS,
+            hooks: Hooks::default(),
+            threads: Settings::new("pool"),
+        }
     }
 
     /// How many workers there are. By default as many as processors that this process may use. Zero is an error, and so is
@@ -102,6 +107,37 @@ impl Builder {
         self
     }
 
+    /// Calls `hook` on a worker that has found no task, each time before it sleeps. A panic in it is contained.
+    ///
+    /// The hook may spawn and wake tasks: the worker looks for them before it sleeps. It should be short, since the worker
+    /// runs no task meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_pool::Pool;
+    /// use std::sync::mpsc;
+    ///
+    /// let (told, idle) = mpsc::channel();
+    /// let pool = Pool::builder().on_thread_park(move || drop(told.send(std::thread::current().id()))).build()?;
+    /// println!("{:?} has nothing to do", idle.recv().unwrap());
+    /// # drop(pool);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_thread_park(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hooks.on_park = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` on a worker each time after it has slept: once for each call of the hook of
+    /// [`on_thread_park`](Builder::on_thread_park). A panic in it is contained.
+    ///
+    /// It should be short, since tasks may wait for the worker.
+    pub fn on_thread_unpark(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hooks.on_unpark = Some(Arc::new(hook));
+        self
+    }
+
     /// Calls `hook` once for each poll that has taken five to ten milliseconds and still goes on: its task blocks without
     /// saying so, or computes. (One that blocks in [`block_in_place`](polyexec_core::block_in_place),
     /// [`join`](JoinHandle::join) or [`block_on`](polyexec_core::block_on) holds up nobody, and isn't told of.)
@@ -128,7 +164,7 @@ impl Builder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn on_stall(mut self, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
-        self.on_stall = Some(Arc::new(hook));
+        self.hooks.on_stall = Some(Arc::new(hook));
         self
     }
 
@@ -155,7 +191,7 @@ impl Builder {
         let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)))).collect();
         let sleep = Sleep::new(workers, num_cpus::get());
         let crew = Crew::new(self.threads, job::take);
-        let shared = Arc::new(Shared::new(desks, sleep, crew, self.on_stall));
+        let shared = Arc::new(Shared::new(desks, sleep, crew, self.hooks));
         // Dropped on the way out, it ends the threads that did start.
         let pool = Pool::own(shared.clone());
         for (index, queue) in queues.into_iter().enumerate() {
@@ -174,7 +210,9 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("worker_threads", &self.worker_threads)
             .field("spare_threads", &self.spare_threads)
-            .field("on_stall", &self.on_stall.is_some())
+            .field("on_stall", &self.hooks.on_stall.is_some())
+            .field("on_thread_park", &self.hooks.on_park.is_some())
+            .field("on_thread_unpark", &self.hooks.on_unpark.is_some())
             .field("threads", &self.threads)
             .finish()
     }

@@ -11,6 +11,15 @@ use crate::worker::{self, Worker};
 use crate::{PoolHandle, Stall};
 
 pub(crate) type OnStall = Arc<dyn Fn(&Stall) + Send + Sync>;
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// What the user wants called where a worker sleeps. The crew calls the hooks of its threads.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) on_stall: Option<OnStall>,
+    pub(crate) on_park: Option<Hook>,
+    pub(crate) on_unpark: Option<Hook>,
+}
 
 pub(crate) enum Job {
     /// To work as this one, until the thread blocks or the pool shuts down.
@@ -36,7 +45,7 @@ pub(crate) fn take(jobs: Jobs<Job>) {
         resident.get_or_insert_with(|| context::reside(Handle::new(PoolHandle::new(job.shared().clone()))));
         match job {
             Job::Work(worker) => worker::work(*worker, thread.get_or_insert_with(ThreadId::here)),
-            Job::Tell(stall, shared) => shared.on_stall.iter().for_each(|on_stall| contain(|| on_stall(&stall))),
+            Job::Tell(stall, shared) => shared.hooks.on_stall.iter().for_each(|on_stall| contain(|| on_stall(&stall))),
         }
     }
 }

@@ -294,6 +294,7 @@ mod tests {
     use polyexec_crew::{Crew, Settings};
 
     use crate::PoolHandle;
+    use crate::job::Hooks;
     use crate::sleep::Sleep;
     use crate::system::{ThreadId, probe};
 
@@ -305,7 +306,12 @@ mod tests {
         });
         let desk = |_| Arc::new(CachePadded::new(Desk::new(Queue::new_fifo().stealer(), 0)));
         let desks = (0..workers).map(desk).collect();
-        let shared = Arc::new(Shared::new(desks, Sleep::new(workers, 1), crew, Some(Arc::new(|_| ()))));
+        let shared = Arc::new(Shared::new(
+            desks,
+            Sleep::new(workers, 1),
+            crew,
+            Hooks { on_stall: Some(Arc::new(|_| ())), ..Hooks::default() },
+        ));
         (Rounds::new(shared), jobs)
     }
 

@@ -9,7 +9,7 @@ use polyexec_core::{LiveTasks, StillRunning, Task, block_in_place};
 use polyexec_crew::Crew;
 
 use crate::injector::Injector;
-use crate::job::{Job, OnStall};
+use crate::job::{Hooks, Job};
 use crate::monitor;
 use crate::relief::Rounds;
 use crate::roster::{Desks, Roster};
@@ -26,14 +26,13 @@ pub(crate) struct Shared {
     pub(crate) roster: Roster,
     pub(crate) sleep: Sleep,
     pub(crate) crew: Crew<Job>,
-    /// Who wants to know of long polls.
-    pub(crate) on_stall: Option<OnStall>,
+    pub(crate) hooks: Hooks,
     /// Set by the shutdown, after `live` was closed. Never cleared.
     closed: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(desks: Desks, sleep: Sleep, crew: Crew<Job>, on_stall: Option<OnStall>) -> Self {
+    pub(crate) fn new(desks: Desks, sleep: Sleep, crew: Crew<Job>, hooks: Hooks) -> Self {
         Self {
             live: LiveTasks::new(),
             injector: CachePadded::default(),
@@ -41,7 +40,7 @@ impl Shared {
             roster: Roster::new(desks),
             sleep,
             crew,
-            on_stall,
+            hooks,
             closed: AtomicBool::new(false),
         }
     }

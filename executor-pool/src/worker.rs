@@ -305,7 +305,7 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
             continue;
         };
         // A task with as many handles as there may be isn't told of.
-        let polled = shared.on_stall.as_ref().and_then(|_| task.try_abort_handle());
+        let polled = shared.hooks.on_stall.as_ref().and_then(|_| task.try_abort_handle());
         let ran = match polled {
             None => shared.live.run(task),
             Some(polled) => desk.noting(polled, || shared.live.run(task)),

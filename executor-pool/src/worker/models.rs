@@ -8,6 +8,7 @@ use polyexec_core::modelled::{Drops, check_fewer};
 use polyexec_core::{Executor, JoinHandle};
 use polyexec_crew::{Crew, Settings};
 
+use crate::job::Hooks;
 use crate::sleep::Sleep;
 
 /// A pool whose threads belong to the model, and what starts them.
@@ -16,7 +17,7 @@ fn pool(workers: usize, processors: usize) -> (PoolHandle, impl FnOnce() -> Vec<
     let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)))).collect();
     // A crew without threads.
     let crew = Crew::new(Settings::new("model"), |_| ());
-    let shared = Arc::new(Shared::new(desks, Sleep::new(workers, processors), crew, None));
+    let shared = Arc::new(Shared::new(desks, Sleep::new(workers, processors), crew, Hooks::default()));
     let pool = PoolHandle::new(shared.clone());
     let start = move || {
         let workers = queues.into_iter().enumerate().map(|(index, queue)| {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use polyexec_core::reactor::Wait;
 use polyexec_core::{Task, reactor};
+use polyexec_crew::contain;
 
 use super::Worker;
 use crate::desk::Desk;
@@ -88,7 +89,13 @@ impl Worker {
                 searching.into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
                 return None;
             }
+            if let Some(on_park) = &shared.hooks.on_park {
+                // The hook may take its time: no notification is left to this searcher meanwhile.
+                searching.take().into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
+                contain(|| on_park());
+            }
             let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| self.must_look(is_seen_to), woken);
+            shared.hooks.on_unpark.iter().for_each(|on_unpark| contain(|| on_unpark()));
             self.come();
             if !woken.is_empty() {
                 self.begin_anew();

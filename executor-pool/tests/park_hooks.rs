@@ -1,0 +1,62 @@
+//! The hooks that are called where a worker sleeps.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock, mpsc};
+
+use polyexec_conformance::watched;
+use polyexec_core::Executor;
+use polyexec_pool::{Pool, PoolHandle};
+
+#[test]
+fn what_a_worker_spawns_before_it_sleeps_runs_first() {
+    watched!();
+    const TASKS: usize = 100;
+    for workers in [1, 2] {
+        let (spawned, handle) = (Arc::new(AtomicUsize::new(0)), Arc::new(OnceLock::<PoolHandle>::new()));
+        let (told, results) = mpsc::channel();
+        let on_park = {
+            let (spawned, handle) = (spawned.clone(), handle.clone());
+            move || {
+                let Some(handle) = handle.get() else { return };
+                let number = spawned.fetch_add(1, SeqCst);
+                if number < TASKS {
+                    let told = told.clone();
+                    drop(handle.spawn(async move { told.send(number).unwrap() }));
+                }
+            }
+        };
+        let pool = Pool::builder().worker_threads(workers).on_thread_park(on_park).build().unwrap();
+        handle.set(pool.handle()).ok().expect("it is set once");
+        // A worker that sleeps already has called the hook too early. From here on each one spawns before it sleeps again.
+        drop(pool.spawn(async {}));
+        let mut numbers: Vec<_> = results.iter().take(TASKS).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..TASKS), "{workers} workers");
+    }
+}
+
+#[test]
+fn each_sleep_has_its_two_calls_though_they_panic() {
+    watched!();
+    let [parks, unparks] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let panics_after = |calls: &Arc<AtomicUsize>| {
+        let calls = calls.clone();
+        move || {
+            calls.fetch_add(1, SeqCst);
+            resume_unwind(Box::new("a hook panics"))
+        }
+    };
+    let pool = Pool::builder()
+        .worker_threads(2)
+        .on_thread_park(panics_after(&parks))
+        .on_thread_unpark(panics_after(&unparks))
+        .build()
+        .unwrap();
+    for n in 0..100 {
+        assert_eq!(pool.spawn(async move { n }).join().unwrap(), n);
+    }
+    drop(pool);
+    assert!(parks.load(SeqCst) > 0);
+    assert_eq!(parks.load(SeqCst), unparks.load(SeqCst));
+}
