@@ -74,6 +74,7 @@ mod pool {
             ("p65_a_task_that_wakes_itself_delays_others_by_64_polls_at_most", "its tasks run at the same time"),
             ("p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most", "its tasks run at the same time"),
             ("p67_a_task_from_outside_waits_for_64_polls_at_most", "its tasks run at the same time"),
+            ("p79_what_is_always_ready_delays_others_by_128_operations_at_most", "its tasks run at the same time"),
         ],
     };
 
@@ -103,6 +104,7 @@ mod threaded {
             ("p65_a_task_that_wakes_itself_delays_others_by_64_polls_at_most", "its tasks run at the same time"),
             ("p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most", "its tasks run at the same time"),
             ("p67_a_task_from_outside_waits_for_64_polls_at_most", "its tasks run at the same time"),
+            ("p79_what_is_always_ready_delays_others_by_128_operations_at_most", "its tasks run at the same time"),
             ("p75_a_million_live_tasks_complete", "no system has a million threads"),
             ("p77_a_chain_of_100_000_handles_is_dropped", "few systems have 100,000 threads"),
         ],

@@ -117,6 +117,7 @@ fn core() {
         LiveTasks,
         Outside,
         Parker,
+        task::Proceed,
         Ran,
         Rejected,
         SpawnError<()>,
@@ -133,6 +134,8 @@ fn core() {
         ("JoinError", UNWINDING),
         // Lent to a closure, for as long as that runs.
         ("Outside", UNWINDING),
+        // The poll's in which it was made.
+        ("Proceed", &["Send", "Sync"]),
         ("Rejected", UNWINDING),
         ("SpawnError", UNWINDING),
         // A pointer, inside of executors, which have them all.

@@ -13,7 +13,7 @@ use crate::park::Parker;
 use crate::process::has_forked;
 use crate::reactor::Looks;
 use crate::sync::thread_local;
-use crate::task::is_large;
+use crate::task::{budget, is_large};
 use crate::{Executor, Handle, context};
 
 /// Polls `future` on this thread until it is ready, and sleeps between the polls until its waker is called.
@@ -30,6 +30,10 @@ use crate::{Executor, Handle, context};
 /// # Panics
 ///
 /// If `future` does.
+///
+/// # Fairness
+///
+/// Each poll of `future` has a [budget](crate::task::poll_proceed), as a task's has.
 #[inline]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     if const { is_large::<F>() } {
@@ -126,7 +130,7 @@ fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, 
     let mut looks = Looks::new();
     let mut is_first = true;
     loop {
-        match future.as_mut().poll(&mut cx) {
+        match budget::anew(|| future.as_mut().poll(&mut cx)) {
             Poll::Ready(output) => return output,
             // What it waits for would come to the parent: here it looks for another one.
             Poll::Pending if std::mem::take(&mut is_first) && has_forked() => {}
@@ -141,7 +145,7 @@ fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, 
 /// Polls `future` on this thread every `interval`, whether or not anybody calls its waker, until it is ready.
 ///
 /// For futures whose wakers nobody calls. It costs a poll an interval, and notices readiness up to an interval late;
-/// where wakers work, [`block_on`] is better in both.
+/// where wakers work, [`block_on`] is better in both. There is no [budget](crate::task::poll_proceed).
 ///
 /// # Examples
 ///

@@ -20,6 +20,7 @@ use futures_task::{ArcWake, waker_ref};
 use crate::process::Process;
 use crate::reactor::{self, Wait, Working};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
+use crate::task::budget;
 use crate::{Parker, block_on, context};
 use context::Entered;
 
@@ -170,7 +171,7 @@ impl Driver {
             // a wake that isn't seen yet is notified of later.
             if driven.woken.load(Relaxed)
                 && driven.woken.swap(false, AcqRel)
-                && let Poll::Ready(output) = future.as_mut().poll(&mut cx)
+                && let Poll::Ready(output) = budget::anew(|| future.as_mut().poll(&mut cx))
             {
                 return output;
             }

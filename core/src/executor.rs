@@ -36,7 +36,8 @@ use crate::{JoinHandle, Task, task};
 /// Three methods: [`submit`](Executor::submit) and [`schedule`](Executor::schedule) put a [`Task`] in a queue, and
 /// [`drive`](Executor::drive) polls a future here. Whoever takes a task from the queue calls [`Task::run`], and puts it
 /// back if the answer is [`Ran::Again`](crate::Ran::Again). [`LiveTasks`](crate::LiveTasks) ends what is left at
-/// shutdown. Everything else is the same for every executor, and done in the task.
+/// shutdown. Everything else is the same for every executor, and done in the task: the
+/// [budget](crate::task::poll_proceed) of each poll, say.
 pub trait Executor: Send + Sync + 'static {
     /// Takes a new task, to be run soon; never runs it here and now.
     ///

@@ -4,11 +4,11 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use crate::error::JoinError;
-use crate::task::TaskId;
 use crate::task::cell::{Joiner, TaskRef};
+use crate::task::{TaskId, poll_proceed};
 
 /// Waits for the result of a task.
 ///
@@ -88,7 +88,8 @@ impl<T> JoinHandle<T> {
         AbortOnDrop(Some(self))
     }
 
-    /// Whether the task has come to its end: the next poll of this handle is ready.
+    /// Whether the task has come to its end: the next poll of this handle is ready, unless the
+    /// [budget](crate::task::poll_proceed) of the polling task is spent.
     pub fn is_finished(&self) -> bool {
         self.0.header().is_finished()
     }
@@ -105,7 +106,10 @@ impl<T> Future for JoinHandle<T> {
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.0.poll_end(cx.waker()) {
-            Poll::Ready(ended) => ended.take_result(),
+            Poll::Ready(ended) => {
+                ready!(poll_proceed(cx)).made_progress();
+                ended.take_result()
+            }
             Poll::Pending => Poll::Pending,
         }
     }

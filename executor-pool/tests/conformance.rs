@@ -35,6 +35,7 @@ mod workers_2 {
             p65_a_task_that_wakes_itself_delays_others_by_64_polls_at_most: "its tasks run at the same time",
             p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most: "its tasks run at the same time",
             p67_a_task_from_outside_waits_for_64_polls_at_most: "its tasks run at the same time",
+            p79_what_is_always_ready_delays_others_by_128_operations_at_most: "its tasks run at the same time",
         },
     }
 }
@@ -49,6 +50,7 @@ mod workers_4 {
             p65_a_task_that_wakes_itself_delays_others_by_64_polls_at_most: "its tasks run at the same time",
             p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most: "its tasks run at the same time",
             p67_a_task_from_outside_waits_for_64_polls_at_most: "its tasks run at the same time",
+            p79_what_is_always_ready_delays_others_by_128_operations_at_most: "its tasks run at the same time",
         },
     }
 }

@@ -27,6 +27,7 @@ mod cached {
             p67_a_task_from_outside_waits_for_64_polls_at_most: "its tasks run at the same time",
             p75_a_million_live_tasks_complete: "a million live tasks would be a million threads",
             p77_a_chain_of_100_000_handles_is_dropped: "100,000 live tasks would be as many threads",
+            p79_what_is_always_ready_delays_others_by_128_operations_at_most: "its tasks run at the same time",
         },
     }
 }
@@ -45,6 +46,7 @@ mod fresh {
             p75_a_million_live_tasks_complete: "a million live tasks would be a million threads",
             p77_a_chain_of_100_000_handles_is_dropped: "100,000 live tasks would be as many threads",
             p77_a_spawn_chain_a_million_deep: "a million fresh threads take minutes: `a_million_fresh_threads`, on request",
+            p79_what_is_always_ready_delays_others_by_128_operations_at_most: "its tasks run at the same time",
         },
     }
 

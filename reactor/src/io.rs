@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use mio::Token;
 use mio::event::Source;
 use polyexec_core::process::Process;
+use polyexec_core::task::{Proceed, poll_proceed};
 
 use crate::reactor::{Shared, started};
 use crate::readiness::{Readiness, Seen, Side, Who};
@@ -30,6 +31,9 @@ const FORKED: &str = "the socket was registered before a fork: the events of it 
 /// A future that is dropped leaves no waker behind. A poll that is not repeated leaves its waker in the list of its side. It
 /// stays there until the next event, or until its handle is dropped. Many such wakers, some dozens, are woken when another task
 /// polls, and forgotten.
+///
+/// An operation that was done counts to the [budget](poll_proceed) of its task's poll: a peer that sends fast doesn't keep a
+/// task from yielding.
 ///
 /// # What dropping does
 ///
@@ -184,7 +188,7 @@ impl<S: Source> Io<S> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&S) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        self.poll_with(Side::Read, || self.poll_seen(Side::Read, cx), operation).map_ok(|(_, value)| value)
+        self.poll_with(Side::Read, cx, |cx| self.poll_seen(Side::Read, cx), operation).map_ok(|(_, value)| value)
     }
 
     /// As [`poll_read_with`](Io::poll_read_with), for an operation that writes.
@@ -197,7 +201,7 @@ impl<S: Source> Io<S> {
         cx: &mut Context<'_>,
         operation: impl FnMut(&S) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        self.poll_with(Side::Write, || self.poll_seen(Side::Write, cx), operation).map_ok(|(_, value)| value)
+        self.poll_with(Side::Write, cx, |cx| self.poll_seen(Side::Write, cx), operation).map_ok(|(_, value)| value)
     }
 
     /// As [`poll_read_with`](Io::poll_read_with), for a stream from which `operation` reads at most `room` bytes, and fewer only
@@ -268,7 +272,7 @@ impl<S: Source> Io<S> {
         room: usize,
         operation: impl FnMut(&S) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let (seen, moved) = ready!(self.poll_with(side, || self.poll_seen(side, cx), operation))?;
+        let (seen, moved) = ready!(self.poll_with(side, cx, |cx| self.poll_seen(side, cx), operation))?;
         if SHORT_IS_ALL && 0 < moved && moved < room {
             self.readiness().exhausted(side, seen);
         }
@@ -277,12 +281,12 @@ impl<S: Source> Io<S> {
 
     async fn wait_with<T>(&self, side: Side, mut operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
         let mut waiter = Waiter::new(self.readiness(), side);
-        poll_fn(|cx| self.poll_with(side, || waiter.poll(cx), &mut operation).map_ok(|(_, value)| value)).await
+        poll_fn(|cx| self.poll_with(side, cx, |cx| waiter.poll(cx), &mut operation).map_ok(|(_, value)| value)).await
     }
 
     async fn wait_ready(&self, side: Side) {
         let mut waiter = Waiter::new(self.readiness(), side);
-        poll_fn(|cx| waiter.poll(cx).map(drop)).await
+        poll_fn(|cx| counted(waiter.poll(cx), cx)).await
     }
 
     /// Whether it was registered by the process that this one was forked from, as far as is known.
@@ -291,7 +295,7 @@ impl<S: Source> Io<S> {
     }
 
     fn poll_ready(&self, side: Side, cx: &Context<'_>) -> Poll<()> {
-        self.poll_seen(side, cx).map(drop)
+        counted(self.poll_seen(side, cx), cx)
     }
 
     /// As this handle.
@@ -302,19 +306,24 @@ impl<S: Source> Io<S> {
     fn poll_with<T>(
         &self,
         side: Side,
-        mut wait: impl FnMut() -> Poll<Seen>,
+        cx: &Context<'_>,
+        mut wait: impl FnMut(&Context<'_>) -> Poll<Seen>,
         mut operation: impl FnMut(&S) -> io::Result<T>,
     ) -> Poll<io::Result<(Seen, T)>> {
         loop {
-            let seen = match wait() {
+            let seen = match wait(cx) {
                 Poll::Ready(seen) => seen,
                 Poll::Pending if self.is_parents() => return Poll::Ready(Err(io::Error::other(FORKED))),
                 Poll::Pending => return Poll::Pending,
             };
+            let proceed = ready!(poll_proceed(cx));
             match operation(self.get_ref()) {
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => self.readiness().would_block(side, seen),
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),
-                result => return Poll::Ready(result.map(|value| (seen, value))),
+                result => {
+                    proceed.made_progress();
+                    return Poll::Ready(result.map(|value| (seen, value)));
+                }
             }
         }
     }
@@ -357,6 +366,12 @@ impl<S: Source + std::fmt::Debug> std::fmt::Debug for Io<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Io").field(self.get_ref()).finish()
     }
+}
+
+/// That a side is ready counts as an operation: what is told so may go on without another one that does.
+fn counted(seen: Poll<Seen>, cx: &Context<'_>) -> Poll<()> {
+    ready!(seen);
+    poll_proceed(cx).map(Proceed::made_progress)
 }
 
 /// A future's wait for a side. Dropped, it leaves no waker behind.

@@ -1,19 +1,23 @@
-//! Who runs next, where tasks run one at a time: properties 65 to 67.
+//! Who runs next, where tasks run one at a time: properties 65 to 67. How much a task does in one poll: property 79.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use polyexec_core::Executor;
+use polyexec_core::task::{consume_budget, unconstrained};
+use polyexec_core::{Executor, Ran, Task};
 use polyexec_futures::yield_now;
 
 use crate::Subject;
-use crate::probe::{Tally, WakerSlot};
+use crate::probe::{Tally, Trace, WakerSlot, carrying};
 
 /// Polls of others that a task which is ready has to wait for, at most.
 const MOST_POLLS: usize = 64;
+
+/// Operations that are ready in one poll of a task, at most.
+const MOST_OPERATIONS: usize = 128;
 
 /// One of those that keep the executor busy.
 #[derive(Clone, Default)]
@@ -117,4 +121,123 @@ pub(crate) fn p67_a_task_from_outside_waits_for_64_polls_at_most(subject: &Subje
         assert!(waited <= MOST_POLLS, "{waited} polls");
     }
     busy.abort();
+}
+
+/// Leaves of core's that are ready whenever they are awaited: by name, and how to make one.
+fn leaves(executor: &Arc<dyn Executor>) -> [(&'static str, Arc<dyn Fn() -> Play + Send + Sync>); 2] {
+    let executor = executor.clone();
+    let join = move || -> Play {
+        let (task, handle) = Task::new(async {}, executor.clone());
+        assert!(matches!(task.run(), Ran::Finished));
+        Box::pin(async { handle.await.unwrap() })
+    };
+    [("the handle of a finished task", Arc::new(join)), ("consume_budget", Arc::new(|| Box::pin(consume_budget())))]
+}
+
+/// Awaits one leaf after another, and counts them.
+async fn greedy(leaf: Arc<dyn Fn() -> Play + Send + Sync>, operations: Tally) {
+    loop {
+        leaf().await;
+        operations.add();
+    }
+}
+
+/// Runs `future`, and tells `observe` after each poll how many operations it brought.
+async fn each_poll(future: impl Future<Output = ()>, operations: Tally, mut observe: impl FnMut(usize)) {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx: &mut Context<'_>| {
+        let before = operations.get();
+        let answer = future.as_mut().poll(cx);
+        observe(operations.get() - before);
+        answer
+    })
+    .await;
+}
+
+pub(crate) fn p79_what_is_always_ready_yields_after_128_operations(subject: &Subject) {
+    const POLLS: usize = 100;
+    let executor = subject.start();
+    for (name, leaf) in leaves(&executor.handle()) {
+        let (operations, seen) = (Tally::new(), Trace::new());
+        let task = {
+            let (operations, seen) = (operations.clone(), seen.clone());
+            let observe = move |done: usize| seen.log(done.to_string());
+            executor.handle().spawn(each_poll(greedy(leaf, operations.clone()), operations, observe))
+        };
+        executor.block_on(async {
+            while seen.events().len() < POLLS {
+                yield_now().await;
+            }
+            task.abort();
+            // Though it never waits: the abort is in force at the end of a poll.
+            assert!(task.await.unwrap_err().is_cancelled(), "{name}");
+        });
+        let most = MOST_OPERATIONS.to_string();
+        assert!(seen.events().iter().all(|done| *done == most), "{name}, operations a poll: {seen:?}");
+    }
+}
+
+pub(crate) fn p79_what_is_always_ready_delays_others_by_128_operations_at_most(subject: &Subject) {
+    for leaf in 0..2 {
+        let players = vec![Player::default()];
+        let operations = players[0].polls.clone();
+        let executor = subject.start().handle();
+        let (name, leaf) = leaves(&executor).into_iter().nth(leaf).expect("there are two");
+        let (longest, all) = longest_wait(subject, players, |_| Box::pin(greedy(leaf.clone(), operations.clone())));
+        assert!(all > 0, "it has run");
+        assert!(longest <= MOST_OPERATIONS, "{name}: {longest} operations before the bystander's poll");
+    }
+}
+
+pub(crate) fn p79_what_is_always_ready_ends_with_its_executor(subject: &Subject) {
+    let executor = subject.start();
+    let (operations, drops) = (Tally::new(), Tally::new());
+    let tasks: Vec<_> = leaves(&executor.handle())
+        .into_iter()
+        .map(|(_, leaf)| executor.handle().spawn(carrying(drops.on_drop(), greedy(leaf, operations.clone()))))
+        .collect();
+    executor.block_on(async {
+        while operations.get() < 10 * MOST_OPERATIONS {
+            yield_now().await;
+        }
+    });
+    drop(executor);
+    assert_eq!(drops.get(), tasks.len());
+    for task in tasks {
+        assert!(task.join().unwrap_err().is_shutdown());
+    }
+}
+
+pub(crate) fn p79_what_is_unconstrained_does_not_yield(subject: &Subject) {
+    let executor = subject.start();
+    let (operations, seen) = (Tally::new(), Trace::new());
+    let task = {
+        let (counted, operations) = (operations.clone(), operations);
+        let work = async move {
+            let some = async {
+                for _ in 0..MOST_OPERATIONS / 2 {
+                    consume_budget().await;
+                    operations.add();
+                }
+            };
+            some.await;
+            unconstrained(async {
+                for _ in 0..10 * MOST_OPERATIONS {
+                    consume_budget().await;
+                    operations.add();
+                }
+            })
+            .await;
+            // What was left before is left now.
+            for _ in 0..MOST_OPERATIONS {
+                consume_budget().await;
+                operations.add();
+            }
+        };
+        let seen = seen.clone();
+        executor.handle().spawn(each_poll(work, counted, move |done| seen.log(done.to_string())))
+    };
+    executor.block_on(task).unwrap();
+    let first = 11 * MOST_OPERATIONS;
+    assert_eq!(seen.events(), [first.to_string(), (MOST_OPERATIONS / 2).to_string()]);
 }

@@ -23,7 +23,7 @@ use super::large::is_large;
 #[cfg(feature = "std")]
 pub(crate) use super::state::MAX_WORD;
 use super::state::{Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, OnJoin, OnTakeBack, OnWake, State};
-use super::{Ran, Task, TaskId, own_wake};
+use super::{Ran, Task, TaskId, polled};
 use crate::Executor;
 #[cfg(feature = "std")]
 use crate::error::Rejected;
@@ -183,7 +183,7 @@ impl TaskRef {
     }
 
     fn wake(&self) {
-        if !own_wake::notice(self.address()) {
+        if !polled::notice(self.address()) {
             self.enqueue_if(self.state().wake());
         }
     }
@@ -704,7 +704,7 @@ where
                 });
                 // SAFETY: `begin` made the stage ours, and it holds the future until we complete.
                 let poll = || catch(|| unsafe { cell.poll_future(&mut cx) });
-                let (polled, woke_itself) = own_wake::noticed(task.address(), poll);
+                let (polled, woke_itself) = polled::noticed(task.address(), poll);
                 failing.disarm();
                 match polled {
                     Ok(Poll::Ready(())) => {

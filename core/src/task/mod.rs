@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 
+pub use budget::{Proceed, consume_budget, has_budget_remaining, poll_proceed, unconstrained};
 pub use builder::Builder;
 #[cfg(feature = "std")]
 pub use home::AtHome;
@@ -12,7 +13,7 @@ pub use id::Home;
 pub use id::TaskId;
 pub use large::{Boxed, MAX_INLINE, is_large};
 #[cfg(feature = "std")]
-pub use own_wake::is_polling;
+pub use polled::is_polling;
 pub use slot::TaskSlot;
 
 pub use crate::still_running::Info;
@@ -26,6 +27,7 @@ use cell::Unrun;
 use cell::{Table, TaskRef};
 pub(crate) use spawn::{spawn, try_spawn};
 
+pub(crate) mod budget;
 mod builder;
 pub(crate) mod cell;
 #[cfg(feature = "std")]
@@ -33,7 +35,7 @@ mod home;
 pub(crate) mod id;
 pub(crate) mod label;
 mod large;
-mod own_wake;
+mod polled;
 mod slot;
 mod spawn;
 mod state;

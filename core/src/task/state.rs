@@ -11,7 +11,7 @@
 //!
 //! A wake is always a read-modify-write, even where the bit is set already: so the thread that begins the next poll
 //! reads from it, and sees what was written before the wake. (A task that wakes itself on the thread that polls it
-//! needs none: see `own_wake`.)
+//! needs none: see `polled`.)
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as _};
 
+use polyexec_core::task::consume_budget;
+
 /// One or more addresses, or a name that is to be looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addresses {
@@ -51,7 +53,11 @@ pub async fn resolve(address: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>>
 
 async fn look_up(addresses: Addresses) -> io::Result<Vec<SocketAddr>> {
     match addresses {
-        Addresses::Known(addresses) => Ok(addresses),
+        Addresses::Known(addresses) => {
+            // What binds or connects in a loop comes past here, and need not wait for anything.
+            consume_budget().await;
+            Ok(addresses)
+        }
         Addresses::Name { host, port } => {
             let name = host.clone();
             let found = blocking::unblock(move || (&*name, port).to_socket_addrs().map(Iterator::collect)).await;

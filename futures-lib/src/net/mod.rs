@@ -62,6 +62,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Fairness
+//!
+//! Each read, write, accept and so on that is ready counts to the [budget](polyexec_core::task::poll_proceed) of its task's poll. After
+//! 128 of them the task lets others run, however fast its peers send.
+//!
 //! # Errors
 //!
 //! Those of the system, as in `std::net`. An error of `accept` says nothing of the listener: where there are too many open

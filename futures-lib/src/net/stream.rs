@@ -1,5 +1,10 @@
 //! What TCP's and Unix's streams have in common: `futures-io` on top of a source that is shared; and their listeners.
 
+use std::io;
+use std::task::{Context, Poll};
+
+use polyexec_core::task::poll_proceed;
+
 /// Connections that may wait to be accepted, if the system lets them (Linux does, since 5.4). With the 128 of `std`, a burst
 /// of more has to try again after a second.
 pub(super) const BACKLOG: i32 = 4096;
@@ -10,6 +15,14 @@ pub(super) const IOV_MAX: usize = 1024;
 /// For how many bytes an operation has room; or for none, if it says nothing that it has moved fewer than that.
 pub(super) fn room(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
     if lengths.len() > IOV_MAX { 0 } else { lengths.sum() }
+}
+
+/// Reads into no room, or writes nothing. That is ready at once, and so it counts to the budget as others do.
+pub(super) fn nothing(cx: &Context<'_>) -> Poll<io::Result<usize>> {
+    poll_proceed(cx).map(|proceed| {
+        proceed.made_progress();
+        Ok(0)
+    })
 }
 
 /// Implements reads and writes, `AsyncRead` and `AsyncWrite`, for a stream with a field `io: Io<_>`, and for references to it. A short read
@@ -71,7 +84,7 @@ macro_rules! stream {
         impl ::futures_io::AsyncRead for &$stream {
             fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
                 if buffer.is_empty() {
-                    return Poll::Ready(Ok(0));
+                    return nothing(cx);
                 }
                 let room = if $tell { buffer.len() } else { 0 };
                 self.io.poll_read_some(cx, room, |stream| $crate::net::bytes::read(stream, buffer))
@@ -83,7 +96,7 @@ macro_rules! stream {
                 buffers: &mut [io::IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
                 if buffers.iter().all(|buffer| buffer.is_empty()) {
-                    return Poll::Ready(Ok(0));
+                    return nothing(cx);
                 }
                 let room = if $tell { room(buffers.iter().map(|buffer| buffer.len())) } else { 0 };
                 self.io.poll_read_some(cx, room, |stream| $crate::net::bytes::read_vectored(stream, buffers))
@@ -115,7 +128,7 @@ macro_rules! stream {
         impl ::futures_io::AsyncWrite for &$stream {
             fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
                 if bytes.is_empty() {
-                    return Poll::Ready(Ok(0));
+                    return nothing(cx);
                 }
                 self.io.poll_write_some(cx, bytes.len(), |stream| $crate::net::bytes::write(stream, bytes))
             }
@@ -126,7 +139,7 @@ macro_rules! stream {
                 slices: &[io::IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
                 if slices.iter().all(|slice| slice.is_empty()) {
-                    return Poll::Ready(Ok(0));
+                    return nothing(cx);
                 }
                 let room = room(slices.iter().map(|slice| slice.len()));
                 self.io.poll_write_some(cx, room, |stream| $crate::net::bytes::write_vectored(stream, slices))

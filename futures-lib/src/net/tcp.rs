@@ -12,7 +12,7 @@ use polyexec_reactor::Io;
 
 use super::address::{ToSocketAddrs, first};
 use super::socket::{conversions, descriptor, readiness};
-use super::stream::{BACKLOG, room, stream};
+use super::stream::{BACKLOG, nothing, room, stream};
 
 /// A TCP connection.
 ///

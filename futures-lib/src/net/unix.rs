@@ -9,13 +9,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use mio::net;
+use polyexec_core::task::consume_budget;
 use polyexec_reactor::Io;
 use rustix::net::{SendFlags, SocketAddrUnix, sendto};
 
 use crate::time::sleep;
 
 use super::socket::{conversions, descriptor, readiness};
-use super::stream::{BACKLOG, room, stream};
+use super::stream::{BACKLOG, nothing, room, stream};
 
 /// A connection on this machine. Clones are the same connection, for any number of tasks, as for
 /// [`TcpStream`](super::TcpStream).
@@ -428,6 +429,8 @@ impl UnixDatagram {
 
 /// Tries again every so many milliseconds, as long as there is no room.
 async fn insist(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    // Before anything is sent: dropped here, it has sent nothing.
+    consume_budget().await;
     let mut wait = SHORTEST_WAIT;
     loop {
         match send() {

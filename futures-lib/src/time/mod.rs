@@ -27,6 +27,11 @@
 //! # });
 //! ```
 //!
+//! # Times that have passed
+//!
+//! A timer whose time has passed is ready at its first poll. So is a timeout of a future that is ready. Both count to the
+//! [budget](polyexec_core::task::poll_proceed) of the task's poll, so that `loop { sleep(Duration::ZERO).await }` lets others run.
+//!
 //! # Too far away
 //!
 //! A time that no [`Instant`] can tell never comes: `sleep(Duration::MAX)` is pending for ever, and

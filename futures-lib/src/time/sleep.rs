@@ -3,8 +3,10 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
+
+use polyexec_core::task::poll_proceed;
 
 use super::Timepiece;
 
@@ -186,13 +188,10 @@ impl Sleep {
         }
         self.wakes = Some(waker.clone());
     }
-}
 
-impl Future for Sleep {
-    type Output = ();
-
+    /// Whether the time has come. Otherwise the task is woken when it has.
     #[track_caller]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_elapsed(&mut self, cx: &Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else {
             if !self.wakes.as_ref().is_some_and(|wakes| wakes.will_wake(cx.waker())) {
                 self.wakes = Some(cx.waker().clone());
@@ -205,6 +204,21 @@ impl Future for Sleep {
         }
         self.wake(deadline, cx.waker());
         Poll::Pending
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // If so, the task has let others go first.
+        let has_waited = self.timer.is_some();
+        ready!(self.poll_elapsed(cx));
+        if !has_waited {
+            ready!(poll_proceed(cx)).made_progress();
+        }
+        Poll::Ready(())
     }
 }
 

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
+use polyexec_core::task::poll_proceed;
 
 use super::{Sleep, sleep, sleep_until};
 
@@ -107,12 +108,21 @@ impl<F: Future> Future for Timeout<F> {
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Poll::Ready(output) = this.future.poll(cx) {
-            // It may be a while until this is dropped.
-            this.sleep.cancel();
-            return Poll::Ready(Ok(output));
-        }
-        Pin::new(this.sleep).poll(cx).map(|()| Err(Elapsed(())))
+        let proceed = ready!(poll_proceed(cx));
+        let output = match this.future.poll(cx) {
+            Poll::Ready(output) => {
+                // It may be a while until this is dropped.
+                this.sleep.cancel();
+                Ok(output)
+            }
+            // Whatever budget is left: a future that spends all of it is timed out, too.
+            Poll::Pending => {
+                ready!(this.sleep.poll_elapsed(cx));
+                Err(Elapsed(()))
+            }
+        };
+        proceed.made_progress();
+        Poll::Ready(output)
     }
 }
 
