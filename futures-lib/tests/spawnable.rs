@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use polyexec_core::Driver;
 use polyexec_core::context::enter;
+use polyexec_core::task::{consume_budget, unconstrained};
 use polyexec_futures::fs::{File, OpenOptions};
 use polyexec_futures::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use polyexec_futures::time::{Interval, Sleep};
@@ -80,6 +81,8 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         // Of every socket, by a macro.
         "$socket::readable": given::<TcpStream>().readable();
         "$socket::writable": given::<UdpSocket>().writable();
+        "consume_budget": consume_budget();
+        "unconstrained": unconstrained(async {});
         "resolve": resolve("localhost:0"), resolve(given::<String>()), resolve(&[given::<SocketAddr>()][..]);
         "watch": watch(given::<Sleep>(), |_: Moment| ());
     }
