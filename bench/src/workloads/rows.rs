@@ -162,10 +162,7 @@ pub fn rows() -> Vec<Row> {
     rows.push(row.limit(LOOP, move || one_counter.timed(poll_loop)));
     let calls = block_on::Calls { calls: 100_000 };
     let about = "100,000 times: the main thread blocks on a future that is ready, outside of any executor.";
-    let ready = [
-        ("block_on_ready", calls.contestants()),
-        ("block_on_ready_core", calls.contestants_in_core()),
-    ];
+    let ready = [("block_on_ready", calls.contestants()), ("block_on_ready_core", calls.contestants_in_core())];
     for (name, contestants) in ready {
         rows.push(contestants.into_iter().fold(Row::new(name, "ns/call", about), Row::with));
     }
