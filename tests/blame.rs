@@ -62,7 +62,7 @@ fn of_a_result_that_was_taken() {
 
     let handle = used_up();
     blames_its_caller(|| {
-        drop(polyexec::block_on(async { handle.await })); // This line awaits.
+        polyexec::block_on(async { drop(handle.await) }); // This line awaits.
     });
 }
 

@@ -286,7 +286,7 @@ impl<S: Source> Io<S> {
 
     async fn wait_ready(&self, side: Side) {
         let mut waiter = Waiter::new(self.readiness(), side);
-        poll_fn(|cx| counted(waiter.poll(cx), cx)).await
+        poll_fn(|cx| self.poll_counted(cx, |cx| waiter.poll(cx))).await
     }
 
     /// Whether it was registered by the process that this one was forked from, as far as is known.
@@ -295,7 +295,16 @@ impl<S: Source> Io<S> {
     }
 
     fn poll_ready(&self, side: Side, cx: &Context<'_>) -> Poll<()> {
-        counted(self.poll_seen(side, cx), cx)
+        self.poll_counted(cx, |cx| self.poll_seen(side, cx))
+    }
+
+    /// That a side is ready counts as an operation: what is told so may go on without another one that does.
+    fn poll_counted(&self, cx: &Context<'_>, wait: impl FnOnce(&Context<'_>) -> Poll<Seen>) -> Poll<()> {
+        // An operation says why.
+        if wait(cx).is_pending() && !self.is_parents() {
+            return Poll::Pending;
+        }
+        poll_proceed(cx).map(Proceed::made_progress)
     }
 
     /// As this handle.
@@ -335,7 +344,7 @@ impl<S: Source> Io<S> {
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => (),
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
                     self.readiness().would_block(side, seen);
-                    return Err(cause);
+                    return Err(if self.is_parents() { io::Error::other(FORKED) } else { cause });
                 }
                 result => return result,
             }
@@ -366,12 +375,6 @@ impl<S: Source + std::fmt::Debug> std::fmt::Debug for Io<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Io").field(self.get_ref()).finish()
     }
-}
-
-/// That a side is ready counts as an operation: what is told so may go on without another one that does.
-fn counted(seen: Poll<Seen>, cx: &Context<'_>) -> Poll<()> {
-    ready!(seen);
-    poll_proceed(cx).map(Proceed::made_progress)
 }
 
 /// A future's wait for a side. Dropped, it leaves no waker behind.

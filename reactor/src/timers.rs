@@ -77,8 +77,14 @@ const LATE: u64 = 1;
 
 impl Timers {
     pub(crate) fn new() -> Self {
+        /// A child keeps the timers of the process it was forked from. Their numbers are none of the child's own.
+        static PROCESSES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        // Models begin anew many times.
+        const TIMERS_A_PROCESS: u64 = if cfg!(polyexec_loom) { 0 } else { 1 << 40 };
+
+        let so_far = PROCESSES.fetch_add(TIMERS_A_PROCESS, Relaxed);
         let marks = || Marks { first: AtomicU64::new(NEVER), taken: AtomicU64::new(0) };
-        let part = |_| Part { set: Line::default(), marks: Line(marks()) };
+        let part = |_| Part { set: Line(Mutex::new(Set { so_far, ..Set::default() })), marks: Line(marks()) };
         Self {
             begin: Instant::now(),
             parts: std::array::from_fn(part),

@@ -145,7 +145,9 @@ fn a_local_takes_many_events_at_once() {
 fn events_wake_those_that_sleep_on_their_own_thread() {
     watched!(Duration::from_secs(60));
     let _alone = alone();
-    let woken_here = |run: &dyn Fn(Arc<Io<UdpSocket>>, mpsc::Sender<()>) -> (Option<ThreadId>, ThreadId)| {
+    /// Waits for a datagram, after it has said so. The thread that called its waker, and its own.
+    type Receives<'a> = &'a dyn Fn(Arc<Io<UdpSocket>>, mpsc::Sender<()>) -> (Option<ThreadId>, ThreadId);
+    let woken_here = |run: Receives<'_>| {
         once(|| {
             let socket = socket();
             let (waits, waiting) = mpsc::channel();

@@ -230,10 +230,13 @@ fn a_side_that_is_ready_stays_so_until_an_attempt_fails() {
                 bytes = attempt().unwrap_or_default();
             }
             assert_eq!(attempt().unwrap_err().kind(), io::ErrorKind::WouldBlock);
-            let mut readable = pin!(socket.readable());
-            let polled = poll_fn(|cx| std::task::Poll::Ready(readable.as_mut().poll(cx))).await;
-            // Unless the event was late.
-            assert!(polled.is_pending() || attempt().is_err());
+            // The event may come late, but only once.
+            let mut late = 0;
+            while poll_fn(|cx| std::task::Poll::Ready(pin!(socket.readable()).poll(cx))).await.is_ready() {
+                assert!(attempt().is_err());
+                late += 1;
+                assert!(late < 3, "an attempt that fails doesn't clear what is known");
+            }
         }
         socket.writable().await;
     });

@@ -18,8 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A socket of the parent's, to which nothing comes.
 static PARENTS: OnceLock<UdpSocket> = OnceLock::new();
 
-/// What the parent had. It returns what is to be kept until the child has ended, which goes on with it.
-const HAD: &[(&str, fn() -> Box<dyn FnOnce()>)] = &[
+/// Makes what the parent had. What it returns is kept until the child has ended, and goes on then.
+type Make = fn() -> Box<dyn FnOnce()>;
+
+const HAD: &[(&str, Make)] = &[
     ("nothing", || Box::new(|| ())),
     ("a socket", || {
         let local = Local::new();
@@ -94,6 +96,11 @@ const DOES: &[(&str, fn())] = &[
         if let Some(socket) = PARENTS.get() {
             let error = Local::new().block_on(socket.recv(&mut [0; 8])).unwrap_err();
             assert!(error.to_string().contains("before a fork"), "{error}");
+            let tried = Local::new().block_on(async {
+                socket.readable().await.unwrap();
+                socket.try_recv(&mut [0; 8])
+            });
+            assert!(tried.unwrap_err().to_string().contains("before a fork"));
         }
     }),
     ("nothing", || ()),

@@ -473,6 +473,36 @@ impl Drop for JoinWaker {
     }
 }
 
+/// The id of the task whose poll this thread is in; of several, which block inside each other, the innermost one's. `None` outside
+/// of tasks, `block_on` among them.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::task::current_id;
+/// # use polyexec_core::{Executor, Rejected, Task, block_on};
+/// # use std::pin::Pin;
+/// # struct Here;
+/// # impl Executor for Here {
+/// #     fn submit(&self, task: Task) -> Result<(), Rejected> { Err(Rejected::shut_down(task)) }
+/// #     fn schedule(&self, _: Task) {}
+/// #     fn drive(&self, _: Pin<&mut dyn Future<Output = ()>>) {}
+/// # }
+///
+/// let (task, handle) = Task::new(async { current_id() }, Here);
+/// let id = task.id();
+/// let _ = task.run();
+/// assert_eq!(block_on(handle).unwrap(), Some(id));
+/// assert_eq!(current_id(), None);
+/// ```
+#[cfg(feature = "std")]
+pub fn current_id() -> Option<TaskId> {
+    let header = NonNull::new(polled::current().cast_mut())?.cast::<Header>();
+    // SAFETY: `run` has lent a pointer to a cell's header. It keeps the `Task`'s reference until the poll has ended, in which
+    // this thread still is. Nobody changes an id.
+    Some(unsafe { header.as_ref() }.id)
+}
+
 /// A task that nobody else knows of yet, and its types.
 ///
 /// Dropping it detaches the task, as dropping its handle does.
@@ -704,7 +734,7 @@ where
                 });
                 // SAFETY: `begin` made the stage ours, and it holds the future until we complete.
                 let poll = || catch(|| unsafe { cell.poll_future(&mut cx) });
-                let (polled, woke_itself) = polled::noticed(task.address(), poll);
+                let (polled, woke_itself) = polled::noticed(task.0.as_ptr().cast_const().cast(), poll);
                 failing.disarm();
                 match polled {
                     Ok(Poll::Ready(())) => {

@@ -7,6 +7,8 @@ use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 pub use budget::{Proceed, consume_budget, has_budget_remaining, poll_proceed, unconstrained};
 pub use builder::Builder;
 #[cfg(feature = "std")]
+pub use cell::current_id;
+#[cfg(feature = "std")]
 pub use home::AtHome;
 #[cfg(feature = "std")]
 pub use id::Home;

@@ -183,7 +183,14 @@ impl AsyncRead for File {
 impl AsyncWrite for File {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
-        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes))?;
+        let written = match ready!(Pin::new(&mut self.inner).poll_write(cx, bytes)) {
+            // A flush that was given up leaves the error of what was written before to this write.
+            Err(cause) if self.is_dirty => {
+                self.is_dirty = false;
+                return Poll::Ready(Err(self.note(cause)));
+            }
+            written => written?,
+        };
         self.is_dirty = true;
         if written == 0 && !bytes.is_empty() {
             // Nobody takes bytes any more in the background: the flush says why.

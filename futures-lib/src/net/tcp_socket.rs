@@ -31,16 +31,17 @@ use super::{TcpListener, TcpStream};
 /// socket.bind("127.0.0.1:0".parse().unwrap())?;
 /// let listener = socket.listen(1024)?;
 ///
+/// # if cfg!(target_os = "linux") {
 /// let socket = TcpSocket::new_v4()?;
 /// socket.bind("127.0.0.2:0".parse().unwrap())?;
-/// # if cfg!(target_os = "linux") {
 /// let client = socket.connect(listener.local_addr()?).await?;
 /// let (server, from) = listener.accept().await?;
 /// assert_eq!(from, client.local_addr()?);
 /// # drop(server);
 /// # }
 /// # std::io::Result::Ok(())
-/// # });
+/// # })?;
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct TcpSocket {

@@ -357,8 +357,7 @@ impl UnixDatagram {
     /// As there.
     pub async fn send_to_addr(&self, bytes: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let address = named(address)?;
-        let send = |socket: &net::UnixDatagram| Ok(sendto(socket, bytes, NO_SIGNAL, &address)?);
-        insist(|| self.io.try_write_with(send)).await
+        insist(|| uninterrupted(|| Ok(sendto(self, bytes, NO_SIGNAL, &address)?))).await
     }
 
     /// Sends a datagram to who is at `path`, at once or not at all.
@@ -366,9 +365,11 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// `WouldBlock` if there is no room for it at the receiver or here. The system doesn't say when there is room at a receiver
-    /// to which this isn't connected. Else as for [`send_to`](UnixDatagram::send_to).
+    /// to which this isn't connected, so [`writable`](UnixDatagram::writable) doesn't wait for it. Else as for
+    /// [`send_to`](UnixDatagram::send_to).
     pub fn try_send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        self.io.try_write_with(|socket| socket.send_to(bytes, &path))
+        // The room that is missing may be the receiver's: then this socket is as writable as before.
+        uninterrupted(|| self.io.get_ref().send_to(bytes, &path))
     }
 
     /// Receives a datagram that is there already, and says from where it comes.
@@ -424,6 +425,16 @@ impl UnixDatagram {
     /// The system's.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.read_with(|socket| socket.recv(buffer)).await
+    }
+}
+
+/// Tries again where a signal has interrupted the system.
+fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match operation() {
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 
