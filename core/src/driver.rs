@@ -129,7 +129,7 @@ impl Driver {
                 self.0.word.fetch_and(!ASLEEP, Relaxed);
                 std::mem::take(&mut sleepers.wakers)
             };
-            woken.into_iter().for_each(|(_, waker)| waker.wake());
+            reactor::wake_all(woken.into_iter().map(|(_, waker)| waker));
         }
     }
 
@@ -331,10 +331,14 @@ impl Driver {
     /// Sleeps in a task of another executor, which is told, and may run its other tasks here.
     fn sleep_in_task(&self, word: u64) {
         let sleeper = Sleeper::new(self);
+        let mut is_first = true;
         context::outside(|_| {
             block_on(poll_fn(|cx| {
                 let now = sleeper.lie_down(cx.waker());
-                if notifications(now) == notifications(word) { Poll::Pending } else { Poll::Ready(()) }
+                // Whatever the second poll comes from, the caller looks for tasks: `notify_here` counts nothing once another
+                // thread has taken the waker.
+                let sleeps = std::mem::take(&mut is_first) && now & ASLEEP != 0;
+                if sleeps && notifications(now) == notifications(word) { Poll::Pending } else { Poll::Ready(()) }
             }));
         });
     }

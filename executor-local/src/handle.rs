@@ -16,6 +16,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
 use parking_lot::Mutex;
+use polyexec_core::reactor::wake_all;
 use polyexec_core::task::Boxed;
 use polyexec_core::{
     AtHome, Driver, Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, Task, block_on, context, park_on, task,
@@ -190,6 +191,7 @@ impl LocalHandle {
         {
             let refused = ready.borrow_mut().push_as_oldest(task);
             drop(refused);
+            self.0.driver.notify_here();
         }
         true
     }
@@ -250,7 +252,7 @@ impl LocalHandle {
         }
         self.0.is_end_awaited.store(false, Relaxed);
         let woken = self.0.at_end.get().map(|wakers| std::mem::take(&mut *wakers.borrow_mut()));
-        woken.into_iter().flatten().for_each(Waker::wake);
+        wake_all(woken.into_iter().flatten());
     }
 
     /// Whether no task is left: what isn't in the table is in a queue.

@@ -151,6 +151,11 @@ impl Worker {
             return None;
         }
         let task = self.local(again).or_else(|| self.search(woken))?;
+        if self.desk.is_relieved() {
+            // Meanwhile. Nobody may look at the queue any more, so nothing may be left there in this task's poll.
+            self.queue.push(task);
+            return None;
+        }
         self.polls = self.polls.wrapping_add(1);
         self.desk.begin_poll(self.polls);
         Some(task)

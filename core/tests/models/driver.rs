@@ -92,3 +92,73 @@ fn no_notification_is_slept_through_within_another_executor() {
         found_by_run_one([flag(), flag()], true);
     });
 }
+
+/// An executor whose other task, on the same thread, makes a task of the driver's ready while that sleeps in one of its own.
+struct Busy {
+    driver: Driver,
+    /// Until that is so.
+    flag: Invisible<Option<loom::sync::Arc<AtomicBool>>>,
+}
+
+impl Executor for Busy {
+    fn submit(&self, task: Task) -> Result<(), Rejected> {
+        Err(Rejected::shut_down(task))
+    }
+
+    fn schedule(&self, task: Task) {
+        drop(task);
+    }
+
+    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        park_on(future);
+    }
+
+    fn wait(&self, mut future: Pin<&mut dyn Future<Output = ()>>) {
+        park_on(poll_fn(|cx| {
+            let polled = future.as_mut().poll(cx);
+            if polled.is_pending()
+                && let Some(flag) = self.flag.lock().unwrap().take()
+            {
+                flag.store(true, Relaxed);
+                self.driver.notify_here();
+            }
+            polled
+        }));
+    }
+}
+
+#[test]
+fn what_the_task_around_makes_ready_is_not_slept_through() {
+    check("what the task around makes ready is not slept through", || {
+        let driver = Driver::new();
+        let [foreign, own] = [flag(), flag()];
+        let _around =
+            context::reside(Handle::new(Busy { driver: driver.clone(), flag: Invisible::new(Some(own.clone())) }));
+        let _here = context::reside(Handle::new(Around));
+        let notifies = thread::spawn({
+            let (driver, foreign) = (driver.clone(), foreign.clone());
+            move || {
+                foreign.store(true, Relaxed);
+                driver.notify();
+            }
+        });
+        let mut to_find = vec![own, foreign];
+        let is_over = Plain::new(Invisible::new((false, None::<std::task::Waker>)));
+        let run_one = || {
+            let is_ready = to_find.last().is_some_and(|flag| flag.load(Relaxed));
+            if is_ready && to_find.pop().is_some() && to_find.is_empty() {
+                let mut is_over = is_over.lock().unwrap();
+                is_over.0 = true;
+                is_over.1.take().into_iter().for_each(std::task::Waker::wake);
+            }
+            is_ready
+        };
+        let future = poll_fn(|cx| {
+            let mut is_over = is_over.lock().unwrap();
+            is_over.1 = Some(cx.waker().clone());
+            if is_over.0 { Poll::Ready(()) } else { Poll::Pending }
+        });
+        driver.drive(pin!(future), run_one);
+        notifies.join().unwrap();
+    });
+}

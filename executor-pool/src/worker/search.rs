@@ -95,11 +95,17 @@ impl Worker {
                 contain(|| on_park());
             }
             let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| self.must_look(is_seen_to), woken);
-            shared.hooks.on_unpark.iter().for_each(|on_unpark| contain(|| on_unpark()));
+            searching = Some(awake.searching);
+            if let Some(on_unpark) = &shared.hooks.on_unpark {
+                // As above.
+                searching.take().into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
+                contain(|| on_unpark());
+                searching = sleep.search();
+            }
             self.come();
             if !woken.is_empty() {
                 self.begin_anew();
-                sleep.found(awake.searching, || self.what_waits());
+                searching.into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
                 return None;
             }
             comes_from = match sleeps {
@@ -110,7 +116,6 @@ impl Worker {
             if sleeps == Sleeps::Soundly {
                 self.begin_anew();
             }
-            searching = Some(awake.searching);
         }
     }
 
