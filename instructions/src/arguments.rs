@@ -121,7 +121,7 @@ mod tests {
         assert!(matches!(parsed("block-on-poll 7"), Ok(Job::Run(operation, 7)) if operation.name == "block-on-poll"));
         let Ok(Job::Compare(selection)) = parsed("--only block-on") else { panic!("it is a job") };
         let names: Vec<_> = selection.operations().iter().map(|operation| operation.name).collect();
-        assert_eq!(names, ["block-on-poll", "block-on-ready"]);
+        assert_eq!(names, ["block-on-poll", "block-on-ready", "block-on-ready-facade"]);
     }
 
     #[test]
