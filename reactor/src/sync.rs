@@ -18,6 +18,10 @@ pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
 #[cfg(polyexec_loom)]
 impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
     #[track_caller]
     pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
