@@ -77,14 +77,14 @@ pub(crate) fn has_forked() -> bool {
 #[derive(Debug)]
 pub struct PerProcess<T: 'static> {
     /// Each process has one at most. The last one is the youngest's.
-    first: OnceLock<&'static Entry<T>>,
+    first: OnceLock<Box<Entry<T>>>,
 }
 
 #[derive(Debug)]
 struct Entry<T: 'static> {
     process: Process,
     value: OnceLock<T>,
-    next: OnceLock<&'static Entry<T>>,
+    next: OnceLock<Box<Entry<T>>>,
 }
 
 impl<T> PerProcess<T> {
@@ -96,7 +96,7 @@ impl<T> PerProcess<T> {
     /// This process's value. After a fork, the system must have been [asked](Process::current) for that to be another one.
     #[inline]
     pub fn get(&'static self) -> Option<&'static T> {
-        let mut entry = *self.first.get()?;
+        let mut entry = &**self.first.get()?;
         while let Some(next) = entry.next.get() {
             entry = next;
         }
@@ -128,8 +128,8 @@ impl<T> PerProcess<T> {
                 place = &entry.next;
             }
             // Made before it is put there: a fork in the midst of that would leave the place as it is in the child, for ever. The time
-            // of a few instructions remains. If another thread comes first, this one is left over.
-            let _ = place.set(Box::leak(Box::new(Entry { process, value: OnceLock::new(), next: OnceLock::new() })));
+            // of a few instructions remains. If another thread comes first, this one is dropped.
+            drop(place.set(Box::new(Entry { process, value: OnceLock::new(), next: OnceLock::new() })));
         }
     }
 
@@ -160,7 +160,7 @@ mod tests {
         // As if it were the value of another process, from which this one was forked.
         static FORKED: PerProcess<u32> = PerProcess::new();
         let parents = Entry { process: Process(u32::MAX), value: OnceLock::from(1), next: OnceLock::new() };
-        FORKED.first.set(Box::leak(Box::new(parents))).unwrap();
+        FORKED.first.set(Box::new(parents)).unwrap();
         assert!(FORKED.get().is_none());
         assert_eq!(FORKED.get_or_init(|| 2), &2);
         assert_eq!(FORKED.set(3), Err((&2, 3)));

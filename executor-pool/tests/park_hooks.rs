@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 
 use polyexec_conformance::watched;
 use polyexec_core::Executor;
@@ -13,12 +13,12 @@ fn what_a_worker_spawns_before_it_sleeps_runs_first() {
     watched!();
     const TASKS: usize = 100;
     for workers in [1, 2] {
-        let (spawned, handle) = (Arc::new(AtomicUsize::new(0)), Arc::new(OnceLock::<PoolHandle>::new()));
+        let (spawned, handle) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(None::<PoolHandle>)));
         let (told, results) = mpsc::channel();
         let on_park = {
             let (spawned, handle) = (spawned.clone(), handle.clone());
             move || {
-                let Some(handle) = handle.get() else { return };
+                let Some(handle) = handle.lock().unwrap().clone() else { return };
                 let number = spawned.fetch_add(1, SeqCst);
                 if number < TASKS {
                     let told = told.clone();
@@ -27,12 +27,14 @@ fn what_a_worker_spawns_before_it_sleeps_runs_first() {
             }
         };
         let pool = Pool::builder().worker_threads(workers).on_thread_park(on_park).build().unwrap();
-        handle.set(pool.handle()).expect("it is set once");
+        *handle.lock().unwrap() = Some(pool.handle());
         // A worker that sleeps already has called the hook too early. From here on each one spawns before it sleeps again.
         drop(pool.spawn(async {}));
         let mut numbers: Vec<_> = results.iter().take(TASKS).collect();
         numbers.sort_unstable();
         assert!(numbers.into_iter().eq(0..TASKS), "{workers} workers");
+        // The pool has the hook, and the hook the pool.
+        *handle.lock().unwrap() = None;
     }
 }
 
