@@ -200,6 +200,11 @@ pub fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
     };
     let mut work = Some(work);
     let mut output = None;
-    executor.block_in_place(&mut || output = work.take().map(|work| work()));
+    executor.block_in_place(&mut || {
+        // Called once more, there is none.
+        if let Some(work) = work.take() {
+            output = Some(work());
+        }
+    });
     output.expect("`block_in_place` runs its work")
 }

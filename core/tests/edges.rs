@@ -10,7 +10,9 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_task::{ArcWake, waker};
-use polyexec_core::{AbortHandle, Clock, Executor, JoinHandle, LiveTasks, Ran, Rejected, Task, park_on};
+use polyexec_core::{
+    AbortHandle, Clock, Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, Task, block_in_place, context, park_on,
+};
 
 /// Never asked for anything: the test runs the task.
 struct Nobody;
@@ -386,4 +388,40 @@ fn a_clock_that_panics_keeps_no_task_from_its_end() {
     assert!(!unwinds(|| drop(task)));
     assert!(handle.join().unwrap_err().is_shutdown());
     assert_eq!(Arc::strong_count(&token), 1);
+}
+
+/// Calls the work that it is given once more than it should.
+#[derive(Clone)]
+struct Twice;
+
+impl Executor for Twice {
+    fn submit(&self, task: Task) -> Result<(), Rejected> {
+        Nobody.submit(task)
+    }
+
+    fn schedule(&self, task: Task) {
+        Nobody.schedule(task);
+    }
+
+    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
+        let _context = context::reside(Handle::new(Twice));
+        park_on(future);
+    }
+
+    fn block_in_place(&self, work: &mut dyn FnMut()) {
+        work();
+        work();
+    }
+}
+
+#[test]
+fn what_blocks_in_place_runs_once() {
+    let mut runs = 0;
+    let seven = Twice.block_on(async {
+        block_in_place(|| {
+            runs += 1;
+            7
+        })
+    });
+    assert_eq!((seven, runs), (7, 1));
 }
