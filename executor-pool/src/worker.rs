@@ -350,11 +350,18 @@ pub(crate) fn hand_over(shared: &Arc<Shared>) {
 /// Queues a task that became ready on this thread, or gives it back if the pool has shut down.
 pub(crate) fn schedule(shared: &Arc<Shared>, task: Task) -> Result<(), Task> {
     let mut task = Some(task);
-    with(shared, |worker| {
-        if !worker.desk.is_relieved() {
-            task.take().into_iter().for_each(|task| worker.put(task));
-        }
+    let is_relieved = with(shared, |worker| {
+        task.take().into_iter().for_each(|task| worker.put(task));
+        // Last: relieved before, this thread may have been without a processor since, and whoever relieved it has looked at its
+        // queue for the last time.
+        worker.desk.is_relieved()
     });
+    if is_relieved == Some(true) {
+        while let Some(task) = with(shared, |worker| worker.take_out()).flatten() {
+            // The pool may have shut down. Then the task ends.
+            drop(shared.inject(task));
+        }
+    }
     match task {
         // This thread isn't a worker of the pool.
         Some(task) => shared.inject(task),
@@ -384,4 +391,34 @@ fn take(shared: &Arc<Shared>) -> Option<Worker> {
         worker.try_borrow_mut().ok()?.take_if(|worker| Arc::ptr_eq(&worker.shared, shared))
     };
     WORKER.try_with(lend).ok().flatten()
+}
+
+#[cfg(all(test, not(polyexec_loom)))]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    use polyexec_crew::{Crew, Settings};
+
+    use crate::job::Hooks;
+    use crate::sleep::Sleep;
+
+    #[test]
+    fn who_was_relieved_leaves_nothing_in_its_queue() {
+        polyexec_conformance::watched!();
+        let queue = deque::Worker::new_fifo();
+        let desk = Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)));
+        let crew = Crew::new(Settings::new("worker"), |_| ());
+        let shared = Arc::new(Shared::new([desk.clone()].into(), Sleep::new(1, 1), crew, Hooks::default()));
+        let task = || Task::new(pending::<()>(), PoolHandle::new(shared.clone())).0;
+        WORKER.set(Some(Worker::new(shared.clone(), 0, queue)));
+        desk.come();
+        assert!(schedule(&shared, task()).is_ok());
+        assert!(desk.has_tasks() && shared.injector.is_empty());
+        assert!(desk.relieve());
+        assert!(schedule(&shared, task()).is_ok());
+        assert!(!desk.has_tasks() && shared.injector.len() == 2);
+        drop(take(&shared));
+        shared.shut_down();
+    }
 }
