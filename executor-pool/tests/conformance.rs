@@ -32,6 +32,7 @@ mod workers_2 {
         start: || Pool::builder().worker_threads(2).build().unwrap(),
         start_with: |options| with(2, options),
         without: {
+            p57_lifecycles_grow_no_threads_files_or_memory: "it takes long, and one worker and four are enough",
             p65_a_task_that_wakes_itself_delays_others_by_64_polls_at_most: "its tasks run at the same time",
             p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most: "its tasks run at the same time",
             p67_a_task_from_outside_waits_for_64_polls_at_most: "its tasks run at the same time",
