@@ -36,7 +36,8 @@ const CAPACITY: usize = 2 << 20;
 /// # Cancel safety
 ///
 /// A read that is dropped before it is ready goes on, and the next one gets what it brings. A write has taken nothing. A flush
-/// and a seek go on.
+/// goes on. So does a seek; the next operation, if it is a seek to the same position, gets its result and moves no further, even
+/// where that position is relative.
 ///
 /// # Examples
 ///
