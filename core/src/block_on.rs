@@ -45,7 +45,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 #[inline]
 fn block_on_small<F: Future>(future: F) -> F::Output {
     if context::is_outside() {
-        return park_on(future);
+        return park_with(pin!(future), Parker::park_soon);
     }
     block_on_inside(future)
 }
