@@ -17,12 +17,12 @@ use std::task::{Context, Poll, Waker};
 
 use futures_task::{ArcWake, waker_ref};
 
+use crate::context::Entered;
 use crate::process::Process;
 use crate::reactor::{self, Wait, Working};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
 use crate::task::budget;
 use crate::{Parker, block_on, context};
-use context::Entered;
 
 /// Drives a future while its executor's tasks run, for an executor that runs them on its caller's thread.
 ///
@@ -62,7 +62,7 @@ const TURN: usize = 64;
 /// for would end the process.
 const MAX_NESTED: usize = 256;
 
-/// So many calls inside one another are deep.
+/// From this many nested calls on, the newest tasks run first: see [`Driver::nests_deep`].
 const DEEP: usize = 32;
 
 #[derive(Default)]
@@ -460,6 +460,8 @@ impl ArcWake for Driven {
 #[cfg(all(test, not(polyexec_loom)))]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
+    use std::thread;
 
     #[test]
     fn calls_nest_to_a_bound() {
@@ -471,8 +473,6 @@ mod tests {
         assert!(!driver.nests_deep() && driver.0.nested.load(Relaxed) == 0);
         assert!(!driver.drive(std::pin::pin!(async { driver.nests_deep() }), || false));
     }
-    use std::sync::Mutex;
-    use std::thread;
 
     /// Pending until its waker, which goes to another thread, was called so often.
     fn woken_from_afar(times: usize) -> impl Future<Output = usize> {

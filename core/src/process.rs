@@ -1,5 +1,4 @@
-//! Tells a process from the one that it was forked from, of which it has the memory but no threads. Knows nothing of what is
-//! kept for either.
+//! Tells a forked child from its parent. The child has a copy of the parent's memory, but none of its threads.
 //!
 //! To ask the system each time would take longer than what it is asked for. So it is asked where something begins that costs
 //! more: an executor is made, a source registered, a thread started. In between, what it said last counts.
@@ -11,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// What the system said last. Zero: nothing.
 static KNOWN: AtomicU32 = AtomicU32::new(0);
 
-/// The process that something was made in, to be compared with the one that uses it.
+/// Identifies the process that made something, so that its user can tell whether a fork came in between.
 ///
 /// For those who keep threads, files or locks: after `fork`, the child has the memory of them alone.
 ///
@@ -31,7 +30,7 @@ impl Process {
     /// This process. Asks the system.
     pub fn current() -> Self {
         let id = std::process::id();
-        // Relaxed: whoever sees the former one asks by itself where that matters.
+        // Relaxed: a thread that still sees the parent's id asks the system where that matters.
         if KNOWN.load(Relaxed) != id {
             KNOWN.store(id, Relaxed);
         }

@@ -210,6 +210,19 @@ fn tcp_that_brings_much_and_takes_much() {
     );
 }
 
+/// By how much `count` grows in one poll of `future`, at most.
+async fn most_a_poll(count: &AtomicUsize, future: impl Future<Output = ()>) -> usize {
+    let (mut future, mut most) = (pin!(future), 0);
+    poll_fn(|cx| {
+        let before = count.load(Relaxed);
+        let answer = future.as_mut().poll(cx);
+        most = most.max(count.load(Relaxed) - before);
+        answer
+    })
+    .await;
+    most
+}
+
 #[test]
 fn listeners_before_whom_many_wait() {
     watched!();
@@ -221,21 +234,14 @@ fn listeners_before_whom_many_wait() {
         let _peers: Vec<_> = (0..WAITING).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
         // To listen was an operation, too.
         yield_now().await;
-        let (accepted, mut most) = (AtomicUsize::new(0), 0);
-        let mut all = pin!(async {
+        let accepted = AtomicUsize::new(0);
+        most_a_poll(&accepted, async {
             for _ in 0..WAITING {
                 accept(&listener).await;
                 accepted.fetch_add(1, Relaxed);
             }
-        });
-        poll_fn(|cx| {
-            let before = accepted.load(Relaxed);
-            let answer = all.as_mut().poll(cx);
-            most = most.max(accepted.load(Relaxed) - before);
-            answer
         })
-        .await;
-        most
+        .await
     }
 
     let local = Local::new();
@@ -303,22 +309,15 @@ fn unix_sockets() {
     fn for_each_datagram(path: &std::path::Path) {
         let most = block_on(async {
             let (socket, receiver) = (UnixDatagram::unbound().unwrap(), UnixDatagram::bind(path).unwrap());
-            let (sent, mut most) = (AtomicUsize::new(0), 0);
-            let mut all = pin!(async {
+            let sent = AtomicUsize::new(0);
+            most_a_poll(&sent, async {
                 while sent.load(Relaxed) < ALL {
                     socket.send_to(b"x", path).await.unwrap();
                     sent.fetch_add(1, Relaxed);
                     receiver.recv(&mut [0; 8]).await.unwrap();
                 }
-            });
-            poll_fn(|cx| {
-                let before = sent.load(Relaxed);
-                let answer = all.as_mut().poll(cx);
-                most = most.max(sent.load(Relaxed) - before);
-                answer
             })
-            .await;
-            most
+            .await
         });
         assert!(most <= MOST / 2, "{most}: to receive is an operation, too");
     }

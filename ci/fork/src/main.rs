@@ -27,7 +27,7 @@ const HAD: &[(&str, Make)] = &[
         let local = Local::new();
         let socket = bound();
         PARENTS.set(bound()).unwrap();
-        // The reactor's thread waits inside by then.
+        // Most likely the reactor's thread waits inside by then, which is the hardest case. The test passes either way.
         thread::sleep(Duration::from_millis(50));
         Box::new(move || local.block_on(to_itself(socket)))
     }),
@@ -110,7 +110,7 @@ fn bound() -> UdpSocket {
     polyexec::block_on(UdpSocket::bind("127.0.0.1:0")).unwrap()
 }
 
-/// Nobody else has taken the event.
+/// Waits for a datagram and sends it meanwhile: its event comes to this process, not to its parent or child.
 async fn to_itself(socket: UdpSocket) {
     let address = socket.local_addr().unwrap();
     let mut buffer = [0; 8];
@@ -152,7 +152,7 @@ fn forked(child: impl FnOnce()) -> Result<(), String> {
             // SAFETY: `status` lives.
             while unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } != child {
                 if begin.elapsed() > PATIENCE {
-                    // SAFETY: it is our child, for which nobody has waited yet.
+                    // SAFETY: it is our child, and still runs, or waits to be reaped.
                     unsafe { libc::kill(child, libc::SIGKILL) };
                     return Err("the child hangs".to_owned());
                 }

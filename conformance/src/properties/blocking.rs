@@ -403,7 +403,7 @@ pub(crate) fn p84_waits_nest_to_a_bound_and_never_end_the_process(subject: &Subj
     /// More than may be inside of each other on a stack.
     const TASKS: usize = 400;
     let executor = subject.start();
-    // Each waits for one that all others are before. Where there is one thread, some may be told that they are too many.
+    // Each task waits for one that is queued behind all others. On one thread, some may panic at the bound.
     let joins = |n| {
         let handle = executor.handle();
         executor.handle().spawn(async move { handle.spawn(async move { n }).join().unwrap() })

@@ -159,8 +159,7 @@ fn is_refused(cx: &Context<'_>) -> bool {
     let renewed = polled::budget().renewed();
     polled::set_budget(renewed.unwrap_or(Budget::UNLIMITED));
     let waker = cx.waker();
-    // One that does nothing has no data, wherever it comes from: nothing would poll again. (Its vtable tells less, since each
-    // crate may have a copy.)
+    // A no-op waker has no data, and nothing would poll again. (Its vtable doesn't tell: each crate may have a copy.)
     let is_refused = renewed.is_some() && !waker.data().is_null();
     if is_refused {
         waker.wake_by_ref();
@@ -234,8 +233,8 @@ pub async fn consume_budget() {
 
 /// Runs `future` without a [budget](poll_proceed): it yields only when it has to wait.
 ///
-/// For a future that must not be delayed, and is known to end or to wait soon. One that is always ready keeps its thread, and
-/// can be neither aborted nor shut down.
+/// Use it for a future that must not be delayed and that soon ends or waits. A future that is always ready keeps its thread,
+/// and can be neither aborted nor shut down.
 ///
 /// # Examples
 ///

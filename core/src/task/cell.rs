@@ -498,8 +498,8 @@ impl Drop for JoinWaker {
 #[cfg(feature = "std")]
 pub fn current_id() -> Option<TaskId> {
     let header = NonNull::new(polled::current().cast_mut())?.cast::<Header>();
-    // SAFETY: `run` has lent a pointer to a cell's header. It keeps the `Task`'s reference until the poll has ended, in which
-    // this thread still is. Nobody changes an id.
+    // SAFETY: `run` has lent a pointer to a cell's header, and keeps the `Task`'s reference until the poll has ended. This
+    // thread is still in that poll. Nobody changes an id.
     Some(unsafe { header.as_ref() }.id)
 }
 

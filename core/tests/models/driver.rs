@@ -48,7 +48,7 @@ fn found_by_run_one<const N: usize>(flags: [loom::sync::Arc<AtomicBool>; N], wit
         if *is_over.lock().unwrap() { Poll::Ready(()) } else { Poll::Pending }
     });
     if within {
-        park_on(driver.drive_within(future, || context::reside(Handle::new(Around)), run_one));
+        park_on(driver.drive_within(future, || context::reside(Handle::new(Around::default())), run_one));
     } else {
         driver.drive(pin!(future), run_one);
     }
@@ -61,46 +61,13 @@ fn no_notification_is_slept_through() {
 }
 
 /// An executor in one of whose tasks this thread is.
-struct Around;
+#[derive(Default)]
+struct Around {
+    /// When the task first waits, another one on the same thread raises the flag and tells the driver.
+    makes_ready: Invisible<Option<(Driver, loom::sync::Arc<AtomicBool>)>>,
+}
 
 impl Executor for Around {
-    fn submit(&self, task: Task) -> Result<(), Rejected> {
-        Err(Rejected::shut_down(task))
-    }
-
-    fn schedule(&self, task: Task) {
-        drop(task);
-    }
-
-    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        park_on(future);
-    }
-}
-
-#[test]
-fn no_notification_is_slept_through_in_a_task() {
-    check_fewer("no notification is slept through in a task", 1, || {
-        let _around = context::reside(Handle::new(Around));
-        let _here = context::reside(Handle::new(Around));
-        found_by_run_one([flag(), flag()], false);
-    });
-}
-
-#[test]
-fn no_notification_is_slept_through_within_another_executor() {
-    check_fewer("no notification is slept through within another executor", 1, || {
-        found_by_run_one([flag(), flag()], true);
-    });
-}
-
-/// An executor whose other task, on the same thread, makes a task of the driver's ready while that sleeps in one of its own.
-struct Busy {
-    driver: Driver,
-    /// Until that is so.
-    flag: Invisible<Option<loom::sync::Arc<AtomicBool>>>,
-}
-
-impl Executor for Busy {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
         Err(Rejected::shut_down(task))
     }
@@ -117,10 +84,10 @@ impl Executor for Busy {
         park_on(poll_fn(|cx| {
             let polled = future.as_mut().poll(cx);
             if polled.is_pending()
-                && let Some(flag) = self.flag.lock().unwrap().take()
+                && let Some((driver, flag)) = self.makes_ready.lock().unwrap().take()
             {
                 flag.store(true, Relaxed);
-                self.driver.notify_here();
+                driver.notify_here();
             }
             polled
         }));
@@ -128,13 +95,29 @@ impl Executor for Busy {
 }
 
 #[test]
+fn no_notification_is_slept_through_in_a_task() {
+    check_fewer("no notification is slept through in a task", 1, || {
+        let _around = context::reside(Handle::new(Around::default()));
+        let _here = context::reside(Handle::new(Around::default()));
+        found_by_run_one([flag(), flag()], false);
+    });
+}
+
+#[test]
+fn no_notification_is_slept_through_within_another_executor() {
+    check_fewer("no notification is slept through within another executor", 1, || {
+        found_by_run_one([flag(), flag()], true);
+    });
+}
+
+#[test]
 fn what_the_task_around_makes_ready_is_not_slept_through() {
     check("what the task around makes ready is not slept through", || {
         let driver = Driver::new();
         let [foreign, own] = [flag(), flag()];
-        let _around =
-            context::reside(Handle::new(Busy { driver: driver.clone(), flag: Invisible::new(Some(own.clone())) }));
-        let _here = context::reside(Handle::new(Around));
+        let makes_ready = Invisible::new(Some((driver.clone(), own.clone())));
+        let _around = context::reside(Handle::new(Around { makes_ready }));
+        let _here = context::reside(Handle::new(Around::default()));
         let notifies = thread::spawn({
             let (driver, foreign) = (driver.clone(), foreign.clone());
             move || {
