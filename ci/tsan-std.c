@@ -1,5 +1,5 @@
 /* Tells ThreadSanitizer what it can't see in the standard library, which is compiled without instrumentation. Linked into
- * the tests in place of five functions (`--wrap`, in `ci/sanitize`), each of which it calls. It only ever tells of an order
+ * the tests in place of six functions (`--wrap`, in `ci/sanitize`), each of which it calls. It only ever tells of an order
  * that there is; that races beside a lock, and counts that don't order, are still reported, is what canaries are for.
  */
 #include <stdint.h>
@@ -39,6 +39,37 @@ _Bool wait_for(void *condvar, void *mutex, uint64_t seconds, uint32_t nanosecond
 	_Bool is_called = waited_for(condvar, mutex, seconds, nanoseconds);
 	__tsan_acquire(mutex);
 	return is_called;
+}
+
+/* A `Once`, and so a `OnceLock`, is told within std that it is done, and read by code that is instrumented. What the
+ * closure did comes before that. The closure comes as a pair of pointers; the second one's are to the destructor, size,
+ * alignment, and the two ways to call it, of which std takes the last. */
+typedef void call_mut(void *closure, void *state);
+struct initializer {
+	void *closure;
+	call_mut *const *functions;
+	void *once;
+};
+enum { FUNCTIONS = 5, CALL_MUT = 4 };
+
+void call(void *once, _Bool ignores_poison, void *closure, call_mut *const *functions, void *location)
+	__asm__("__real_" ONCE_CALL);
+void call_once(void *once, _Bool ignores_poison, void *closure, call_mut *const *functions, void *location)
+	__asm__("__wrap_" ONCE_CALL);
+
+static void initialize(void *given, void *state)
+{
+	struct initializer *initializer = given;
+	initializer->functions[CALL_MUT](initializer->closure, state);
+	__tsan_release(initializer->once);
+}
+
+void call_once(void *once, _Bool ignores_poison, void *closure, call_mut *const *functions, void *location)
+{
+	static call_mut *const ours[FUNCTIONS] = {[CALL_MUT] = initialize};
+	struct initializer initializer = {closure, functions, once};
+	call(once, ignores_poison, &initializer, ours, location);
+	__tsan_acquire(once);
 }
 
 /* Whoever drops the last `Arc` has a fence, of which the sanitizer knows nothing, after the decrement: it sees what those

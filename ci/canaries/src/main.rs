@@ -10,7 +10,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 const ROUNDS: usize = 1_000;
@@ -23,6 +23,7 @@ const CANARIES: &[(&str, fn())] = &[
     ("dropped_twice", dropped_twice),
     ("relaxed_publish", relaxed_publish),
     ("race_beside_a_lock", race_beside_a_lock),
+    ("race_after_a_once", race_after_a_once),
     ("relaxed_count", relaxed_count),
     ("no_fault", no_fault),
 ];
@@ -174,6 +175,24 @@ fn race_beside_a_lock() {
     });
 }
 
+/// A value is published once, and changed afterwards: who reads it sees what came before, and no more.
+fn race_after_a_once() {
+    let (once, beside) = (OnceLock::new(), Shared(UnsafeCell::new(0)));
+    let written = AtomicUsize::new(0);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            once.get_or_init(|| beside.set(1));
+            beside.set(2);
+            written.store(1, Ordering::Relaxed);
+        });
+        while written.load(Ordering::Relaxed) == 0 {
+            thread::yield_now();
+        }
+        assert!(once.get().is_some());
+        beside.set(3);
+    });
+}
+
 /// The references to a cell are counted, and the last one to go doesn't see what the others did.
 fn relaxed_count() {
     for _ in 0..ROUNDS {
@@ -220,6 +239,15 @@ fn no_fault() {
         let thread = thread::spawn(move || other.0.set(1));
         shared.1.set(1);
         drop(shared);
+        thread.join().unwrap();
+    }
+    for _ in 0..ROUNDS {
+        let shared = Arc::new((OnceLock::new(), Shared(UnsafeCell::new(0))));
+        let other = shared.clone();
+        let thread = thread::spawn(move || _ = other.0.get_or_init(|| other.1.set(1)));
+        // Found, waited for, or made here.
+        shared.0.get_or_init(|| shared.1.set(2));
+        assert_ne!(shared.1.get(), 0);
         thread.join().unwrap();
     }
 }
