@@ -103,13 +103,13 @@ pub use polyexec_core::{
 pub use polyexec_futures::{YieldNow, yield_now};
 
 #[cfg(feature = "fs")]
-pub use polyexec_futures::fs;
+pub use polyexec_io::fs;
 #[cfg(feature = "hyper")]
-pub use polyexec_futures::hyper;
+pub use polyexec_io::hyper;
 #[cfg(feature = "net")]
-pub use polyexec_futures::net;
+pub use polyexec_io::net;
 #[cfg(feature = "time")]
-pub use polyexec_futures::time;
+pub use polyexec_io::time;
 #[cfg(feature = "local")]
 pub use polyexec_local::{self as local, Local};
 #[cfg(feature = "pool")]

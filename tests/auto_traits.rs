@@ -17,9 +17,9 @@ use polyexec::net::unix::{UnixDatagram, UnixListener, UnixStream};
 use polyexec::net::{Addresses, Incoming, TcpListener, TcpSocket, TcpStream, UdpSocket};
 use polyexec::time::{Elapsed, Interval, MissedTick, Sleep, Timeout};
 use polyexec::*;
-use polyexec_crew::{Crew, Given, Jobs, Refused, Settings};
 use polyexec_futures::{Counter, Inspect, Moment, YieldNow};
-use polyexec_reactor::Io;
+use polyexec_io::Io;
+use polyexec_threads::{Crew, Given, Jobs, Refused, Settings};
 
 /// Whether a type has a trait: of two constants of one name, the inherent one goes before the trait's.
 macro_rules! has {
@@ -145,9 +145,9 @@ fn core() {
 }
 
 #[test]
-fn the_crew() {
+fn threads() {
     let types = types![Crew<()>, Given, Jobs<()>, Refused<()>, Settings];
-    check("crew/src", types, &[("Refused", UNWINDING)]);
+    check("threads/src", types, &[("Refused", UNWINDING)]);
 }
 
 #[test]
@@ -161,20 +161,23 @@ fn executors() {
 }
 
 #[test]
-fn futures_sockets_timers_and_files() {
+fn futures() {
+    check("futures-lib/src", types![Counter, Inspect<fn(u64)>, Moment, YieldNow], &[]);
+}
+
+#[test]
+fn sockets_timers_and_files() {
     let types = types![
         Addresses,
-        Counter,
         Elapsed,
         fs::File,
         hyper::HyperExecutor<DefaultHandle>,
         hyper::HyperIo<TcpStream>,
         hyper::HyperTimer,
         Incoming<'static>,
-        Inspect<fn(u64)>,
         Interval,
+        Io<mio::net::UdpSocket>,
         MissedTick,
-        Moment,
         fs::OpenOptions,
         Sleep,
         TcpListener,
@@ -185,8 +188,6 @@ fn futures_sockets_timers_and_files() {
         UnixDatagram,
         UnixListener,
         UnixStream,
-        YieldNow,
     ];
-    check("futures-lib/src", types, &[]);
-    check("reactor/src", types![Io<mio::net::UdpSocket>], &[]);
+    check("io/src", types, &[]);
 }

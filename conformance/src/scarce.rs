@@ -31,7 +31,7 @@ pub enum Scarcity {
 /// Tells a process for which test it was started, and under which scarcity.
 const CHILD: &str = "POLYEXEC_SCARCITY";
 
-/// Tells a process that a sanitizer watches it, which has addresses and threads of its own. Set by `ci/sanitize`.
+/// Tells a process that a sanitizer watches it, which has addresses and threads of its own. Set by `verify/sanitize`.
 const SANITIZED: &str = "POLYEXEC_SANITIZED";
 
 /// What that process prints once it has run its test, lest one that ran nothing pass for it.

@@ -1,5 +1,5 @@
 //! Where atomics, locks, cells and thread-locals come from: the standard library or, under `--cfg polyexec_loom`, loom, which
-//! tries in turn what threads may do (`ci/loom`). Whatever the choice, the code that uses them is the same.
+//! tries in turn what threads may do (`verify/loom`). Whatever the choice, the code that uses them is the same.
 //!
 //! What no model looks at stays with the standard library: numbers that are only to differ (`task/id.rs`), and hints.
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 #[cfg(doc)]
 use polyexec_core::JoinHandle;
-use polyexec_crew::{Crew, Settings, most_threads};
+use polyexec_threads::{Crew, Settings, most_threads};
 
 use crate::desk::Desk;
 use crate::job::{self, Hooks, Job};

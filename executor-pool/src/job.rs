@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use polyexec_core::{Handle, context};
-use polyexec_crew::{Jobs, contain};
+use polyexec_threads::{Jobs, contain};
 
 use crate::shared::Shared;
 use crate::system::ThreadId;

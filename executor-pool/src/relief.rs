@@ -291,7 +291,7 @@ mod tests {
     use std::thread;
 
     use polyexec_core::Task;
-    use polyexec_crew::{Crew, Settings};
+    use polyexec_threads::{Crew, Settings};
 
     use crate::PoolHandle;
     use crate::job::Hooks;

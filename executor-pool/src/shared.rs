@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 use polyexec_core::{LiveTasks, StillRunning, Task, block_in_place};
-use polyexec_crew::Crew;
+use polyexec_threads::Crew;
 
 use crate::injector::Injector;
 use crate::job::{Hooks, Job};

@@ -398,7 +398,7 @@ mod tests {
     use super::*;
     use std::future::pending;
 
-    use polyexec_crew::{Crew, Settings};
+    use polyexec_threads::{Crew, Settings};
 
     use crate::job::Hooks;
     use crate::sleep::Sleep;

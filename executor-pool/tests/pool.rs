@@ -13,9 +13,9 @@ use futures_task::{FutureObj, Spawn};
 use polyexec_conformance::probe::{Gate, OnDrop, WakerSlot};
 use polyexec_conformance::watched;
 use polyexec_core::{Executor, JoinHandle, block_in_place, block_on};
-use polyexec_crew::most_threads;
 use polyexec_futures::yield_now;
 use polyexec_pool::Pool;
+use polyexec_threads::most_threads;
 
 fn pool(workers: usize) -> Pool {
     Pool::builder().worker_threads(workers).build().unwrap()

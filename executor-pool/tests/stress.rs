@@ -1,5 +1,5 @@
 //! What a pool does when everything comes at once: wakes, aborts, joins, drops, tasks that block, and its shutdown, at
-//! random. Made for the sanitizers (`ci/sanitize`); what each of these must do alone is in the conformance suite.
+//! random. Made for the sanitizers (`verify/sanitize`); what each of these must do alone is in the conformance suite.
 //!
 //! Each test prints the seed of the round that failed. `POLYEXEC_SEED` repeats that one, `POLYEXEC_STRESS=10` runs ten
 //! times as many.

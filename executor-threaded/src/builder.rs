@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use polyexec_crew::Settings;
+use polyexec_threads::Settings;
 
 use crate::Threaded;
 use crate::steward::Steward;

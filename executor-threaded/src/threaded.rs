@@ -14,7 +14,7 @@ use polyexec_core::{
     Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, SpawnError, StillRunning, Task, block_in_place, block_on,
     context,
 };
-use polyexec_crew::{Crew, Given, Jobs, Settings};
+use polyexec_threads::{Crew, Given, Jobs, Settings};
 
 use crate::Builder;
 use crate::hosts::Hosts;

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use polyexec_conformance::probe::{Gate, leave_out};
 use polyexec_conformance::watched;
-use polyexec_crew::most_threads;
 use polyexec_threaded::Threaded;
+use polyexec_threads::most_threads;
 
 /// More threads than that take too long to start, and where so many may be, others are scarce first.
 const MOST: usize = 20_000;
@@ -13,7 +13,7 @@ const MOST: usize = 20_000;
 #[test]
 fn one_task_more_than_there_is_room_for_is_refused() {
     watched!();
-    // Set by `ci/sanitize`: ThreadSanitizer knows 8,000 threads.
+    // Set by `verify/sanitize`: ThreadSanitizer knows 8,000 threads.
     let is_sanitized = std::env::var_os("POLYEXEC_SANITIZED").is_some();
     if most_threads() > MOST || is_sanitized {
         return leave_out(format_args!("{} threads are too many here", most_threads()));

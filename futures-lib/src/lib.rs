@@ -2,8 +2,7 @@
 //!
 //! They need an executor's waker and nothing else, so they run on any executor there is; this crate depends on none.
 //!
-//! With features there is more, on every executor, too: timers (`time`), sockets (`net`), files (`fs`). Without, this is a
-//! crate without `std`.
+//! This is a crate without `std`. Timers, sockets and files are in `polyexec-io`.
 //!
 //! # Examples
 //!
@@ -18,7 +17,7 @@
 //! # assert_eq!(polyexec_core::block_on(sum()), 33);
 //! ```
 
-#![cfg_attr(not(feature = "std"), no_std)]
+#![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -28,13 +27,5 @@ pub use watch::{Moment, watch};
 pub use yield_now::{YieldNow, yield_now};
 
 mod counter;
-#[cfg(feature = "fs")]
-pub mod fs;
-#[cfg(feature = "hyper")]
-pub mod hyper;
-#[cfg(feature = "net")]
-pub mod net;
-#[cfg(feature = "time")]
-pub mod time;
 mod watch;
 mod yield_now;

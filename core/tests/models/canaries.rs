@@ -1,4 +1,4 @@
-//! What loom must find. `ci/loom` runs each, and wants it to fail.
+//! What loom must find. `verify/loom` runs each, and wants it to fail.
 
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::SeqCst;

@@ -1,5 +1,5 @@
 //! What may happen to a task on two or three threads, in every order that loom finds. Says nothing of executors' queues. Run
-//! by `ci/loom`, with `--cfg polyexec_loom`.
+//! by `verify/loom`, with `--cfg polyexec_loom`.
 #![cfg(polyexec_loom)]
 
 mod alarm;

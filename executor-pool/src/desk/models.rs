@@ -1,4 +1,4 @@
-//! A seat under loom: whoever has it is alone with what belongs to it. Run by `ci/loom`.
+//! A seat under loom: whoever has it is alone with what belongs to it. Run by `verify/loom`.
 
 use super::*;
 

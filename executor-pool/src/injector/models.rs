@@ -1,4 +1,4 @@
-//! The shared queue, a worker that takes from it, and the shutdown. Run by `ci/loom`.
+//! The shared queue, a worker that takes from it, and the shutdown. Run by `verify/loom`.
 
 use super::*;
 

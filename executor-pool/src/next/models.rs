@@ -1,4 +1,4 @@
-//! A worker that puts and takes, and thieves. Run by `ci/loom`.
+//! A worker that puts and takes, and thieves. Run by `verify/loom`.
 
 use super::*;
 use std::future::pending;

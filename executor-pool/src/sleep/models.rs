@@ -1,4 +1,4 @@
-//! The protocol of `sleep`, with a queue that orders nothing: a task that is missed is a deadlock. Run by `ci/loom`.
+//! The protocol of `sleep`, with a queue that orders nothing: a task that is missed is a deadlock. Run by `verify/loom`.
 
 use super::*;
 use std::sync::atomic::Ordering::{Acquire, Release};

@@ -1,4 +1,4 @@
-//! Whole pools of one or two workers under loom: what `work` does, without a crew. Run by `ci/loom`.
+//! Whole pools of one or two workers under loom: what `work` does, without a crew. Run by `verify/loom`.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use polyexec_core::modelled::{Drops, check_fewer};
 use polyexec_core::{Executor, JoinHandle};
-use polyexec_crew::{Crew, Settings};
+use polyexec_threads::{Crew, Settings};
 
 use crate::job::Hooks;
 use crate::sleep::Sleep;

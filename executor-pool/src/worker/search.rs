@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use polyexec_core::reactor::Wait;
 use polyexec_core::{Task, reactor};
-use polyexec_crew::contain;
+use polyexec_threads::contain;
 
 use super::Worker;
 use crate::desk::Desk;

@@ -1,0 +1,159 @@
+//! Readiness under loom: whoever waits is woken by what the system says, and sees what came before that. Run by `verify/loom`.
+
+use super::*;
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use futures_task::waker;
+use loom::sync::Arc;
+use loom::thread;
+use polyexec_core::Parker;
+use polyexec_core::modelled::{AtomicBool, check};
+
+/// What has arrived is data: only readiness orders it.
+#[derive(Default)]
+struct Source {
+    has_arrived: AtomicBool,
+    readiness: Readiness,
+}
+
+impl Source {
+    fn arrive(&self) {
+        self.has_arrived.store(true, Relaxed);
+        let (mut said, mut woken) = (Said::default(), Vec::new());
+        said.ready(Side::Read);
+        self.readiness.announce(said, &mut woken);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Tries to read whenever the source seems to be ready, as this handle or future; parks in between.
+    fn wait(&self, who: Who) {
+        let parker = std::sync::Arc::new(Parker::new());
+        let waker = waker(parker.clone());
+        let cx = Context::from_waker(&waker);
+        loop {
+            match self.readiness.poll(Side::Read, who, &cx) {
+                Poll::Ready(_) if self.has_arrived.load(Relaxed) => return,
+                Poll::Ready(seen) => self.readiness.would_block(Side::Read, seen),
+                Poll::Pending => parker.park(),
+            }
+        }
+    }
+}
+
+#[test]
+fn one_waits_and_something_arrives() {
+    check("readiness: one waits, and something arrives", || {
+        let source = Arc::new(Source::default());
+        let system = thread::spawn({
+            let source = source.clone();
+            move || source.arrive()
+        });
+        source.wait(Who::Handle(1));
+        system.join().unwrap();
+    });
+}
+
+#[test]
+fn an_attempt_in_vain_and_something_arrives() {
+    check("readiness: an attempt in vain, and something arrives", || {
+        let source = Arc::new(Source::default());
+        source.readiness.assume_ready(Side::Read);
+        let system = thread::spawn({
+            let source = source.clone();
+            move || source.arrive()
+        });
+        source.wait(Who::Handle(1));
+        system.join().unwrap();
+    });
+}
+
+#[test]
+fn two_wait_and_each_is_woken() {
+    check("readiness: two wait, and each is woken", || {
+        let source = Arc::new(Source::default());
+        let other = thread::spawn({
+            let source = source.clone();
+            move || source.wait(Who::Future(2))
+        });
+        source.arrive();
+        source.wait(Who::Future(1));
+        other.join().unwrap();
+    });
+}
+
+/// As two tasks do that read by reference.
+#[test]
+fn two_poll_one_handle_and_each_is_woken() {
+    check("readiness: two poll one handle, and each is woken", || {
+        let source = Arc::new(Source::default());
+        let other = thread::spawn({
+            let source = source.clone();
+            move || source.wait(Who::Handle(1))
+        });
+        let system = thread::spawn({
+            let source = source.clone();
+            move || source.arrive()
+        });
+        source.wait(Who::Handle(1));
+        other.join().unwrap();
+        system.join().unwrap();
+    });
+}
+
+/// Polls once, in vain.
+fn give_up(readiness: &Readiness, who: Who) {
+    assert!(readiness.poll(Side::Read, who, &Context::from_waker(Waker::noop())).is_pending());
+}
+
+fn one_gives_up_and_the_other_is_woken(gives_up: fn(u64) -> Who, waits: Who) {
+    let source = Arc::new(Source::default());
+    give_up(&source.readiness, gives_up(2));
+    let other = thread::spawn({
+        let source = source.clone();
+        move || source.wait(waits)
+    });
+    let system = thread::spawn({
+        let source = source.clone();
+        move || source.arrive()
+    });
+    source.readiness.forget(Side::Read, 2);
+    other.join().unwrap();
+    system.join().unwrap();
+    let waiting = source.readiness.readers.lock();
+    assert!(waiting.first.is_none() && waiting.others.as_ref().is_none_or(|others| others.waiters.is_empty()));
+}
+
+#[test]
+fn a_future_gives_up_and_the_other_is_woken() {
+    check("readiness: a future gives up, and the other is woken", || {
+        one_gives_up_and_the_other_is_woken(Who::Future, Who::Future(1));
+    });
+}
+
+#[test]
+fn a_handle_is_dropped_and_the_other_is_woken() {
+    check("readiness: a handle is dropped, and the other is woken", || {
+        one_gives_up_and_the_other_is_woken(Who::Handle, Who::Handle(1));
+    });
+}
+
+/// The list is full but for one, so the second of the two that poll clears it.
+#[test]
+fn a_crowd_makes_room_and_each_is_woken() {
+    check("readiness: a crowd makes room, and each is woken", || {
+        let source = Arc::new(Source::default());
+        (0..CROWD as u64).for_each(|number| give_up(&source.readiness, Who::Handle(number)));
+        let other = thread::spawn({
+            let source = source.clone();
+            move || source.wait(Who::Handle(100))
+        });
+        let system = thread::spawn({
+            let source = source.clone();
+            move || source.arrive()
+        });
+        source.wait(Who::Handle(101));
+        other.join().unwrap();
+        system.join().unwrap();
+    });
+}

@@ -1,0 +1,114 @@
+//! A next_wake under loom: a timer that is set is seen by who waits, or who sets it is told to see to that. Run by `verify/loom`.
+
+use super::*;
+
+use loom::sync::Arc;
+use loom::thread;
+use polyexec_core::Alarm;
+use polyexec_core::modelled::{AtomicBool, check};
+
+/// One part's mark, and the next_wake.
+struct Timers {
+    first: AtomicU64,
+    next_wake: NextWake,
+}
+
+impl Timers {
+    fn new() -> Arc<Self> {
+        let timers = Self { first: AtomicU64::default(), next_wake: NextWake::default() };
+        timers.first.store(NEVER, Relaxed);
+        Arc::new(timers)
+    }
+
+    /// As one of those who do this under a lock, one after the other.
+    fn set(&self, due: Tick) -> OnSet {
+        self.first.fetch_min(due, Relaxed);
+        self.next_wake.on_set(due)
+    }
+
+    /// Until when the thread waits.
+    fn wait(&self) -> Tick {
+        self.next_wake.begin();
+        let first = self.first.load(Relaxed);
+        if first != NEVER {
+            self.next_wake.lasts_until(first);
+        }
+        first
+    }
+}
+
+fn set_elsewhere(timers: &Arc<Timers>, due: Tick) -> thread::JoinHandle<OnSet> {
+    let timers = timers.clone();
+    thread::spawn(move || timers.set(due))
+}
+
+#[test]
+fn who_waits_sees_a_timer_or_is_interrupted() {
+    check("next_wake: one waits, and a timer is set", || {
+        let timers = Timers::new();
+        let setter = set_elsewhere(&timers, 3);
+        let until = timers.wait();
+        let owed = setter.join().unwrap();
+        assert!(until == 3 || owed == OnSet::Interrupt, "waits until {until}, and {owed:?} is owed");
+    });
+}
+
+#[test]
+fn of_two_timers_the_earlier_one_counts() {
+    check("next_wake: one waits, and two timers are set", || {
+        let timers = Timers::new();
+        let setters = [3, 2].map(|due| set_elsewhere(&timers, due));
+        let until = timers.wait();
+        let owed = setters.map(|setter| setter.join().unwrap());
+        assert!(until == 2 || owed.contains(&OnSet::Interrupt), "waits until {until}, and {owed:?} are owed");
+    });
+}
+
+/// The reactor, of which a thread leaves that has waited, while a timer is set and the attendant falls asleep.
+struct Reactor {
+    timers: Arc<Timers>,
+    is_attended: AtomicBool,
+    alarm: Alarm,
+    is_awake: AtomicBool,
+}
+
+impl Reactor {
+    fn notice(&self) {
+        self.alarm.ring(|| self.is_awake.store(true, SeqCst));
+    }
+}
+
+#[test]
+fn somebody_looks_when_who_has_waited_leaves() {
+    check("next_wake: one leaves, a timer is set, and the attendant falls asleep", || {
+        let reactor = Arc::new(Reactor {
+            timers: Timers::new(),
+            is_attended: AtomicBool::new(true),
+            alarm: Alarm::default(),
+            is_awake: AtomicBool::new(false),
+        });
+        let setter = thread::spawn({
+            let reactor = reactor.clone();
+            move || {
+                if reactor.timers.set(3) == OnSet::Announce {
+                    reactor.notice();
+                }
+            }
+        });
+        let attendant = thread::spawn({
+            let reactor = reactor.clone();
+            move || {
+                let is_needed = || reactor.timers.first.load(Relaxed) != NEVER;
+                reactor.alarm.set(|| is_needed() && !reactor.is_attended.load(SeqCst))
+            }
+        });
+        reactor.timers.wait();
+        reactor.timers.next_wake.end();
+        reactor.is_attended.store(false, SeqCst);
+        reactor.notice();
+        setter.join().unwrap();
+        let stays_awake = attendant.join().unwrap();
+        // Who was to be interrupted has left, so only the attendant may know of it.
+        assert!(stays_awake || reactor.is_awake.load(SeqCst), "nobody knows of the timer");
+    });
+}

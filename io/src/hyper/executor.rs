@@ -1,0 +1,58 @@
+//! Spawns what hyper wants to have spawned. Knows nothing of HTTP.
+
+use ::hyper::rt;
+use polyexec_core::Executor;
+
+/// Any [`Executor`] as one of hyper's: for HTTP/2, whose connections spawn tasks of their own.
+///
+/// What it spawns is detached. A task that the executor refuses, since it has shut down, say, is dropped; hyper sees a
+/// connection or a request that ends early.
+///
+/// # Examples
+///
+/// ```
+/// use hyper::client::conn::http2;
+/// # use http_body_util::Empty;
+/// # use hyper::body::Bytes;
+/// use polyexec_io::hyper::HyperExecutor;
+///
+/// # let pool = polyexec_pool::Pool::new()?;
+/// let client = http2::Builder::new(HyperExecutor::new(pool.handle()));
+/// # async fn types<E: polyexec_core::Executor + Clone>(client: http2::Builder<HyperExecutor<E>>) {
+/// #     let io = polyexec_io::hyper::HyperIo::new(futures_lite::io::Cursor::new(Vec::new()));
+/// #     let _ = client.handshake::<_, Empty<Bytes>>(io).await;
+/// # }
+/// # let _ = types(client);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HyperExecutor<E> {
+    executor: E,
+}
+
+impl<E> HyperExecutor<E> {
+    /// hyper's tasks shall run on `executor`.
+    pub fn new(executor: E) -> Self {
+        Self { executor }
+    }
+
+    /// The executor within.
+    pub fn into_inner(self) -> E {
+        self.executor
+    }
+}
+
+/// The executor isn't pinned, and hyper's client asks for this.
+impl<E> Unpin for HyperExecutor<E> {}
+
+impl<E, F> rt::Executor<F> for HyperExecutor<E>
+where
+    E: Executor + Clone,
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        // Dropping the handle detaches.
+        drop(self.executor.spawn(future));
+    }
+}

@@ -1,0 +1,43 @@
+//! hyper 1 on any executor: what it spawns with, its timers, and its view of a stream. Speaks no HTTP.
+//!
+//! hyper brings no runtime of its own; it asks for three things, and here they are: [`HyperExecutor`] spawns on any
+//! [`Executor`](polyexec_core::Executor), [`HyperTimer`] sleeps on this crate's [timers](crate::time), and [`HyperIo`] makes any
+//! stream that implements futures-io's `AsyncRead` and `AsyncWrite` one of hyper's.
+//!
+//! # Examples
+//!
+//! A server's connection, where a client has five seconds for the head of a request:
+//!
+//! ```
+//! # use std::convert::Infallible;
+//! use std::time::Duration;
+//!
+//! use futures_io::{AsyncRead, AsyncWrite};
+//! use hyper::body::Incoming;
+//! use hyper::server::conn::http1;
+//! use hyper::service::service_fn;
+//! use hyper::{Request, Response};
+//! use polyexec_io::hyper::{HyperIo, HyperTimer};
+//!
+//! async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) -> hyper::Result<()> {
+//!     http1::Builder::new()
+//!         .timer(HyperTimer)
+//!         .header_read_timeout(Duration::from_secs(5))
+//!         .serve_connection(HyperIo::new(stream), service_fn(hello))
+//!         .await
+//! }
+//!
+//! async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+//!     Ok(Response::new("Hello!\n".to_owned()))
+//! }
+//! # let served = polyexec_core::block_on(serve(futures_lite::io::Cursor::new(b"GET /".to_vec())));
+//! # assert!(served.unwrap_err().is_incomplete_message());
+//! ```
+
+pub use executor::HyperExecutor;
+pub use io::HyperIo;
+pub use timer::HyperTimer;
+
+mod executor;
+mod io;
+mod timer;

@@ -1,0 +1,50 @@
+//! Sockets, timers and files, for the tasks of every executor.
+//!
+//! An idle thread waits for events itself: a worker of a pool, the thread of a task, the caller of a `block_on`. So an event
+//! is handled on the thread that will run its task, and no other thread is woken for it.
+//!
+//! A process has one driver (`src/driver`), which starts with the first socket or timer. Executors don't know it: they wait
+//! in [`polyexec_core::Parker`], and the parker waits in the driver. If every thread is busy, or belongs to an executor that
+//! knows nothing of polyexec, a fallback thread polls for events within a millisecond or two.
+//!
+//! [`Io`] registers a source of events that this crate has no type for.
+//!
+//! # Features
+//!
+//! | Feature | Module |
+//! |---|---|
+//! | (always) | [`time`]: sleeps, timeouts, intervals |
+//! | `net` | `net`: TCP, UDP, Unix sockets; host names |
+//! | `fs` | `fs`: files, by way of async-fs |
+//! | `hyper` | `hyper`: what hyper 1 asks of a runtime |
+//!
+//! # Examples
+//!
+//! ```
+//! use std::io::Read;
+//!
+//! use polyexec_io::Io;
+//!
+//! # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! # let address = listener.local_addr()?;
+//! # let peer = std::thread::spawn(move || std::io::Write::write_all(&mut listener.accept()?.0, b"hello"));
+//! let stream = Io::new(mio::net::TcpStream::connect(address)?)?;
+//! let mut greeting = [0; 5];
+//! let read = polyexec_core::block_on(stream.read_with(|mut stream| stream.read(&mut greeting)))?;
+//! assert_eq!(&greeting[..read], b"hello");
+//! # peer.join().unwrap()?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub use driver::{Io, clock, start, turns};
+
+mod driver;
+#[cfg(feature = "fs")]
+pub mod fs;
+#[cfg(feature = "hyper")]
+pub mod hyper;
+#[cfg(feature = "net")]
+pub mod net;
+pub mod time;

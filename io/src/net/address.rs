@@ -1,0 +1,196 @@
+//! Where to connect or to bind: what is an address already, and names, which the system looks up on another thread.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as _};
+
+use polyexec_core::task::consume_budget;
+
+/// One or more addresses, or a name that is to be looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addresses {
+    /// To be tried in this order.
+    Known(Vec<SocketAddr>),
+    /// The system knows its addresses.
+    Name {
+        /// Such as `localhost`.
+        host: String,
+        /// The port at each of its addresses.
+        port: u16,
+    },
+}
+
+/// What can be an address: as [`std::net::ToSocketAddrs`], but it doesn't look names up itself, which would block.
+pub trait ToSocketAddrs {
+    /// What it is.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`: it is neither an address nor a name with a port.
+    fn to_addresses(&self) -> io::Result<Addresses>;
+}
+
+/// Looks up the addresses of a name; what is an address already, comes back as it is.
+///
+/// # Errors
+///
+/// `InvalidInput`: it is neither an address nor a name with a port. Else the system's: nobody knows the name, or nobody
+/// can be asked.
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, the lookup goes on in the background, and nobody hears of what comes of it.
+///
+/// # Examples
+///
+/// ```
+/// let addresses = polyexec_core::block_on(polyexec_io::net::resolve("localhost:80"))?;
+/// assert!(addresses.iter().all(|address| address.ip().is_loopback()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn resolve(address: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+    look_up(address.to_addresses()?).await
+}
+
+async fn look_up(addresses: Addresses) -> io::Result<Vec<SocketAddr>> {
+    match addresses {
+        Addresses::Known(addresses) => {
+            // What binds or connects in a loop comes past here, and need not wait for anything.
+            consume_budget().await;
+            Ok(addresses)
+        }
+        Addresses::Name { host, port } => {
+            let name = host.clone();
+            let found = blocking::unblock(move || (&*name, port).to_socket_addrs().map(Iterator::collect)).await;
+            found.map_err(|cause| io::Error::new(cause.kind(), format!("no address of {host} is to be had: {cause}")))
+        }
+    }
+}
+
+/// Tries one address after the other, until `attempt` has worked with one. The error is the last one's.
+///
+/// `attempt` returns a future that doesn't borrow from it. With an `AsyncFnMut`, whose futures do, a caller's future isn't
+/// `Send` (rust-lang/rust#110338).
+pub(super) async fn first<T, F>(address: impl ToSocketAddrs, mut attempt: impl FnMut(SocketAddr) -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "there is no address to try");
+    for address in resolve(address).await? {
+        match attempt(address).await {
+            Ok(value) => return Ok(value),
+            Err(cause) => failed = cause,
+        }
+    }
+    Err(failed)
+}
+
+fn known(address: impl Into<SocketAddr>) -> io::Result<Addresses> {
+    Ok(Addresses::Known(vec![address.into()]))
+}
+
+fn named(host: &str, port: u16) -> io::Result<Addresses> {
+    match host.parse::<IpAddr>() {
+        Ok(address) => known((address, port)),
+        Err(_) if host.is_empty() || host.contains(['\0', ':', '/', ' ']) => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{host:?} is no host's name")))
+        }
+        Err(_) => Ok(Addresses::Name { host: host.to_owned(), port }),
+    }
+}
+
+impl ToSocketAddrs for str {
+    fn to_addresses(&self) -> io::Result<Addresses> {
+        if let Ok(address) = self.parse::<SocketAddr>() {
+            return known(address);
+        }
+        let parts = self.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{self:?} is no address: host:port is"));
+        let (host, port) = parts.ok_or_else(invalid)?;
+        named(host, port)
+    }
+}
+
+impl ToSocketAddrs for String {
+    fn to_addresses(&self) -> io::Result<Addresses> {
+        (**self).to_addresses()
+    }
+}
+
+impl ToSocketAddrs for (&str, u16) {
+    fn to_addresses(&self) -> io::Result<Addresses> {
+        named(self.0, self.1)
+    }
+}
+
+impl ToSocketAddrs for (String, u16) {
+    fn to_addresses(&self) -> io::Result<Addresses> {
+        named(&self.0, self.1)
+    }
+}
+
+impl ToSocketAddrs for [SocketAddr] {
+    fn to_addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses::Known(self.to_vec()))
+    }
+}
+
+impl<const N: usize> ToSocketAddrs for [SocketAddr; N] {
+    fn to_addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses::Known(self.to_vec()))
+    }
+}
+
+impl ToSocketAddrs for Vec<SocketAddr> {
+    fn to_addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses::Known(self.clone()))
+    }
+}
+
+impl<A: ToSocketAddrs + ?Sized> ToSocketAddrs for &A {
+    fn to_addresses(&self) -> io::Result<Addresses> {
+        (**self).to_addresses()
+    }
+}
+
+macro_rules! known {
+    ($($address:ty),*) => {$(
+        impl ToSocketAddrs for $address {
+            fn to_addresses(&self) -> io::Result<Addresses> {
+                known(*self)
+            }
+        }
+    )*};
+}
+
+known!(SocketAddr, SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_in_digits_is_known() {
+        let v4 = Addresses::Known(vec![SocketAddr::from(([127, 0, 0, 1], 80))]);
+        assert_eq!("127.0.0.1:80".to_addresses().unwrap(), v4);
+        assert_eq!(("127.0.0.1", 80).to_addresses().unwrap(), v4);
+        assert_eq!((Ipv4Addr::LOCALHOST, 80).to_addresses().unwrap(), v4);
+        let v6 = Addresses::Known(vec![SocketAddr::from((Ipv6Addr::LOCALHOST, 80))]);
+        assert_eq!("[::1]:80".to_addresses().unwrap(), v6);
+        assert_eq!(("::1".to_owned(), 80).to_addresses().unwrap(), v6);
+    }
+
+    #[test]
+    fn what_is_a_name_is_looked_up_later() {
+        let name = Addresses::Name { host: "localhost".to_owned(), port: 80 };
+        assert_eq!("localhost:80".to_addresses().unwrap(), name);
+        assert_eq!(("localhost", 80).to_addresses().unwrap(), name);
+    }
+
+    #[test]
+    fn what_is_neither_is_refused_with_what_it_should_be() {
+        for wrong in ["", "localhost", "localhost:", "localhost:http", "localhost:65536", "::1", ":80", "a\0b:80"] {
+            let error = wrong.to_addresses().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{wrong:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! One timer: set when it is first waited for, cancelled when it isn't any more.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+use polyexec_core::task::poll_proceed;
+
+use super::Timepiece;
+
+/// Waits for so long, from now on.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// use polyexec_io::time::sleep;
+///
+/// let begin = Instant::now();
+/// polyexec_core::block_on(sleep(Duration::from_millis(5)));
+/// assert!(begin.elapsed() >= Duration::from_millis(5));
+/// ```
+///
+/// # Panics
+///
+/// When polled, if the [reactor](crate::clock) is needed and can't be started.
+///
+/// # Cancel safety
+///
+/// Cancel safe: who awaits the same [`Sleep`] again, by reference, waits for what is left.
+pub fn sleep(duration: Duration) -> Sleep {
+    let clock = Timepiece::here();
+    let deadline = clock.now().checked_add(duration);
+    Sleep::new(clock, deadline)
+}
+
+/// Waits until then. If that has passed, it is ready at its first poll.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use polyexec_io::time::{now, sleep_until};
+///
+/// # polyexec_core::block_on(async {
+/// let deadline = now() + Duration::from_millis(5);
+/// sleep_until(deadline).await;
+/// assert!(now() >= deadline);
+/// # });
+/// ```
+///
+/// # Panics
+///
+/// When polled, if the [reactor](crate::clock) is needed and can't be started.
+///
+/// # Cancel safety
+///
+/// As [`sleep`]'s.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep::new(Timepiece::here(), Some(deadline))
+}
+
+/// The future of [`sleep`] and [`sleep_until`]. Once ready, it is ready again each time it is polled.
+///
+/// It may be awaited by reference, reset and awaited again, and moved in between. If several tasks poll it in turns, the
+/// last one is woken.
+///
+/// # What dropping does
+///
+/// Cancels the timer: nobody is woken any more.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Sleep {
+    clock: Timepiece,
+    /// `None`: never.
+    deadline: Option<Instant>,
+    /// The timer's number on the clock, from the first poll on.
+    timer: Option<u64>,
+    /// The waker that the timer calls, known from the second poll on, so that the third need not ask the clock. Without a
+    /// deadline there is no timer, and it waits here for a reset.
+    wakes: Option<Waker>,
+}
+
+// A clock of an executor's that panics leaves the timer set or not: the next poll or the drop finds out.
+impl UnwindSafe for Sleep {}
+impl RefUnwindSafe for Sleep {}
+
+impl Sleep {
+    pub(super) fn new(clock: Timepiece, deadline: Option<Instant>) -> Self {
+        Self { clock, deadline, timer: None, wakes: None }
+    }
+
+    /// When it is ready. `None`: never, since that is further away than an [`Instant`] can be.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether its time has come.
+    pub fn is_elapsed(&self) -> bool {
+        self.deadline.is_some_and(|deadline| self.has_passed(deadline))
+    }
+
+    /// Waits until `deadline` instead, on the same clock; whether it has been ready before doesn't matter.
+    ///
+    /// A task that waits already is woken at the new time, whoever resets it.
+    ///
+    /// # Examples
+    ///
+    /// A connection is closed when it was idle for a while:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use polyexec_io::time::{now, sleep};
+    ///
+    /// # polyexec_core::block_on(async {
+    /// let patience = Duration::from_millis(5);
+    /// let mut idle = sleep(patience);
+    /// // Something has happened.
+    /// idle.reset(now() + patience);
+    /// idle.await;
+    /// # });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a task waits for a time that never comes, and the [reactor](crate::clock) can't be started.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.reset_to(Some(deadline));
+    }
+
+    pub(super) fn reset_to(&mut self, deadline: Option<Instant>) {
+        let wakes = self.take_waker();
+        self.deadline = deadline;
+        if let (Some(deadline), Some(waker)) = (deadline, &wakes) {
+            self.timer = Some(self.clock.clock().set(deadline, waker));
+        }
+        self.wakes = wakes;
+    }
+
+    /// Disarms the timer. The waker of the task that waits, unless that has been woken.
+    fn take_waker(&mut self) -> Option<Waker> {
+        let wakes = self.wakes.take();
+        match (self.deadline, self.timer.take()) {
+            // The timer has the newest one, too.
+            (Some(deadline), Some(timer)) => self.clock.clock().cancel(deadline, timer),
+            _ => wakes,
+        }
+    }
+
+    /// The time on its clock.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    #[track_caller]
+    fn has_passed(&self, deadline: Instant) -> bool {
+        match self.timer {
+            Some(_) => self.clock.clock().has_passed(deadline),
+            // A clock that nobody has waited for need not be there yet.
+            None => self.now() >= deadline,
+        }
+    }
+
+    /// Has nobody woken. The next poll sets the timer again.
+    pub(super) fn cancel(&mut self) {
+        drop(self.take_waker());
+    }
+
+    /// Has `waker` called at the deadline.
+    #[track_caller]
+    fn wake(&mut self, deadline: Instant, waker: &Waker) {
+        let clock = self.clock.clock();
+        let Some(timer) = self.timer else {
+            self.timer = Some(clock.set(deadline, waker));
+            return;
+        };
+        if self.wakes.as_ref().is_some_and(|wakes| wakes.will_wake(waker)) {
+            // Should the timer go off just now, it wakes this one.
+            return;
+        }
+        if !clock.renew(deadline, timer, waker) {
+            // It has gone off since we looked at the time.
+            self.timer = Some(clock.set(deadline, waker));
+        }
+        self.wakes = Some(waker.clone());
+    }
+
+    /// Whether the time has come. Otherwise the task is woken when it has.
+    #[track_caller]
+    pub(super) fn poll_elapsed(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else {
+            if !self.wakes.as_ref().is_some_and(|wakes| wakes.will_wake(cx.waker())) {
+                self.wakes = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        };
+        if self.has_passed(deadline) {
+            self.cancel();
+            return Poll::Ready(());
+        }
+        self.wake(deadline, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    #[track_caller]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // If so, the task has let others go first.
+        let has_waited = self.timer.is_some();
+        ready!(self.poll_elapsed(cx));
+        if !has_waited {
+            ready!(poll_proceed(cx)).made_progress();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}

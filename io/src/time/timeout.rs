@@ -1,0 +1,145 @@
+//! A future that isn't waited for any longer than until a deadline.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
+use polyexec_core::task::poll_proceed;
+
+use super::{Sleep, sleep, sleep_until};
+
+/// Waits for `future`, for so long at most, from now on.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+/// use std::time::Duration;
+///
+/// use polyexec_io::time::timeout;
+///
+/// async fn answer() -> io::Result<u32> {
+/// # std::future::pending::<()>().await;
+///     Ok(42)
+/// }
+///
+/// # polyexec_core::block_on(async {
+/// let late = async { timeout(Duration::from_millis(2), answer()).await? };
+/// assert_eq!(late.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+/// # });
+/// ```
+///
+/// # Errors
+///
+/// [`Elapsed`], if the time is over and `future` isn't ready. `future` is polled first: it is even if no time is given, and
+/// what is ready in the same poll isn't late.
+///
+/// # Panics
+///
+/// When polled, if `future` does, or the [reactor](crate::clock) is needed and can't be started.
+///
+/// # Cancel safety
+///
+/// As `future`'s, which is dropped with the [`Timeout`]: what it had done by then is lost if that isn't cancel safe. To go on
+/// with it afterwards, give a reference to it.
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout { future, sleep: sleep(duration) }
+}
+
+/// Waits for `future`, until `deadline` at most.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use polyexec_io::time::{now, timeout_at};
+///
+/// # polyexec_core::block_on(async {
+/// let deadline = now() + Duration::from_millis(2);
+/// assert_eq!(timeout_at(deadline, async { 42 }).await, Ok(42));
+/// assert!(timeout_at(deadline, std::future::pending::<()>()).await.is_err());
+/// # });
+/// ```
+///
+/// # Errors
+///
+/// As [`timeout`].
+///
+/// # Panics
+///
+/// As [`timeout`].
+///
+/// # Cancel safety
+///
+/// As [`timeout`]'s.
+pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
+    Timeout { future, sleep: sleep_until(deadline) }
+}
+
+pin_project! {
+    /// The future of [`timeout`] and [`timeout_at`].
+    ///
+    /// # What dropping does
+    ///
+    /// Drops the future in it, and cancels the timer.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        sleep: Sleep,
+    }
+}
+
+impl<F> Timeout<F> {
+    /// The future, without a timeout.
+    pub fn into_inner(self) -> F {
+        self.future
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    #[track_caller]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let proceed = ready!(poll_proceed(cx));
+        let output = match this.future.poll(cx) {
+            Poll::Ready(output) => {
+                // It may be a while until this is dropped.
+                this.sleep.cancel();
+                Ok(output)
+            }
+            // Whatever budget is left: a future that spends all of it is timed out, too.
+            Poll::Pending => {
+                ready!(this.sleep.poll_elapsed(cx));
+                Err(Elapsed(()))
+            }
+        };
+        proceed.made_progress();
+        Poll::Ready(output)
+    }
+}
+
+/// The time was over first. As an [`io::Error`], it is of the kind [`TimedOut`](io::ErrorKind::TimedOut).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time allowed has elapsed")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+impl From<Elapsed> for io::Error {
+    fn from(elapsed: Elapsed) -> Self {
+        Self::new(io::ErrorKind::TimedOut, elapsed)
+    }
+}

@@ -1,0 +1,40 @@
+//! A thread that leaves the reactor wakes the attendant, if others still wait for events. In a process of its own: no other
+//! test's threads are to step in.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use mio::net::UdpSocket;
+use polyexec_conformance::watched;
+use polyexec_core::Parker;
+use polyexec_io::{Io, clock};
+
+/// By then the attendant is asleep: a thread is inside, and nothing happens.
+const LONG: Duration = Duration::from_millis(60);
+
+#[test]
+fn the_attendant_steps_in_when_the_last_thread_leaves() {
+    watched!(Duration::from_secs(60));
+    let socket = Io::new(UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap();
+    let address = socket.get_ref().local_addr().unwrap();
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..3 {
+        thread::scope(|threads| {
+            // An executor that knows nothing of the reactor: only other threads see its events.
+            let receives = threads.spawn(|| {
+                let received = socket.read_with(|socket| socket.recv(&mut [0; 8]));
+                futures_lite::future::block_on(received).unwrap()
+            });
+            // It waits inside until its timer is due, and leaves.
+            let leaves = threads.spawn(|| {
+                let parker = Arc::new(Parker::new());
+                clock().set(clock().now() + LONG, &futures_task::waker(parker.clone()));
+                parker.park();
+            });
+            leaves.join().unwrap();
+            sender.send_to(b"!", address).unwrap();
+            assert_eq!(receives.join().unwrap(), 1);
+        });
+    }
+}

@@ -1,0 +1,152 @@
+//! The future of every public async function is `Send`, so that a task can await it: whether this compiles is the test.
+//! What it tests when it runs is that its list is whole.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use polyexec_core::Driver;
+use polyexec_core::context::enter;
+use polyexec_core::task::{consume_budget, unconstrained};
+use polyexec_futures::{Moment, watch};
+use polyexec_io::Io;
+use polyexec_io::fs::{File, OpenOptions};
+use polyexec_io::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
+use polyexec_io::time::{Interval, Sleep};
+use polyexec_threaded::blocking::Unblock;
+
+/// A value of any type, for code that never runs.
+fn given<T>() -> T {
+    unreachable!("nobody polls these futures")
+}
+
+/// Futures of what stays on its thread: their functions belong to `Local`, which does.
+const OF_ONE_THREAD: [&str; 2] = ["Local::finished", "Local::run_until"];
+
+/// What every executor's `spawn` asks for.
+fn spawnable(future: impl Future<Output: Send + 'static> + Send + 'static) {
+    drop(future);
+}
+
+/// Checks each call inside of an `async` block, as a task has it, and gives the names.
+macro_rules! spawnable {
+    ($($name:literal: $($call:expr),+;)*) => {{
+        $($(spawnable(async { $call.await });)+)*
+        [$($name),*]
+    }};
+}
+
+fn of_any_system() -> impl IntoIterator<Item = &'static str> {
+    type Here = Io<mio::net::UdpSocket>;
+    type Bytes = Unblock<Vec<u8>>;
+    spawnable! {
+        "Driver::drive_within": Driver::new().drive_within(async {}, || enter(given()), || false);
+        "File::create": File::create("path"), File::create(given::<PathBuf>());
+        "File::metadata": given::<File>().metadata();
+        "File::open": File::open("path"), File::open(&given::<PathBuf>());
+        "File::set_len": given::<File>().set_len(0);
+        "File::set_permissions": given::<File>().set_permissions(given());
+        "File::sync_all": given::<File>().sync_all();
+        "File::sync_data": given::<File>().sync_data();
+        "Interval::tick": given::<Interval>().tick();
+        "Io::read_with": given::<Here>().read_with(|_| io::Result::Ok(()));
+        "Io::write_with": given::<Here>().write_with(|_| io::Result::Ok(()));
+        "OpenOptions::open": OpenOptions::new().open("path"), given::<OpenOptions>().open(given::<PathBuf>());
+        "Io::readable": given::<Here>().readable();
+        "Io::writable": given::<Here>().writable();
+        "TcpListener::accept": given::<TcpListener>().accept();
+        "TcpListener::bind": TcpListener::bind("localhost:0"), TcpListener::bind(given::<SocketAddr>());
+        "TcpSocket::connect": given::<TcpSocket>().connect(given());
+        "TcpStream::connect": TcpStream::connect("localhost:0"), TcpStream::connect(given::<Vec<SocketAddr>>());
+        "TcpStream::peek": given::<TcpStream>().peek(&mut [0]);
+        "UdpSocket::bind": UdpSocket::bind("localhost:0"), UdpSocket::bind(given::<(String, u16)>());
+        "UdpSocket::connect":
+            given::<UdpSocket>().connect("localhost:0"),
+            given::<UdpSocket>().connect(given::<SocketAddr>()),
+            given::<UdpSocket>().connect(&given::<SocketAddr>());
+        "UdpSocket::peek": given::<UdpSocket>().peek(&mut [0]);
+        "UdpSocket::peek_from": given::<UdpSocket>().peek_from(&mut [0]);
+        "UdpSocket::peek_sender": given::<UdpSocket>().peek_sender();
+        "UdpSocket::recv": given::<UdpSocket>().recv(&mut [0]);
+        "UdpSocket::recv_from": given::<UdpSocket>().recv_from(&mut [0]);
+        "UdpSocket::send": given::<UdpSocket>().send(b"");
+        "UdpSocket::send_to":
+            given::<UdpSocket>().send_to(b"", "localhost:0"),
+            given::<UdpSocket>().send_to(b"", given::<SocketAddr>()),
+            given::<UdpSocket>().send_to(b"", &given::<SocketAddr>());
+        "Unblock::get_mut": async { given::<Bytes>().get_mut().await.map(|bytes| bytes.len()) };
+        "Unblock::into_inner": given::<Bytes>().into_inner();
+        "Unblock::with_mut": given::<Bytes>().with_mut(|bytes| bytes.len());
+        // Of every socket, by a macro.
+        "$socket::readable": given::<TcpStream>().readable();
+        "$socket::writable": given::<UdpSocket>().writable();
+        "consume_budget": consume_budget();
+        "unconstrained": unconstrained(async {});
+        "resolve": resolve("localhost:0"), resolve(given::<String>()), resolve(&[given::<SocketAddr>()][..]);
+        "watch": watch(given::<Sleep>(), |_: Moment| ());
+    }
+}
+
+#[cfg(unix)]
+fn of_unix() -> impl IntoIterator<Item = &'static str> {
+    use std::os::unix::net::SocketAddr;
+
+    use polyexec_io::net::unix::{UnixDatagram, UnixListener, UnixStream};
+
+    spawnable! {
+        "UnixDatagram::recv": given::<UnixDatagram>().recv(&mut [0]);
+        "UnixDatagram::recv_from": given::<UnixDatagram>().recv_from(&mut [0]);
+        "UnixDatagram::send": given::<UnixDatagram>().send(b"");
+        "UnixDatagram::send_to":
+            given::<UnixDatagram>().send_to(b"", "path"),
+            given::<UnixDatagram>().send_to(b"", given::<PathBuf>()),
+            given::<UnixDatagram>().send_to(b"", &given::<PathBuf>());
+        "UnixDatagram::send_to_addr": given::<UnixDatagram>().send_to_addr(b"", &given::<SocketAddr>());
+        "UnixListener::accept": given::<UnixListener>().accept();
+        "UnixStream::connect_addr": UnixStream::connect_addr(&given::<SocketAddr>());
+        "UnixStream::connect": UnixStream::connect("path"), UnixStream::connect(given::<PathBuf>());
+    }
+}
+
+/// Adds `name` or `Type::name` for each public async function of a file.
+fn find(file: &Path, found: &mut BTreeSet<String>) {
+    let mut place = String::new();
+    for line in std::fs::read_to_string(file).unwrap().lines() {
+        if let Some(rest) = line.trim_start().strip_prefix("impl") {
+            // After the parameters: `impl<S: Source> Io<S> {`.
+            let of = if rest.starts_with('<') { rest.split_once("> ").map_or(rest, |(_, of)| of) } else { rest };
+            place = format!("{}::", of.trim_start().split(['<', ' ']).next().unwrap_or_default());
+        } else if line.starts_with('}') {
+            place.clear();
+        }
+        let Some(function) = line.trim_start().strip_prefix("pub async fn ") else { continue };
+        let name = function.split(['(', '<']).next().unwrap_or_default();
+        found.insert(format!("{place}{name}"));
+    }
+}
+
+fn search(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            search(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            find(&path, found);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn every_public_async_function_is_listed() {
+    let listed =
+        of_any_system().into_iter().chain(of_unix()).chain(OF_ONE_THREAD).map(str::to_owned).collect::<BTreeSet<_>>();
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = BTreeSet::new();
+    let crates = ["core", "executor-local", "executor-pool", "executor-threaded", "futures-lib", "io", "threads"];
+    for of_crate in crates.into_iter().chain(["."]) {
+        search(&workspace.join(of_crate).join("src"), &mut found);
+    }
+    assert_eq!(found, listed, "what is found in the sources (left) and what this checks (right)");
+}
