@@ -7,19 +7,20 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use polyexec::core::{Driver, Executor, Handle, Home, LiveTasks, Ran, Rejected, Task, block_on, context};
+use polyexec::executor::{OwnedTasks, OwnerThread, Ran, Rejected, RunLoop, Task, context};
+use polyexec::{Executor, Handle, block_on};
 
 /// The handle: anybody may have one, and spawn with it.
 #[derive(Clone)]
 struct Queue(Arc<Shared>);
 
 struct Shared {
-    home: Home,
+    home: OwnerThread,
     /// The tasks that are ready; `None` once the executor has shut down.
     ready: Mutex<Option<VecDeque<Task>>>,
     /// The tasks that rest, so that the shutdown finds them, too.
-    live: LiveTasks,
-    driver: Driver,
+    live: OwnedTasks,
+    run_loop: RunLoop,
 }
 
 impl Queue {
@@ -39,7 +40,7 @@ impl Queue {
             Some(ready) => ready.push_back(task),
             None => return Err(task),
         }
-        self.0.driver.notify();
+        self.0.run_loop.notify();
         Ok(())
     }
 }
@@ -54,7 +55,7 @@ impl Executor for Queue {
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        if self.0.home.is_here() {
+        if self.0.home.is_current() {
             let _context = context::reside(Handle::new(self.clone()));
             self.wait(future);
         } else {
@@ -65,7 +66,7 @@ impl Executor for Queue {
 
     /// Within a task that blocks, the others run: there is no other thread to do so.
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        self.0.driver.drive(future, || self.run_one());
+        self.0.run_loop.drive(future, || self.run_one());
     }
 }
 
@@ -74,8 +75,8 @@ struct Owner(Queue);
 
 impl Owner {
     fn new() -> Self {
-        let (ready, live, driver) = (Mutex::new(Some(VecDeque::new())), LiveTasks::new(), Driver::new());
-        Self(Queue(Arc::new(Shared { home: Home::here(), ready, live, driver })))
+        let (ready, live, run_loop) = (Mutex::new(Some(VecDeque::new())), OwnedTasks::new(), RunLoop::new());
+        Self(Queue(Arc::new(Shared { home: OwnerThread::current(), ready, live, run_loop })))
     }
 
     fn handle(&self) -> Queue {

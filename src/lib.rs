@@ -65,7 +65,8 @@
 //!
 //! # For libraries
 //!
-//! A library takes `&(impl Executor + Clone)`, or a [`Handle`], and depends on [`core`] alone.
+//! A library takes `&(impl Executor + Clone)`, or a [`Handle`]. It depends on `polyexec-core`, or on `polyexec` with
+//! `default-features = false`, so that the program chooses the executor.
 //!
 //! # Blocking work
 //!
@@ -93,14 +94,10 @@
 
 #![forbid(unsafe_code)]
 
-pub use polyexec_core as core;
-
 pub use polyexec_core::{
-    AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId,
-    block_in_place, block_on_polling, task,
+    AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId, YieldNow,
+    block_in_place, block_on_polling, executor, task, yield_now,
 };
-
-pub use polyexec_futures::{YieldNow, yield_now};
 
 #[cfg(feature = "fs")]
 pub use polyexec_io::fs;

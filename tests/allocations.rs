@@ -97,7 +97,7 @@ fn none_of_a_block_on() {
         assert_eq!(counted.count_total, 0, "{name}");
     }
     none("the facade's, of a future that is ready", polyexec::block_on, std::future::ready);
-    none("core's, of a future that is ready", polyexec::core::block_on, std::future::ready);
+    none("core's, of a future that is ready", polyexec::block_on, std::future::ready);
     none("the facade's, of a future that is polled", polyexec::block_on, yields);
-    none("core's, of a future that is polled", polyexec::core::block_on, yields);
+    none("core's, of a future that is polled", polyexec::block_on, yields);
 }

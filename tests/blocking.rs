@@ -2,8 +2,7 @@
 
 #![cfg(feature = "blocking")]
 
-use polyexec::core::block_on;
-use polyexec::{Handle, StillRunning, spawn_blocking, unblock};
+use polyexec::{Handle, StillRunning, block_on, spawn_blocking, unblock};
 use polyexec_conformance::watched;
 
 #[test]
@@ -26,8 +25,7 @@ mod inside {
     use std::future::pending;
     use std::thread;
 
-    use polyexec::core::spawn;
-    use polyexec::{Executor, JoinHandle};
+    use polyexec::{Executor, JoinHandle, spawn};
 
     use super::*;
 

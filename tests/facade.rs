@@ -77,7 +77,7 @@ fn inside_block_on_the_default_executor_is_the_current_one() {
     block_on(async {
         let executor = Handle::current().expect("the default executor");
         assert_eq!(executor.spawn(count(2)).await.unwrap(), 2);
-        assert_eq!(polyexec::core::spawn(count(3)).await.unwrap(), 3);
+        assert_eq!(polyexec::spawn(count(3)).await.unwrap(), 3);
     });
 }
 

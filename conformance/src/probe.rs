@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::{fmt, thread};
 
-use polyexec_core::{Executor, JoinHandle, Rejected, Task};
+use polyexec_core::executor::{Rejected, Task};
+use polyexec_core::{Executor, JoinHandle};
 use polyexec_futures::yield_now;
 
 use crate::Fixture;
@@ -130,7 +131,7 @@ impl Gate {
 
     /// Waits on a plain thread, or blocks a task's.
     pub fn wait(&self) {
-        polyexec_core::park_on(self.opened());
+        polyexec_core::executor::park_on(self.opened());
     }
 }
 

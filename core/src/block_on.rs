@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use futures_task::waker_ref;
 
-use crate::park::Parker;
-use crate::process::has_forked;
-use crate::reactor::Looks;
+use crate::executor::driver::Looks;
+use crate::executor::park::Parker;
+use crate::executor::process::has_forked;
+use crate::executor::{context, is_large};
 use crate::sync::thread_local;
-use crate::task::{budget, is_large};
-use crate::{Executor, Handle, context};
+use crate::task::budget;
+use crate::{Executor, Handle};
 
 /// Polls `future` on this thread until it is ready, and sleeps between the polls until its waker is called.
 ///

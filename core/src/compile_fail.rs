@@ -32,7 +32,7 @@
 //! ```
 //!
 //! ```compile_fail,E0277
-//! # use polyexec_core::{Executor, Task};
+//! # use polyexec_core::{Executor, executor::Task};
 //! # use std::{future::poll_fn, rc::Rc, task::Poll};
 //! fn makes(executor: impl Executor) {
 //!     let number = Rc::new(7);
@@ -41,7 +41,7 @@
 //! ```
 //!
 //! ```
-//! # use polyexec_core::{Executor, Task};
+//! # use polyexec_core::{Executor, executor::Task};
 //! # use std::{future::poll_fn, rc::Rc, task::Poll};
 //! fn makes(executor: impl Executor) {
 //!     let number = Rc::new(7);
@@ -86,14 +86,14 @@
 //! Nor does its output:
 //!
 //! ```compile_fail,E0521
-//! # use polyexec_core::{Executor, Task};
+//! # use polyexec_core::{Executor, executor::Task};
 //! fn makes(executor: impl Executor, text: &str) {
 //!     drop(Task::new_local(std::future::ready(text), executor));
 //! }
 //! ```
 //!
 //! ```
-//! # use polyexec_core::{Executor, Task};
+//! # use polyexec_core::{Executor, executor::Task};
 //! fn makes(executor: impl Executor, text: &'static str) {
 //!     drop(Task::new_local(std::future::ready(text), executor));
 //! }
@@ -111,7 +111,7 @@
 //! # A handle is as `Send` as the output that it may come to
 //!
 //! ```compile_fail,E0277
-//! # use polyexec_core::{Executor, Task};
+//! # use polyexec_core::{Executor, executor::Task};
 //! # use std::{rc::Rc, thread};
 //! fn joins(executor: impl Executor) {
 //!     let (_task, handle) = Task::new_local(async { Rc::new(7) }, executor);
@@ -120,7 +120,7 @@
 //! ```
 //!
 //! ```
-//! # use polyexec_core::{Executor, Task};
+//! # use polyexec_core::{Executor, executor::Task};
 //! # use std::{sync::Arc, thread};
 //! fn joins(executor: impl Executor) {
 //!     let (_task, handle) = Task::new_local(async { Arc::new(7) }, executor);
@@ -131,7 +131,7 @@
 //! So is one that aborts when it is dropped:
 //!
 //! ```compile_fail,E0277
-//! # use polyexec_core::{Executor, Task};
+//! # use polyexec_core::{Executor, executor::Task};
 //! # use std::{rc::Rc, thread};
 //! fn drops(executor: impl Executor) {
 //!     let (_task, handle) = Task::new_local(async { Rc::new(7) }, executor);
@@ -141,7 +141,7 @@
 //! ```
 //!
 //! ```
-//! # use polyexec_core::{Executor, Task};
+//! # use polyexec_core::{Executor, executor::Task};
 //! # use std::{rc::Rc, thread};
 //! fn drops(executor: impl Executor) {
 //!     let (_task, handle) = Task::new_local(async { Rc::new(7) }, executor);
@@ -172,21 +172,21 @@
 //! # There is one `Task` and one handle of a task
 //!
 //! ```compile_fail,E0599
-//! # use polyexec_core::{Ran, Task};
+//! # use polyexec_core::executor::{Ran, Task};
 //! fn runs(task: Task) -> Ran {
 //!     task.clone().run()
 //! }
 //! ```
 //!
 //! ```compile_fail,E0382
-//! # use polyexec_core::{Ran, Task};
+//! # use polyexec_core::executor::{Ran, Task};
 //! fn runs(task: Task) -> [Ran; 2] {
 //!     [task.run(), task.run()]
 //! }
 //! ```
 //!
 //! ```
-//! # use polyexec_core::{Ran, Task};
+//! # use polyexec_core::executor::{Ran, Task};
 //! fn runs(task: Task) -> Ran {
 //!     task.run()
 //! }
@@ -209,7 +209,7 @@
 //! # An executor can be reached from every thread
 //!
 //! ```compile_fail,E0277
-//! # use polyexec_core::{Executor, Rejected, Task};
+//! # use polyexec_core::{Executor, executor::{Rejected, Task}};
 //! # use std::{pin::Pin, rc::Rc};
 //! struct Mine(Rc<()>);
 //!
@@ -227,7 +227,7 @@
 //! ```
 //!
 //! ```
-//! # use polyexec_core::{Executor, Rejected, Task};
+//! # use polyexec_core::{Executor, executor::{Rejected, Task}};
 //! # use std::{pin::Pin, sync::Arc};
 //! struct Mine(Arc<()>);
 //!
@@ -249,23 +249,23 @@
 //! A value for one thread may be shared with others, who won't see it; but given away only if it is `Send`:
 //!
 //! ```compile_fail,E0277
-//! # use polyexec_core::AtHome;
+//! # use polyexec_core::executor::ThreadBound;
 //! # use std::{rc::Rc, thread};
-//! let number = AtHome::new(Rc::new(7));
+//! let number = ThreadBound::new(Rc::new(7));
 //! thread::spawn(move || drop(number));
 //! ```
 //!
 //! ```compile_fail,E0277
-//! # use polyexec_core::AtHome;
+//! # use polyexec_core::executor::ThreadBound;
 //! # use std::{rc::Rc, thread};
-//! let number = AtHome::new(Rc::new(7));
+//! let number = ThreadBound::new(Rc::new(7));
 //! thread::scope(|threads| drop(threads.spawn(|| number.get().is_none())));
 //! ```
 //!
 //! ```
-//! # use polyexec_core::AtHome;
+//! # use polyexec_core::executor::ThreadBound;
 //! # use std::{cell::Cell, thread};
-//! let number = AtHome::new(Cell::new(7));
+//! let number = ThreadBound::new(Cell::new(7));
 //! thread::scope(|threads| drop(threads.spawn(|| number.get().is_none())));
 //! thread::spawn(move || drop(number));
 //! ```
@@ -273,7 +273,7 @@
 //! So does the context of a thread:
 //!
 //! ```compile_fail,E0277
-//! # use polyexec_core::{Handle, context};
+//! # use polyexec_core::{Handle, executor::context};
 //! # use std::thread;
 //! fn leaves(executor: Handle) {
 //!     let entered = context::enter(executor);
@@ -282,7 +282,7 @@
 //! ```
 //!
 //! ```
-//! # use polyexec_core::{Handle, context};
+//! # use polyexec_core::{Handle, executor::context};
 //! # use std::thread;
 //! fn leaves(executor: Handle) {
 //!     thread::spawn(move || drop(context::enter(executor)));

@@ -7,10 +7,10 @@ use core::error::Error;
 use core::fmt;
 use core::panic::Location;
 
-use crate::task::Boxed;
+use crate::TaskId;
+use crate::executor::{Boxed, Task};
 use crate::task::label::Label;
 use crate::unwind::{Payload, discard, message};
-use crate::{Task, TaskId};
 
 /// Why a task came to its end without an output. Small, since each cell has room for it.
 pub(crate) enum Failure {

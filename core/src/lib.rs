@@ -1,7 +1,7 @@
 //! What every polyexec executor shares: the task, its handle, and the one [`Executor`] trait.
 //!
-//! A program depends on `polyexec`, or on the crate of one executor. This crate is for libraries that want to run on
-//! whatever executor their user chose, and for those who write an executor.
+//! A program depends on `polyexec`, or on the crate of one executor. Depend on this crate in a library that runs on whatever
+//! executor its user chose. To write an executor, read the module [`executor`].
 //!
 //! # Examples
 //!
@@ -16,59 +16,42 @@
 //!
 //! # Features
 //!
-//! `std` (default): what needs threads. Without it there are [`Task`], [`JoinHandle`] as a future, and the trait, for
-//! any target with an allocator. Panics aren't caught there: they unwind out of [`Task::run`], after the task has ended.
+//! `std` (default): everything that needs threads. Without it, this crate has tasks, [`JoinHandle`] as a future, and the trait,
+//! for any target with an allocator. Panics aren't caught there: they unwind out of [`Task::run`](executor::Task::run), after
+//! the task has ended.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
 
-pub use error::{JoinError, Rejected, SpawnError};
+pub use error::{JoinError, SpawnError};
 pub use executor::Executor;
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use still_running::StillRunning;
-pub use task::{Ran, Task, TaskId, TaskSlot};
+pub use task::TaskId;
+pub use yield_now::{YieldNow, yield_now};
+
+#[cfg(feature = "std")]
+pub use self::{
+    block_on::{block_in_place, block_on, block_on_polling},
+    handle::{Handle, spawn, try_spawn},
+};
 
 #[cfg(polyexec_loom)]
 #[doc(hidden)]
 pub use sync::modelled;
 
 #[cfg(feature = "std")]
-pub use self::{
-    alarm::Alarm,
-    block_on::{block_in_place, block_on, block_on_polling, park_on},
-    clock::{Clock, clock},
-    context::{Handle, spawn, try_spawn},
-    driver::Driver,
-    live::LiveTasks,
-    park::Parker,
-    task::{AtHome, Home},
-};
-
-#[cfg(feature = "std")]
-mod alarm;
-#[cfg(feature = "std")]
 mod block_on;
-#[cfg(feature = "std")]
-mod clock;
 #[cfg(doctest)]
 mod compile_fail;
-#[cfg(feature = "std")]
-pub mod context;
-#[cfg(feature = "std")]
-mod driver;
 mod error;
-mod executor;
+pub mod executor;
+#[cfg(feature = "std")]
+mod handle;
 mod join;
-#[cfg(feature = "std")]
-mod live;
-#[cfg(feature = "std")]
-mod park;
-#[cfg(feature = "std")]
-pub mod process;
-#[cfg(feature = "std")]
-pub mod reactor;
 mod still_running;
 mod sync;
 pub mod task;
 mod unwind;
+mod yield_now;

@@ -7,7 +7,8 @@ use core::error::Error;
 use core::fmt;
 use core::panic::Location;
 
-use crate::{AbortHandle, Task, TaskId};
+use crate::executor::Task;
+use crate::{AbortHandle, TaskId};
 
 /// What a task is called: its id, its name if it has one, and the place that spawned it.
 ///

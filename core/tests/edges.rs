@@ -10,9 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_task::{ArcWake, waker};
-use polyexec_core::{
-    AbortHandle, Clock, Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, Task, block_in_place, context, park_on,
-};
+use polyexec_core::executor::{Clock, OwnedTasks, Ran, Rejected, Task, context, park_on};
+use polyexec_core::{AbortHandle, Executor, Handle, JoinHandle, block_in_place};
 
 /// Never asked for anything: the test runs the task.
 struct Nobody;
@@ -210,7 +209,7 @@ impl Executor for Woken {
 }
 
 /// A task that rests in `live`, and its waker.
-fn rest<X>(live: &LiveTasks<X>, woken: &Woken, about: impl Fn() -> X) -> (Waker, JoinHandle<()>) {
+fn rest<X>(live: &OwnedTasks<X>, woken: &Woken, about: impl Fn() -> X) -> (Waker, JoinHandle<()>) {
     let (send, wakers) = mpsc::channel();
     let future = poll_fn(move |cx| -> Poll<()> {
         send.send(cx.waker().clone()).unwrap();
@@ -246,7 +245,7 @@ fn references_are_limited() {
     /// The cell is never freed, but it isn't lost, either.
     static KEPT: Mutex<Option<AbortHandle>> = Mutex::new(None);
 
-    let (live, woken) = (LiveTasks::<()>::new(), Woken::default());
+    let (live, woken) = (OwnedTasks::<()>::new(), Woken::default());
     let (waker, handle) = rest(&live, &woken, || ());
     waker.wake_by_ref();
     let task = woken.take();
@@ -278,7 +277,7 @@ fn references_are_limited() {
 
 #[test]
 fn what_an_executor_says_of_a_task_may_panic() {
-    let live = LiveTasks::<()>::new();
+    let live = OwnedTasks::<()>::new();
     let (task, handle) = Task::new(pending::<()>(), Nobody);
     assert!(matches!(live.run_with(task, panics), Ran::Finished));
     assert_eq!(handle.join().unwrap_err().into_panic().downcast_ref(), Some(&"on purpose"));
@@ -287,7 +286,7 @@ fn what_an_executor_says_of_a_task_may_panic() {
 
 #[test]
 fn what_was_said_of_a_task_may_panic_when_it_is_dropped() {
-    let (live, woken, said) = (LiveTasks::new(), Woken::default(), Arc::new(AtomicUsize::new(0)));
+    let (live, woken, said) = (OwnedTasks::new(), Woken::default(), Arc::new(AtomicUsize::new(0)));
     let (waker, handle) = rest(&live, &woken, || PanicsInDrop(said.clone()));
     handle.abort();
     assert!(matches!(live.run_with(woken.take(), || PanicsInDrop(said.clone())), Ran::Finished));
@@ -304,7 +303,7 @@ fn what_was_said_of_a_task_may_panic_when_it_is_dropped() {
     }
 
     // It is dropped where the task isn't entered, too.
-    let live = Arc::new(LiveTasks::new());
+    let live = Arc::new(OwnedTasks::new());
     let (closes, says) = (live.clone(), said.clone());
     let (task, handle) = Task::new(
         poll_fn(move |_| -> Poll<()> {
@@ -320,7 +319,7 @@ fn what_was_said_of_a_task_may_panic_when_it_is_dropped() {
 
 #[test]
 fn who_is_told_of_the_tasks_that_end_may_panic() {
-    let (live, woken) = (LiveTasks::new(), Woken::default());
+    let (live, woken) = (OwnedTasks::new(), Woken::default());
     let resting: Vec<_> = (0..3).map(|number| rest(&live, &woken, || number)).collect();
     let mut ended = Vec::new();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
@@ -338,7 +337,7 @@ fn who_is_told_of_the_tasks_that_end_may_panic() {
 
 #[test]
 fn a_task_is_a_stranger_in_another_table() {
-    let (tables, woken) = ([(); 2].map(|()| LiveTasks::new()), Woken::default());
+    let (tables, woken) = ([(); 2].map(|()| OwnedTasks::new()), Woken::default());
     // In the same place, each in its own.
     let [(waker, own), (_waker, strangers)] = [0, 1].map(|number| rest(&tables[number], &woken, || Arc::new(number)));
     waker.wake_by_ref();

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::panicking;
 
-use polyexec_core::{Executor, JoinError, JoinHandle, Ran, Rejected, Task};
+use polyexec_core::executor::{Ran, Rejected, Task};
+use polyexec_core::{Executor, JoinError, JoinHandle};
 
 /// Whether core catches what user code panics with.
 const IS_CAUGHT: bool = cfg!(feature = "std");

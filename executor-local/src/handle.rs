@@ -16,11 +16,11 @@ use std::task::{Context, Poll, Waker};
 
 use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
 use parking_lot::Mutex;
-use polyexec_core::reactor::wake_all;
-use polyexec_core::task::Boxed;
-use polyexec_core::{
-    AtHome, Driver, Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, Task, block_on, context, park_on, task,
+use polyexec_core::executor::driver::wake_all;
+use polyexec_core::executor::{
+    Boxed, OwnedTasks, Ran, Rejected, RunLoop, Task, ThreadBound, context, is_large, park_on,
 };
+use polyexec_core::{Executor, Handle, JoinHandle, block_on};
 
 /// Spawns tasks on a [`Local`](crate::Local), from any thread.
 ///
@@ -36,15 +36,15 @@ impl RefUnwindSafe for LocalHandle {}
 
 struct Shared {
     /// The tasks that are ready, in order. Borrowed only to move a task.
-    ready: AtHome<RefCell<Queue>>,
+    ready: ThreadBound<RefCell<Queue>>,
     /// Tasks that became ready on other threads.
     inbox: Mutex<Queue>,
     /// Whether there may be tasks in the inbox. Set and cleared under its lock.
     has_mail: AtomicBool,
-    live: LiveTasks,
-    driver: Driver,
+    live: OwnedTasks,
+    run_loop: RunLoop,
     /// Tasks or calls that wait until no task is left.
-    at_end: AtHome<RefCell<Vec<Waker>>>,
+    at_end: ThreadBound<RefCell<Vec<Waker>>>,
     /// Whether there are any. The home thread's own.
     is_end_awaited: AtomicBool,
 }
@@ -93,12 +93,12 @@ impl LocalHandle {
     /// An executor whose home is this thread.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Shared {
-            ready: AtHome::new(RefCell::default()),
+            ready: ThreadBound::new(RefCell::default()),
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),
-            live: LiveTasks::new(),
-            driver: Driver::new(),
-            at_end: AtHome::new(RefCell::default()),
+            live: OwnedTasks::new(),
+            run_loop: RunLoop::new(),
+            at_end: ThreadBound::new(RefCell::default()),
             is_end_awaited: AtomicBool::new(false),
         }))
     }
@@ -114,7 +114,7 @@ impl LocalHandle {
         F: Future + 'static,
         F::Output: 'static,
     {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.spawn_small(Boxed::from(Box::new(future)));
         }
         self.spawn_small(future)
@@ -140,11 +140,11 @@ impl LocalHandle {
 
     /// Puts a task behind those that are ready, or gives it back if the executor has shut down.
     fn push(&self, task: Task) -> Result<(), Task> {
-        let Shared { ready, inbox, has_mail, driver, .. } = &*self.0;
+        let Shared { ready, inbox, has_mail, run_loop, .. } = &*self.0;
         match ready.get() {
             Some(ready) => {
                 ready.borrow_mut().push(task)?;
-                driver.notify_here();
+                run_loop.notify_here();
             }
             None => {
                 let mut inbox = inbox.lock();
@@ -152,7 +152,7 @@ impl LocalHandle {
                 // Release: pairs with the Acquire in `pop`, though it is the lock that orders the task.
                 has_mail.store(true, Release);
                 drop(inbox);
-                driver.notify();
+                run_loop.notify();
             }
         }
         Ok(())
@@ -191,7 +191,7 @@ impl LocalHandle {
         {
             let refused = ready.borrow_mut().push_as_oldest(task);
             drop(refused);
-            self.0.driver.notify_here();
+            self.0.run_loop.notify_here();
         }
         true
     }
@@ -210,7 +210,7 @@ impl LocalHandle {
     /// Runs the newest tasks first, which `future` most likely waits for, while others may block in their turn, one inside the other.
     fn drive_deep(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         let mut runs = 0_u32;
-        self.0.driver.drive(future, || {
+        self.0.run_loop.drive(future, || {
             runs = runs.wrapping_add(1);
             if runs.is_multiple_of(OLDEST_INTERVAL) { self.run_one() } else { self.run_newest() }
         });
@@ -219,13 +219,13 @@ impl LocalHandle {
     /// Runs tasks until none is ready. For the home thread only.
     pub(crate) fn run_until_stalled(&self) {
         let _context = context::reside(Handle::new(self.clone()));
-        self.0.driver.run_until_stalled(|| self.run_one());
+        self.0.run_loop.run_until_stalled(|| self.run_one());
     }
 
     /// As [`Local::run_until`](crate::Local::run_until). For the home thread only.
     pub(crate) async fn run_until<F: Future>(&self, future: F) -> F::Output {
         let handle = Handle::new(self.clone());
-        self.0.driver.drive_within(future, || context::reside(handle.clone()), || self.run_one()).await
+        self.0.run_loop.drive_within(future, || context::reside(handle.clone()), || self.run_one()).await
     }
 
     /// Ready when no task is left. For the home thread only.
@@ -301,8 +301,8 @@ impl Executor for LocalHandle {
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         if !self.is_home() {
             park_on(future);
-        } else if !self.0.driver.nests_deep() {
-            self.0.driver.drive(future, || self.run_one());
+        } else if !self.0.run_loop.nests_deep() {
+            self.0.run_loop.drive(future, || self.run_one());
         } else {
             self.drive_deep(future);
         }

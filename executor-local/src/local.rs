@@ -3,9 +3,9 @@
 use std::marker::PhantomData;
 
 use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
-use polyexec_core::process::Process;
-use polyexec_core::task::{self, Boxed};
-use polyexec_core::{Executor, JoinHandle, SpawnError, context};
+use polyexec_core::executor::process::Process;
+use polyexec_core::executor::{Boxed, context, is_large};
+use polyexec_core::{Executor, JoinHandle, SpawnError};
 
 use crate::LocalHandle;
 
@@ -54,7 +54,7 @@ impl Local {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.spawn(Boxed::from(Box::new(future)));
         }
         self.handle.spawn(future)
@@ -71,7 +71,7 @@ impl Local {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.try_spawn(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
         }
         self.handle.try_spawn(future)
@@ -85,7 +85,7 @@ impl Local {
         F: Future + 'static,
         F::Output: 'static,
     {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.spawn_local(Boxed::from(Box::new(future)));
         }
         self.handle.spawn_local(future)
@@ -99,7 +99,7 @@ impl Local {
     ///
     /// If `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.block_on(Box::pin(future));
         }
         self.handle.block_on(future)

@@ -10,7 +10,8 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use polyexec_core::{AbortHandle, Task};
+use polyexec_core::AbortHandle;
+use polyexec_core::executor::Task;
 
 use crate::next::Next;
 use crate::sync::deque::{Steal, Stealer, Worker as Queue};

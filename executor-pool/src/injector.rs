@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use polyexec_core::Task;
+use polyexec_core::executor::Task;
 
 use crate::sync::{AtomicUsize, Mutex, deque};
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use polyexec_core::{Handle, context};
+use polyexec_core::Handle;
+use polyexec_core::executor::context;
 use polyexec_threads::{Jobs, contain};
 
 use crate::shared::Shared;

@@ -12,8 +12,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use polyexec_core::process::PerProcess;
-use polyexec_core::{Alarm, Parker};
+use polyexec_core::executor::process::PerProcess;
+use polyexec_core::executor::{Alarm, Parker};
 
 use crate::relief::{INTERVAL, Quiet, Rounds};
 use crate::shared::Shared;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use polyexec_core::{Task, TaskSlot};
+use polyexec_core::executor::{Task, TaskSlot};
 
 use crate::sync::AtomicU32;
 
@@ -64,7 +64,8 @@ mod tests {
     use std::future::pending;
     use std::pin::Pin;
 
-    use polyexec_core::{Executor, Rejected, TaskId};
+    use polyexec_core::executor::Rejected;
+    use polyexec_core::{Executor, TaskId};
 
     /// An executor that isn't asked for anything.
     struct Nobody;

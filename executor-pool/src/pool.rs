@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
-use polyexec_core::process::Process;
-use polyexec_core::task::{self, Boxed};
-use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, StillRunning, Task, block_on, context};
+use polyexec_core::executor::process::Process;
+use polyexec_core::executor::{Boxed, Rejected, Task, context, is_large};
+use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_on};
 
-use crate::Builder;
 use crate::shared::Shared;
-use crate::worker;
+use crate::{Builder, worker};
 
 /// Runs tasks on a fixed number of workers that steal from each other.
 ///
@@ -110,7 +109,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.spawn(Boxed::from(Box::new(future)));
         }
         self.handle.spawn(future)
@@ -127,7 +126,7 @@ impl Pool {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.try_spawn(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
         }
         self.handle.try_spawn(future)
@@ -182,7 +181,7 @@ impl Pool {
     ///
     /// If `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.block_on(Box::pin(future));
         }
         self.handle.block_on(future)

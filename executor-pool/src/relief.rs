@@ -290,7 +290,7 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    use polyexec_core::Task;
+    use polyexec_core::executor::Task;
     use polyexec_threads::{Crew, Settings};
 
     use crate::PoolHandle;

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
-use polyexec_core::{LiveTasks, StillRunning, Task, block_in_place};
+use polyexec_core::executor::{OwnedTasks, Task};
+use polyexec_core::{StillRunning, block_in_place};
 use polyexec_threads::Crew;
 
 use crate::injector::Injector;
@@ -18,7 +19,7 @@ use crate::sync::AtomicBool;
 
 pub(crate) struct Shared {
     /// The tasks that rest.
-    pub(crate) live: LiveTasks,
+    pub(crate) live: OwnedTasks,
     /// Tasks from threads that are no workers. They write to it all the time; the workers read what is beside it.
     pub(crate) injector: CachePadded<Injector>,
     /// How many workers there are. One that was relieved isn't counted any more.
@@ -34,7 +35,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(desks: Desks, sleep: Sleep, crew: Crew<Job>, hooks: Hooks) -> Self {
         Self {
-            live: LiveTasks::new(),
+            live: OwnedTasks::new(),
             injector: CachePadded::default(),
             workers: desks.len(),
             roster: Roster::new(desks),
@@ -54,14 +55,14 @@ impl Shared {
 
     /// Ends everything, and waits for the threads.
     pub(crate) fn shut_down(self: &Arc<Self>) {
-        self.close(LiveTasks::close);
+        self.close(OwnedTasks::close);
         // This may be a task of another executor, and tasks that are still polled here may wait for it.
         block_in_place(|| self.crew.join());
     }
 
     /// As `shut_down`, but waits until `deadline` at the latest.
     pub(crate) fn shut_down_until(self: &Arc<Self>, deadline: Option<Instant>) -> Result<(), StillRunning> {
-        let tasks = self.close(LiveTasks::close_and_tell);
+        let tasks = self.close(OwnedTasks::close_and_list);
         match block_in_place(|| self.crew.join_until(deadline)) {
             0 => Ok(()),
             threads => {
@@ -73,7 +74,7 @@ impl Shared {
 
     /// Ends the tasks that rest, which `close_table` does, those that are injected, and the workers, each with the tasks in
     /// its queue.
-    fn close<T>(self: &Arc<Self>, close_table: impl FnOnce(&LiveTasks) -> T) -> T {
+    fn close<T>(self: &Arc<Self>, close_table: impl FnOnce(&OwnedTasks) -> T) -> T {
         // First: it starts no worker for a crew that is closed.
         let rounds = monitor::forget(self);
         let closed = close_table(&self.live);

@@ -50,8 +50,8 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use polyexec_core::Parker;
-use polyexec_core::reactor::Wait;
+use polyexec_core::executor::Parker;
+use polyexec_core::executor::driver::Wait;
 
 use crate::sync::{AtomicU64, Mutex, fence};
 

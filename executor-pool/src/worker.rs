@@ -7,9 +7,8 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use polyexec_core::reactor::Wait;
-use polyexec_core::task::is_polling;
-use polyexec_core::{Ran, Task, reactor};
+use polyexec_core::executor::driver::Wait;
+use polyexec_core::executor::{Ran, Task, driver, is_polling};
 
 use crate::desk::Desk;
 use crate::injector::{FLOOD, MAX_BATCH};
@@ -168,7 +167,7 @@ impl Worker {
         }
         // One is the look.
         self.until_injected -= 1;
-        reactor::look(Wait::AsWorker, woken);
+        driver::look(Wait::AsWorker, woken);
         !woken.is_empty()
     }
 
@@ -291,7 +290,7 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
     let (shared, desk) = (worker.shared.clone(), worker.desk.clone());
     desk.thread().set(thread);
     worker.come();
-    let _sees_to_events = reactor::work();
+    let _sees_to_events = driver::work();
     WORKER.set(Some(worker));
     let mut again = None;
     let mut woken = Vec::new();
@@ -304,7 +303,7 @@ pub(crate) fn work(worker: Worker, thread: &ThreadId) {
             let mut woken = woken.drain(..);
             while woken.len() > 0 {
                 with(&shared, Worker::gather);
-                reactor::wake_all(woken.by_ref().take(MAX_GATHERED));
+                driver::wake_all(woken.by_ref().take(MAX_GATHERED));
                 with(&shared, Worker::tell_of_gathered);
             }
             continue;

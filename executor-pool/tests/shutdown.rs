@@ -83,7 +83,7 @@ fn a_shutdown_with_a_limit_names_what_had_waited_before_and_counts_the_others() 
         };
         let resting = pool.spawn(carrying(dropped.on_drop(), pending::<()>()));
         // Both rest: the pool has entered them.
-        while !format!("{pool:?}").contains("LiveTasks { len: 2 }") {
+        while !format!("{pool:?}").contains("OwnedTasks { len: 2 }") {
             thread::yield_now();
         }
         go.open();

@@ -34,8 +34,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use polyexec_core::process::{PerProcess, Process};
-use polyexec_core::{AbortOnDrop, Executor, Handle, JoinHandle, Rejected, StillRunning, Task, context, task};
+use polyexec_core::executor::process::{PerProcess, Process};
+use polyexec_core::executor::{Rejected, Task, context, is_large};
+use polyexec_core::{AbortOnDrop, Executor, Handle, JoinHandle, StillRunning, task};
 
 pub use self::unblock::Unblock;
 pub use crate::Builder;
@@ -102,7 +103,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    if const { task::is_large::<F>() } {
+    if const { is_large::<F>() } {
         return begin(Box::new(work));
     }
     begin(work)
@@ -154,7 +155,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    if const { task::is_large::<F>() } {
+    if const { is_large::<F>() } {
         return Unblocked(begin(Box::new(work)).abort_on_drop());
     }
     Unblocked(begin(work).abort_on_drop())

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use polyexec_core::task::Info;
-use polyexec_core::{AbortHandle, Task};
+use polyexec_core::executor::Task;
+use polyexec_core::{AbortHandle, task::Info};
 
 /// The threads that there are, by the addresses of their entries.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! Where a thread waits for its task to be woken.
 
 use parking_lot::Mutex;
-use polyexec_core::{Parker, Task};
+use polyexec_core::executor::{Parker, Task};
 
 /// Belongs to one thread, which hosts one task at a time: so at most one `Task` is in here.
 #[derive(Debug, Default)]

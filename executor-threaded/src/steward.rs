@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use parking_lot::Mutex;
-use polyexec_core::Parker;
+use polyexec_core::executor::Parker;
 
 /// Between two attempts. The system is asked for little by it, and a task that waits for a thread waits hardly longer.
 const INTERVAL: Duration = Duration::from_millis(10);

@@ -7,13 +7,10 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
-use polyexec_core::process::Process;
-use polyexec_core::reactor::Looks;
-use polyexec_core::task::{self, Boxed};
-use polyexec_core::{
-    Executor, Handle, JoinHandle, LiveTasks, Ran, Rejected, SpawnError, StillRunning, Task, block_in_place, block_on,
-    context,
-};
+use polyexec_core::executor::driver::Looks;
+use polyexec_core::executor::process::Process;
+use polyexec_core::executor::{Boxed, OwnedTasks, Ran, Rejected, Task, context, is_large};
+use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_in_place, block_on};
 use polyexec_threads::{Crew, Given, Jobs, Settings};
 
 use crate::Builder;
@@ -63,7 +60,7 @@ impl RefUnwindSafe for ThreadedHandle {}
 struct Shared {
     crew: Crew<Task>,
     /// Each task that rests, with the mailbox of its thread.
-    live: LiveTasks<Arc<Mailbox>>,
+    live: OwnedTasks<Arc<Mailbox>>,
     hosts: Hosts,
     /// If tasks wait for a thread, instead of being refused.
     steward: Option<Steward>,
@@ -118,7 +115,7 @@ impl Threaded {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.spawn(Boxed::from(Box::new(future)));
         }
         self.handle.spawn(future)
@@ -135,7 +132,7 @@ impl Threaded {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.try_spawn(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
         }
         self.handle.try_spawn(future)
@@ -185,7 +182,7 @@ impl Threaded {
     ///
     /// If `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        if const { task::is_large::<F>() } {
+        if const { is_large::<F>() } {
             return self.handle.block_on(Box::pin(future));
         }
         self.handle.block_on(future)
@@ -218,7 +215,7 @@ impl ThreadedHandle {
                     host(ThreadedHandle(shared), jobs);
                 }
             };
-            Shared { crew: Crew::new(settings, body), live: LiveTasks::new(), hosts: Hosts::default(), steward }
+            Shared { crew: Crew::new(settings, body), live: OwnedTasks::new(), hosts: Hosts::default(), steward }
         }))
     }
 

@@ -159,7 +159,7 @@ fn what_rested_and_was_ended_is_not_said_to_run() {
         let threaded = Threaded::new();
         let tasks: Vec<_> = (0..TASKS).map(|_| threaded.spawn(pending::<()>())).collect();
         // As its `Debug` says.
-        while !format!("{:?}", threaded.handle()).contains(&format!("LiveTasks {{ len: {TASKS} }}")) {
+        while !format!("{:?}", threaded.handle()).contains(&format!("OwnedTasks {{ len: {TASKS} }}")) {
             thread::yield_now();
         }
         // Their threads have hardly heard of it by then.

@@ -1,6 +1,6 @@
 //! The futures that every executor runs: [`Counter`], which counts its polls, [`yield_now`], and [`watch`].
 //!
-//! They need an executor's waker and nothing else, so they run on any executor there is; this crate depends on none.
+//! They need an executor's waker and nothing else, so they run on any executor there is.
 //!
 //! This is a crate without `std`. Timers, sockets and files are in `polyexec-io`.
 //!
@@ -23,9 +23,8 @@
 extern crate alloc;
 
 pub use counter::{Counter, Inspect, count};
+pub use polyexec_core::{YieldNow, yield_now};
 pub use watch::{Moment, watch};
-pub use yield_now::{YieldNow, yield_now};
 
 mod counter;
 mod watch;
-mod yield_now;

@@ -4,7 +4,7 @@
 //! is handled on the thread that will run its task, and no other thread is woken for it.
 //!
 //! A process has one driver (`src/driver`), which starts with the first socket or timer. Executors don't know it: they wait
-//! in [`polyexec_core::Parker`], and the parker waits in the driver. If every thread is busy, or belongs to an executor that
+//! in [`polyexec_core::executor::Parker`], and the parker waits in the driver. If every thread is busy, or belongs to an executor that
 //! knows nothing of polyexec, a fallback thread polls for events within a millisecond or two.
 //!
 //! [`Io`] registers a source of events that this crate has no type for.

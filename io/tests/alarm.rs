@@ -1,4 +1,4 @@
-//! A thread that leaves the reactor wakes the attendant, if others still wait for events. In a process of its own: no other
+//! A thread that leaves the driver wakes the attendant, if others still wait for events. In a process of its own: no other
 //! test's threads are to step in.
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::net::UdpSocket;
 use polyexec_conformance::watched;
-use polyexec_core::Parker;
+use polyexec_core::executor::Parker;
 use polyexec_io::{Io, clock};
 
 /// By then the attendant is asleep: a thread is inside, and nothing happens.
@@ -21,7 +21,7 @@ fn the_attendant_steps_in_when_the_last_thread_leaves() {
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     for _ in 0..3 {
         thread::scope(|threads| {
-            // An executor that knows nothing of the reactor: only other threads see its events.
+            // An executor that knows nothing of the driver: only other threads see its events.
             let receives = threads.spawn(|| {
                 let received = socket.read_with(|socket| socket.recv(&mut [0; 8]));
                 futures_lite::future::block_on(received).unwrap()

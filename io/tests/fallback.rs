@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use polyexec_conformance::watched;
-use polyexec_core::Parker;
+use polyexec_core::executor::Parker;
 use polyexec_io::clock;
 use polyexec_pool::Pool;
 
@@ -28,7 +28,7 @@ impl Wake for Waits {
 #[test]
 fn a_waker_may_wait_for_what_only_the_attendant_sees() {
     watched!();
-    // Its workers fall asleep before there is a reactor, and so outside of it.
+    // Its workers fall asleep before there is a driver, and so outside of it.
     let pool = Pool::builder().worker_threads(2).build().unwrap();
     pool.spawn(async {}).join().unwrap();
     let rest = Instant::now() + Duration::from_millis(100);

@@ -29,14 +29,14 @@ fn who_waits_for_later_is_interrupted_for_what_comes_earlier() {
     let timer = clock.set(late, Waker::noop());
     let over = Gate::new();
     thread::scope(|threads| {
-        // It waits in the reactor, for an hour.
+        // It waits in the driver, for an hour.
         let waiting = threads.spawn(|| block_on(over.opened()));
         let (tell, told) = mpsc::channel();
         let waker = Waker::from(Arc::new(Tell(Mutex::new(tell))));
         for _ in 0..100 {
             let soon = Instant::now() + Duration::from_millis(1);
             clock.set(soon, &waker);
-            // Not in the reactor.
+            // Not in the driver.
             told.recv().unwrap();
             assert!(Instant::now() >= soon);
         }

@@ -1,8 +1,8 @@
 //! Threads that run an executor's tasks, or one future, see to their events themselves: many at once, and on their own thread.
-//! The reactor's thread comes in when a poll is long, and leaves. In a process of its own: a pool's threads that are idle would
+//! The driver's thread comes in when a poll is long, and leaves. In a process of its own: a pool's threads that are idle would
 //! take each event by itself.
 //!
-//! The system may take a thread's processor away for so long that the reactor's own thread steps in. So what depends on that is
+//! The system may take a thread's processor away for so long that the driver's own thread steps in. So what depends on that is
 //! tried a few times, and must come true once; where it never did, it hardly ever would.
 
 use std::future::poll_fn;
@@ -44,7 +44,7 @@ fn pair() -> [Arc<Io<UdpSocket>>; 2] {
     pair.map(|socket| Arc::new(Io::new(socket).unwrap()))
 }
 
-/// Sends a datagram to `to`, by means that have nothing to do with the reactor.
+/// Sends a datagram to `to`, by means that have nothing to do with the driver.
 fn send(to: &Io<UdpSocket>) {
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     sender.send_to(b"!", to.get_ref().local_addr().unwrap()).unwrap();
@@ -173,12 +173,12 @@ fn events_wake_those_that_sleep_on_their_own_thread() {
     woken_here(&|socket, waits| {
         let (end, ended) = mpsc::channel();
         drop(threaded.spawn(async move { end.send(task(socket, waits).await).unwrap() }));
-        // Not in the reactor, where only one thread can be.
+        // Not in the driver, where only one thread can be.
         ended.recv().unwrap()
     });
 }
 
-/// Those that are never out of work see their events after so many polls: the looks of three times, should the reactor's
+/// Those that are never out of work see their events after so many polls: the looks of three times, should the driver's
 /// thread be inside at one of them.
 const SOON: usize = 3 * 64;
 

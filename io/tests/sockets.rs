@@ -289,7 +289,7 @@ fn a_socket_becomes_one_of_std_and_comes_back() {
         let mut client = client.into_std()?;
         assert!(would_block(client.read(&mut [0])), "it doesn't block");
         client.write_all(b"from std, ")?;
-        // The clone goes on, though the reactor has let go of nothing else.
+        // The clone goes on, though the driver has let go of nothing else.
         (&clone).write_all(b"from a clone").await?;
         drop(clone);
         let mut client = TcpStream::try_from(client)?;

@@ -6,8 +6,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use polyexec_core::Driver;
-use polyexec_core::context::enter;
+use polyexec_core::executor::RunLoop;
+use polyexec_core::executor::context::enter;
 use polyexec_core::task::{consume_budget, unconstrained};
 use polyexec_futures::{Moment, watch};
 use polyexec_io::Io;
@@ -41,7 +41,7 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     type Here = Io<mio::net::UdpSocket>;
     type Bytes = Unblock<Vec<u8>>;
     spawnable! {
-        "Driver::drive_within": Driver::new().drive_within(async {}, || enter(given()), || false);
+        "RunLoop::drive_within": RunLoop::new().drive_within(async {}, || enter(given()), || false);
         "File::create": File::create("path"), File::create(given::<PathBuf>());
         "File::metadata": given::<File>().metadata();
         "File::open": File::open("path"), File::open(&given::<PathBuf>());

@@ -1,4 +1,4 @@
-//! Who waits inside of the reactor, and that nobody waits in vain.
+//! Who waits inside of the driver, and that nobody waits in vain.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -25,7 +25,7 @@ fn socket() -> Io<UdpSocket> {
     Io::new(UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap()
 }
 
-/// Sends a datagram to `to`, by means that have nothing to do with the reactor.
+/// Sends a datagram to `to`, by means that have nothing to do with the driver.
 fn send(to: &Io<UdpSocket>) {
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     sender.send_to(b"!", to.get_ref().local_addr().unwrap()).unwrap();
@@ -269,7 +269,7 @@ fn a_waker_may_block_the_worker_that_calls_it() {
         while blocked.load(SeqCst) == before {
             let count = blocked.clone();
             let blocks = move || {
-                if thread::current().name() != Some("reactor") {
+                if thread::current().name() != Some("driver") {
                     count.fetch_add(1, SeqCst);
                     polyexec_core::block_in_place(|| ());
                 }

@@ -6,9 +6,9 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
-use polyexec_core::process::{PerProcess, Process};
-use polyexec_core::task::{self, Boxed};
-use polyexec_core::{Executor, Handle, JoinHandle, Rejected, SpawnError, Task, context};
+use polyexec_core::executor::process::{PerProcess, Process};
+use polyexec_core::executor::{Boxed, Rejected, Task, context, is_large};
+use polyexec_core::{Executor, Handle, JoinHandle, SpawnError};
 
 #[cfg(all(feature = "local", not(any(feature = "pool", feature = "threaded"))))]
 use local as chosen;
@@ -111,7 +111,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    if const { task::is_large::<F>() } {
+    if const { is_large::<F>() } {
         return spawn_small(Boxed::from(Box::new(future)));
     }
     spawn_small(future)
@@ -140,7 +140,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    if const { task::is_large::<F>() } {
+    if const { is_large::<F>() } {
         return try_spawn_small(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
     }
     try_spawn_small(future)
@@ -182,7 +182,7 @@ where
 ///
 /// If `future` does.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    if const { task::is_large::<F>() } {
+    if const { is_large::<F>() } {
         return context::block_on_default(handle, Box::pin(future));
     }
     context::block_on_default(handle, future)

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::thread::{self, ThreadId};
 
-use polyexec_core::{AbortHandle, Executor, Handle, JoinError, JoinHandle, Task};
+use polyexec_core::executor::Task;
+use polyexec_core::{AbortHandle, Executor, Handle, JoinError, JoinHandle};
 use polyexec_futures::yield_now;
 
 use crate::probe::{Gate, Meeting, OnDrop, Rng, Tally, Trace, WakerSlot, carrying, finished, on_foreign_thread};

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use polyexec_core::{AbortHandle, Executor, JoinHandle, Task};
+use polyexec_core::executor::Task;
+use polyexec_core::{AbortHandle, Executor, JoinHandle};
 
 use crate::Subject;
 use crate::probe::{Gate, Marked, OnDrop, Trace, WakerSlot, carrying, finished, poll_with, waker};

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use polyexec_core::task::{consume_budget, unconstrained};
-use polyexec_core::{Executor, Ran, Task};
+use polyexec_core::executor::{Ran, Task};
+use polyexec_core::{
+    Executor,
+    task::{consume_budget, unconstrained},
+};
 use polyexec_futures::yield_now;
 
 use crate::Subject;

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use std::task::{Poll, Waker};
 use std::thread::panicking;
 
-use polyexec_core::{Executor, JoinError, JoinHandle, Task};
+use polyexec_core::executor::Task;
+use polyexec_core::{Executor, JoinError, JoinHandle};
 use polyexec_futures::{count, yield_now};
 
 use crate::probe::{

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use polyexec_core::{Executor, Rejected, Task};
+use polyexec_core::Executor;
+use polyexec_core::executor::{Rejected, Task};
 use polyexec_futures::yield_now;
 
 use crate::Subject;

@@ -14,7 +14,7 @@ use crate::{Executor, JoinHandle};
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::{task, block_on};
+/// use polyexec_core::{block_on, task};
 ///
 /// // No executor runs on this thread, so the task is refused; the error names it.
 /// let handle = task::Builder::new().name("reader").spawn(async { 1 });
@@ -47,9 +47,9 @@ impl Builder {
         F::Output: Send + 'static,
     {
         if const { is_large::<F>() } {
-            return self.spawn_on_own(crate::context::here(), Boxed::from(Box::new(future)));
+            return self.spawn_on_own(crate::executor::context::here(), Boxed::from(Box::new(future)));
         }
-        self.spawn_on_own(crate::context::here(), future)
+        self.spawn_on_own(crate::executor::context::here(), future)
     }
 
     /// Spawns `future` on `executor`, as [`Executor::spawn`] does.

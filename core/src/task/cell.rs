@@ -225,7 +225,7 @@ impl TaskRef {
         // SAFETY: the functions in a cell's header are those of its types; the stage is the caller's.
         let end = || unsafe { (task.typed().fail)(&task, Failure::ShutDown) };
         #[cfg(feature = "std")]
-        crate::context::ending(&task, end);
+        crate::executor::context::ending(&task, end);
         #[cfg(not(feature = "std"))]
         end();
         drop(finishing);
@@ -323,7 +323,7 @@ impl Executor for TaskRef {
         self.executor().block_in_place(work);
     }
 
-    fn clock(&self) -> Option<Arc<dyn crate::Clock>> {
+    fn clock(&self) -> Option<Arc<dyn crate::executor::Clock>> {
         self.executor().clock()
     }
 }
@@ -480,7 +480,7 @@ impl Drop for JoinWaker {
 ///
 /// ```
 /// use polyexec_core::task::current_id;
-/// # use polyexec_core::{Executor, Rejected, Task, block_on};
+/// # use polyexec_core::{Executor, block_on, executor::{Rejected, Task}};
 /// # use std::pin::Pin;
 /// # struct Here;
 /// # impl Executor for Here {

@@ -83,26 +83,26 @@ fn next() -> u64 {
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::Home;
+/// use polyexec_core::executor::OwnerThread;
 ///
-/// let home = Home::here();
-/// assert!(home.is_here());
-/// std::thread::spawn(move || assert!(!home.is_here())).join().unwrap();
+/// let home = OwnerThread::current();
+/// assert!(home.is_current());
+/// std::thread::spawn(move || assert!(!home.is_current())).join().unwrap();
 /// ```
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Home(NonZeroU64);
+pub struct OwnerThread(NonZeroU64);
 
 #[cfg(feature = "std")]
-impl Home {
+impl OwnerThread {
     /// The calling thread.
-    pub fn here() -> Self {
+    pub fn current() -> Self {
         Self(thread_number())
     }
 
     /// Whether this is the calling thread.
     #[inline]
-    pub fn is_here(self) -> bool {
+    pub fn is_current(self) -> bool {
         self.0 == thread_number()
     }
 }

@@ -17,7 +17,7 @@ pub const MAX_INLINE: usize = 2 << 10;
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::task::{MAX_INLINE, is_large};
+/// use polyexec_core::executor::{MAX_INLINE, is_large};
 ///
 /// assert!(!is_large::<[u8; MAX_INLINE]>() && is_large::<[u8; MAX_INLINE + 1]>());
 /// ```
@@ -37,7 +37,7 @@ pub const fn is_large<T>() -> bool {
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::task::{Boxed, is_large};
+/// use polyexec_core::executor::{Boxed, is_large};
 /// use polyexec_core::{Executor, JoinHandle};
 ///
 /// fn spawn<F>(executor: &(impl Executor + Clone), future: F) -> JoinHandle<F::Output>
@@ -136,7 +136,8 @@ impl<F: Future> Future for BoxesOutput<F> {
 #[cfg(all(test, feature = "std", not(polyexec_loom)))]
 mod tests {
     use super::*;
-    use crate::{Task, block_on, try_spawn};
+    use crate::executor::Task;
+    use crate::{block_on, try_spawn};
     use alloc::sync::Arc;
     use core::future::{poll_fn, ready};
 
@@ -178,14 +179,14 @@ mod tests {
             let make = || {
                 let held = held.clone();
                 let future = poll_fn(move |_| Poll::Ready(([7; MAX_INLINE], held.clone())));
-                let executor = crate::context::here();
+                let executor = crate::executor::context::here();
                 if is_local { Task::new_local(future, executor) } else { Task::new(future, executor) }
             };
             let (task, handle) = make();
-            assert!(matches!(task.run(), crate::Ran::Finished));
+            assert!(matches!(task.run(), crate::executor::Ran::Finished));
             assert_eq!(block_on(handle).unwrap().0, [7; MAX_INLINE]);
             let (task, handle) = make();
-            assert!(matches!(task.run(), crate::Ran::Finished));
+            assert!(matches!(task.run(), crate::executor::Ran::Finished));
             drop(handle);
             let (task, handle) = make();
             drop(task);

@@ -8,15 +8,8 @@ pub use budget::{Proceed, consume_budget, has_budget_remaining, poll_proceed, un
 pub use builder::Builder;
 #[cfg(feature = "std")]
 pub use cell::current_id;
-#[cfg(feature = "std")]
-pub use home::AtHome;
-#[cfg(feature = "std")]
-pub use id::Home;
 pub use id::TaskId;
-pub use large::{Boxed, MAX_INLINE, is_large};
-#[cfg(feature = "std")]
-pub use polled::is_polling;
-pub use slot::TaskSlot;
+pub(crate) use large::{Boxed, is_large};
 
 pub use crate::still_running::Info;
 
@@ -32,15 +25,15 @@ pub(crate) use spawn::{spawn, try_spawn};
 pub(crate) mod budget;
 mod builder;
 pub(crate) mod cell;
-#[cfg(feature = "std")]
-mod home;
 pub(crate) mod id;
 pub(crate) mod label;
-mod large;
-mod polled;
-mod slot;
+pub(crate) mod large;
+pub(crate) mod polled;
+pub(crate) mod slot;
 mod spawn;
 mod state;
+#[cfg(feature = "std")]
+pub(crate) mod thread_bound;
 
 /// A task that is ready to run: the future of somebody's `spawn`, to whom its types don't matter any more.
 ///
@@ -98,7 +91,7 @@ impl Task {
     /// future leaks; dropped on another thread, the future leaks, too: dropping it there would be unsound.
     ///
     /// A future that was polled is pinned, and may not even leak: an executor that runs or drops its task on another
-    /// thread then ends the process. So does one that runs it without a [table](crate::LiveTasks), if the last of its
+    /// thread then ends the process. So does one that runs it without a [table](crate::executor::OwnedTasks), if the last of its
     /// wakers and handles is dropped on another thread.
     #[cfg(feature = "std")]
     #[track_caller]
@@ -109,9 +102,9 @@ impl Task {
         E: Executor,
     {
         if const { is_large::<F>() } {
-            return home::new(Boxed::from(Box::new(future)), executor, Location::caller());
+            return thread_bound::new(Boxed::from(Box::new(future)), executor, Location::caller());
         }
-        home::new(future, executor, Location::caller())
+        thread_bound::new(future, executor, Location::caller())
     }
 
     pub(crate) fn of(cell: Unrun) -> Self {
@@ -127,7 +120,7 @@ impl Task {
     /// [`std::thread::panicking`](https://doc.rust-lang.org/std/thread/fn.panicking.html). If a destructor panics then, that
     /// panic is contained, and the handle has the first one; without `std` it ends the process.
     ///
-    /// An executor that shuts down while tasks rest runs them with [`LiveTasks::run`](crate::LiveTasks::run) instead.
+    /// An executor that shuts down while tasks rest runs them with [`OwnedTasks::run`](crate::executor::OwnedTasks::run) instead.
     /// Run with this, a task that rests is kept by its wakers and its handle, and dropped with the last of them.
     pub fn run(self) -> Ran {
         self.0.into_ref().run(None)

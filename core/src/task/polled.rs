@@ -75,7 +75,7 @@ pub(super) fn set_budget(budget: Budget) {
 ///
 /// ```
 /// // This is no task.
-/// assert!(!polyexec_core::task::is_polling());
+/// assert!(!polyexec_core::executor::is_polling());
 /// ```
 #[cfg(feature = "std")]
 #[inline]

@@ -16,8 +16,8 @@ use super::cell::AtomicUnrun;
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::{Task, TaskSlot};
-/// # use polyexec_core::{Executor, Rejected};
+/// use polyexec_core::executor::{Task, TaskSlot};
+/// # use polyexec_core::{Executor, executor::Rejected};
 /// # use std::pin::Pin;
 /// # struct MyExecutor;
 /// # impl Executor for MyExecutor {

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use loom::sync::Arc;
 use loom::thread;
+use polyexec_core::executor::{Alarm, Parker};
 use polyexec_core::modelled::{AtomicBool, check};
-use polyexec_core::{Alarm, Parker};
 
 /// Comes to its end only if the sleeper is awake when there is work.
 fn sleeps_until_there_is_work(name: &str, workers: usize) {

@@ -6,8 +6,8 @@ use std::task::Poll;
 
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::modelled::check;
-use polyexec_core::{Executor, Parker, Ran};
+use polyexec_core::executor::{Parker, Ran};
+use polyexec_core::{Executor, modelled::check};
 
 use crate::common::{Queue, flag};
 

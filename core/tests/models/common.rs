@@ -10,8 +10,11 @@ use std::task::{Context, Poll, Waker};
 use futures_task::{ArcWake, waker};
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::modelled::{AtomicBool, Drops, Token, check};
-use polyexec_core::{Executor, JoinError, JoinHandle, LiveTasks, Ran, Rejected, Task, park_on};
+use polyexec_core::executor::{OwnedTasks, Ran, Rejected, Task, park_on};
+use polyexec_core::{
+    Executor, JoinError, JoinHandle,
+    modelled::{AtomicBool, Drops, Token, check},
+};
 
 /// An executor whose queue orders nothing, as far as loom knows: what the models see is ordered by the
 /// task alone. A thread that wakes a task runs it. Each cell
@@ -23,7 +26,7 @@ pub(crate) struct Queue(Arc<Shared>);
 pub(crate) struct Shared {
     ready: Invisible<Vec<Task>>,
     /// `None`: tasks are run without a table.
-    live: Option<LiveTasks>,
+    live: Option<OwnedTasks>,
 }
 
 impl Queue {
@@ -32,10 +35,10 @@ impl Queue {
     }
 
     pub(crate) fn with_table() -> Self {
-        Self(Arc::new(Shared { live: Some(LiveTasks::new()), ..Shared::default() }))
+        Self(Arc::new(Shared { live: Some(OwnedTasks::new()), ..Shared::default() }))
     }
 
-    pub(crate) fn live(&self) -> &LiveTasks {
+    pub(crate) fn live(&self) -> &OwnedTasks {
         self.0.live.as_ref().unwrap()
     }
 

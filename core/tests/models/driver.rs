@@ -1,147 +1,163 @@
-//! A thread that drives, and those who notify it: it sleeps through no notification, neither by itself nor in another executor's
-//! task.
+//! Threads that wait inside of a driver, and those who call them: no call is lost, whoever is inside.
 
-use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc as Plain, Mutex as Invisible};
-use std::task::Poll;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::task::Waker;
 
+use futures_task::{ArcWake, waker};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use polyexec_core::modelled::{AtomicBool, check, check_fewer};
-use polyexec_core::{Driver, Executor, Handle, Rejected, Task, context, park_on};
+use polyexec_core::executor::Parker;
+use polyexec_core::executor::driver::{Driver, Turn, Wait};
+use polyexec_core::modelled::{AtomicBool, check};
 
 use crate::common::flag;
 
-/// Drives until all flags were found by `run_one`, which another thread raises, with a notification each. By itself, or within
-/// another executor's thread.
-fn found_by_run_one<const N: usize>(flags: [loom::sync::Arc<AtomicBool>; N], within: bool) {
-    let driver = Driver::new();
-    let raises = thread::spawn({
-        let (driver, flags) = (driver.clone(), flags.clone());
-        move || {
-            for flag in flags {
-                flag.store(true, Relaxed);
-                driver.notify();
-            }
-        }
-    });
-    // Each is a task that is ready once; the last one wakes the future.
-    let mut to_find: VecDeque<_> = flags.into();
-    let waker = Plain::new(Invisible::new(None::<std::task::Waker>));
-    let is_over = Plain::new(Invisible::new(false));
-    let run_one = {
-        let (waker, is_over) = (waker.clone(), is_over.clone());
-        move || {
-            let is_ready = to_find.front().is_some_and(|flag| flag.load(Relaxed));
-            if is_ready && to_find.pop_front().is_some() && to_find.is_empty() {
-                *is_over.lock().unwrap() = true;
-                let waker = waker.lock().unwrap().take();
-                waker.into_iter().for_each(std::task::Waker::wake);
-            }
-            is_ready
-        }
-    };
-    let future = poll_fn(|cx| {
-        *waker.lock().unwrap() = Some(cx.waker().clone());
-        if *is_over.lock().unwrap() { Poll::Ready(()) } else { Poll::Pending }
-    });
-    if within {
-        park_on(driver.drive_within(future, || context::reside(Handle::new(Around::default())), run_one));
-    } else {
-        driver.drive(pin!(future), run_one);
-    }
-    raises.join().unwrap();
-}
-
-#[test]
-fn no_notification_is_slept_through() {
-    check("no notification is slept through", || found_by_run_one([flag(), flag()], false));
-}
-
-/// An executor in one of whose tasks this thread is.
+/// One at a time is inside. An event is a waker that somebody brings.
 #[derive(Default)]
-struct Around {
-    /// When the task first waits, another one on the same thread raises the flag and tells the driver.
-    makes_ready: Invisible<Option<(Driver, loom::sync::Arc<AtomicBool>)>>,
+struct Modelled {
+    /// Not a lock: loom's `try_lock` waits where another thread takes the lock at that moment.
+    is_occupied: AtomicBool,
+    system: Mutex<System>,
+    changed: Condvar,
 }
 
-impl Executor for Around {
-    fn submit(&self, task: Task) -> Result<(), Rejected> {
-        Err(Rejected::shut_down(task))
-    }
+#[derive(Default)]
+struct System {
+    is_interrupted: bool,
+    events: Vec<Waker>,
+}
 
-    fn schedule(&self, task: Task) {
-        drop(task);
+impl Modelled {
+    fn bring(&self, event: Waker) {
+        self.system.lock().unwrap().events.push(event);
+        self.changed.notify_one();
     }
+}
 
-    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        park_on(future);
-    }
-
-    fn wait(&self, mut future: Pin<&mut dyn Future<Output = ()>>) {
-        park_on(poll_fn(|cx| {
-            let polled = future.as_mut().poll(cx);
-            if polled.is_pending()
-                && let Some((driver, flag)) = self.makes_ready.lock().unwrap().take()
-            {
-                flag.store(true, Relaxed);
-                driver.notify_here();
+impl Driver for Modelled {
+    fn turn(&self, _: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
+        if self.is_occupied.swap(true, Acquire) {
+            return Turn::Refused;
+        }
+        if begin() {
+            let mut system = self.system.lock().unwrap();
+            while !system.is_interrupted && system.events.is_empty() {
+                system = self.changed.wait(system).unwrap();
             }
-            polled
-        }));
+            system.is_interrupted = false;
+            woken.append(&mut system.events);
+        }
+        self.is_occupied.store(false, Release);
+        Turn::Had
+    }
+
+    fn look(&self, _: Wait, _: &mut Vec<Waker>) {}
+
+    fn is_left_to_attendant(&self) -> bool {
+        false
+    }
+
+    fn interrupt(&self) {
+        self.system.lock().unwrap().is_interrupted = true;
+        self.changed.notify_one();
     }
 }
 
-#[test]
-fn no_notification_is_slept_through_in_a_task() {
-    check_fewer("no notification is slept through in a task", 1, || {
-        let _around = context::reside(Handle::new(Around::default()));
-        let _here = context::reside(Handle::new(Around::default()));
-        found_by_run_one([flag(), flag()], false);
-    });
+/// Unparks a thread that waits for a flag.
+struct Event {
+    flag: std::sync::Arc<AtomicBool>,
+    parker: std::sync::Arc<Parker>,
+}
+
+impl ArcWake for Event {
+    fn wake_by_ref(event: &std::sync::Arc<Self>) {
+        event.flag.store(true, Relaxed);
+        event.parker.unpark();
+    }
+}
+
+fn parker(driver: &std::sync::Arc<Modelled>) -> Arc<Parker> {
+    Arc::new(Parker::inside(driver.clone()))
 }
 
 #[test]
-fn no_notification_is_slept_through_within_another_executor() {
-    check_fewer("no notification is slept through within another executor", 1, || {
-        found_by_run_one([flag(), flag()], true);
-    });
-}
-
-#[test]
-fn what_the_task_around_makes_ready_is_not_slept_through() {
-    check("what the task around makes ready is not slept through", || {
-        let driver = Driver::new();
-        let [foreign, own] = [flag(), flag()];
-        let makes_ready = Invisible::new(Some((driver.clone(), own.clone())));
-        let _around = context::reside(Handle::new(Around { makes_ready }));
-        let _here = context::reside(Handle::new(Around::default()));
-        let notifies = thread::spawn({
-            let (driver, foreign) = (driver.clone(), foreign.clone());
+fn a_call_gets_a_thread_out() {
+    check("a call gets a thread out of the driver", || {
+        let parker = parker(&std::sync::Arc::default());
+        let flags = [flag(), flag()];
+        let caller = thread::spawn({
+            let (parker, flags) = (parker.clone(), flags.clone());
             move || {
-                foreign.store(true, Relaxed);
-                driver.notify();
+                for flag in flags {
+                    flag.store(true, Relaxed);
+                    parker.unpark();
+                }
             }
         });
-        let mut to_find = vec![own, foreign];
-        let is_over = Plain::new(Invisible::new((false, None::<std::task::Waker>)));
-        let run_one = || {
-            let is_ready = to_find.last().is_some_and(|flag| flag.load(Relaxed));
-            if is_ready && to_find.pop().is_some() && to_find.is_empty() {
-                let mut is_over = is_over.lock().unwrap();
-                is_over.0 = true;
-                is_over.1.take().into_iter().for_each(std::task::Waker::wake);
+        while !flags.iter().all(|flag| flag.load(Relaxed)) {
+            parker.park();
+        }
+        caller.join().unwrap();
+    });
+}
+
+#[test]
+fn of_two_that_wait_each_has_its_call() {
+    check("of two that wait, each has its call", || {
+        let driver = std::sync::Arc::default();
+        let parkers = [parker(&driver), parker(&driver)];
+        let other = thread::spawn({
+            let [one, other] = parkers.clone();
+            move || {
+                one.unpark();
+                other.park();
             }
-            is_ready
-        };
-        let future = poll_fn(|cx| {
-            let mut is_over = is_over.lock().unwrap();
-            is_over.1 = Some(cx.waker().clone());
-            if is_over.0 { Poll::Ready(()) } else { Poll::Pending }
         });
-        driver.drive(pin!(future), run_one);
-        notifies.join().unwrap();
+        let [one, other_parker] = parkers;
+        one.park();
+        other_parker.unpark();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn an_event_wakes_the_thread_that_has_waited_for_it() {
+    check("an event wakes the thread that has waited for it", || {
+        let driver: std::sync::Arc<Modelled> = std::sync::Arc::default();
+        let parker = std::sync::Arc::new(Parker::inside(driver.clone()));
+        let event = std::sync::Arc::new(Event { flag: std::sync::Arc::default(), parker: parker.clone() });
+        let system = thread::spawn({
+            let (driver, event) = (driver.clone(), waker(event.clone()));
+            move || driver.bring(event)
+        });
+        while !event.flag.load(Relaxed) {
+            parker.park();
+        }
+        system.join().unwrap();
+    });
+}
+
+#[test]
+fn an_event_and_a_call_at_once_are_both_handled() {
+    check("an event and a call at once are both handled", || {
+        let driver: std::sync::Arc<Modelled> = std::sync::Arc::default();
+        let [parker, another] = [(); 2].map(|()| std::sync::Arc::new(Parker::inside(driver.clone())));
+        let event = std::sync::Arc::new(Event { flag: std::sync::Arc::default(), parker: another });
+        let is_called = flag();
+        let caller = thread::spawn({
+            let (driver, event, parker) = (driver.clone(), waker(event.clone()), parker.clone());
+            let is_called = is_called.clone();
+            move || {
+                driver.bring(event);
+                is_called.store(true, Relaxed);
+                parker.unpark();
+            }
+        });
+        while !is_called.load(Relaxed) {
+            parker.park();
+        }
+        caller.join().unwrap();
+        // What was gathered was called. Nobody was inside, it is still there.
+        assert!(event.flag.load(Relaxed) || !driver.system.lock().unwrap().events.is_empty(), "the event was lost");
     });
 }

@@ -9,6 +9,6 @@ mod driver;
 mod handles;
 mod orders;
 mod parker;
-mod reactor;
+mod run_loop;
 mod table;
 mod wakes;

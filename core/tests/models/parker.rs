@@ -6,7 +6,7 @@ use std::time::Instant;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::Parker;
+use polyexec_core::executor::Parker;
 use polyexec_core::modelled::check;
 
 use crate::common::flag;

@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::LiveTasks;
+use polyexec_core::executor::OwnedTasks;
 use polyexec_core::modelled::{Drops, check, check_fewer};
 
 use crate::common::{Queue, Slot, flag, poll, result, until};
@@ -196,7 +196,7 @@ fn close_twice() {
 #[test]
 fn who_sees_a_closed_table_sees_what_came_before() {
     check("who sees a closed table sees what came before", || {
-        let live = Arc::new(LiveTasks::<()>::new());
+        let live = Arc::new(OwnedTasks::<()>::new());
         let closing = flag();
         let other = thread::spawn({
             let (live, closing) = (live.clone(), closing.clone());

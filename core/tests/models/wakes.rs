@@ -6,8 +6,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 
 use loom::thread;
-use polyexec_core::modelled::{Drops, check, check_fewer};
-use polyexec_core::{AbortHandle, Ran};
+use polyexec_core::executor::Ran;
+use polyexec_core::{
+    AbortHandle,
+    modelled::{Drops, check, check_fewer},
+};
 
 use crate::common::{Queue, Slot, check_both, flag, result, until};
 

@@ -9,9 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use polyexec_core::{
-    AbortHandle, AbortOnDrop, Executor, JoinError, JoinHandle, LiveTasks, Ran, Rejected, Task, park_on, task,
-};
+use polyexec_core::executor::{OwnedTasks, Ran, Rejected, Task, park_on};
+use polyexec_core::{AbortHandle, AbortOnDrop, Executor, JoinError, JoinHandle, task};
 
 use crate::model::{Became, DROP, Event, Joined, POLL};
 use crate::operations::{Action, Birth, Joiner, Leftover, Plan, PollEnd, Script, Step};
@@ -34,7 +33,7 @@ pub(crate) struct Subject {
     handle: RefCell<Option<Handle>>,
     wakers: RefCell<Vec<Waker>>,
     abort_handles: RefCell<Vec<AbortHandle>>,
-    table: RefCell<Option<Rc<LiveTasks>>>,
+    table: RefCell<Option<Rc<OwnedTasks>>>,
     /// The plain join wakers.
     a: Arc<Plain>,
     b: Arc<Plain>,

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lexopt::Parser;
-use polyexec::Executor;
-use polyexec::net::TcpStream;
+use polyexec::{Executor, net::TcpStream};
 use polyexec_network_examples::{Stop, listen, on_signal, serve};
 
 use crate::support::cli::{self, Failure, say};

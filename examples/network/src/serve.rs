@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use futures_lite::{StreamExt, future};
 use futures_util::stream::FuturesUnordered;
-use polyexec::net::{TcpListener, TcpStream};
-use polyexec::time::{timeout, timeout_at};
-use polyexec::{AbortOnDrop, Executor, JoinError};
+use polyexec::{
+    AbortOnDrop, Executor, JoinError,
+    net::{TcpListener, TcpStream},
+    time::{timeout, timeout_at},
+};
 
 use crate::{Stop, Stopper};
 

@@ -6,8 +6,11 @@ use std::pin::Pin;
 
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::modelled::{Drops, check};
-use polyexec_core::{Executor, Rejected};
+use polyexec_core::executor::Rejected;
+use polyexec_core::{
+    Executor,
+    modelled::{Drops, check},
+};
 
 use crate::desk::Desk;
 use crate::sync::deque;

@@ -4,8 +4,10 @@ use super::*;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use polyexec_core::modelled::{Drops, check_fewer};
-use polyexec_core::{Executor, JoinHandle};
+use polyexec_core::{
+    Executor, JoinHandle,
+    modelled::{Drops, check_fewer},
+};
 use polyexec_threads::{Crew, Settings};
 
 use crate::job::Hooks;

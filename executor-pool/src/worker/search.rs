@@ -6,8 +6,8 @@ use std::task::Waker;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
-use polyexec_core::reactor::Wait;
-use polyexec_core::{Task, reactor};
+use polyexec_core::executor::driver::Wait;
+use polyexec_core::executor::{Task, driver};
 use polyexec_threads::contain;
 
 use super::Worker;
@@ -30,7 +30,7 @@ const MAX_VAIN: u32 = 64;
 /// microsecond or so. A worker that has begun no other poll in between is in a long one.
 const LOOKS_A_ROUND: u32 = if cfg!(polyexec_loom) { 1 } else { 8 };
 
-/// Looks at the shared queue for each at the reactor, which takes a system call if there is something to wait for: four
+/// Looks at the shared queue for each at the driver, which takes a system call if there is something to wait for: four
 /// microseconds or so.
 const LOOKS_FOR_EVENTS: u32 = 4 * LOOKS_A_ROUND;
 
@@ -56,7 +56,7 @@ impl Worker {
         if self.shared.is_closed() {
             return None;
         }
-        reactor::look(Wait::AsWorker, woken);
+        driver::look(Wait::AsWorker, woken);
         if !woken.is_empty() {
             return None;
         }
@@ -154,7 +154,7 @@ impl Worker {
                 }
             }
             if (look + 1).is_multiple_of(LOOKS_FOR_EVENTS) {
-                reactor::look(Wait::AsWorker, woken);
+                driver::look(Wait::AsWorker, woken);
                 if !woken.is_empty() {
                     return Err(quiet);
                 }

@@ -1,12 +1,12 @@
-//! The reactor's own thread, which waits inside where nobody else does: all threads are busy, or their executor knows
+//! The driver's own thread, which waits inside where nobody else does: all threads are busy, or their executor knows
 //! nothing of polyexec. It looks every millisecond while something happens, and sleeps otherwise.
 
 use std::time::{Duration, Instant};
 
-use polyexec_core::reactor::{Reactor, Turn, Wait, are_workers, wake_all};
-use polyexec_core::{Alarm, Parker};
+use polyexec_core::executor::driver::{Driver, Turn, Wait, are_workers, wake_all};
+use polyexec_core::executor::{Alarm, Parker};
 
-use crate::driver::Driver;
+use crate::driver::IoDriver;
 
 /// For so long there must have been nobody inside, or up to twice as long, until the attendant steps in.
 const TICK: Duration = Duration::from_millis(1);
@@ -45,27 +45,27 @@ impl Fallback {
 }
 
 /// What the thread does, for ever.
-pub(crate) fn attend(reactor: &Driver) {
-    polyexec_core::reactor::attend();
+pub(crate) fn attend(driver: &IoDriver) {
+    polyexec_core::executor::driver::attend();
     let (mut seen, mut quiet_looks, mut neglected, mut woken) = (0, 0, 0, Vec::new());
     loop {
-        reactor.fallback.doze();
-        let has_turned = reactor.turns() != seen;
-        let is_neglected = !has_turned && reactor.is_unattended();
+        driver.fallback.doze();
+        let has_turned = driver.turns() != seen;
+        let is_neglected = !has_turned && driver.is_unattended();
         quiet_looks = if has_turned || is_neglected { 0 } else { quiet_looks + 1 };
         neglected = if is_neglected { neglected + 1 } else { 0 };
         if is_neglected && neglected <= NEGLECTED_LOOKS && are_workers() {
             // They are busy, and will come back: no event should wake one of them alone.
-            reactor.look(Wait::AsAttendant, &mut woken);
+            driver.look(Wait::AsAttendant, &mut woken);
         } else if is_neglected {
-            while reactor.turn(Wait::AsAttendant, &mut || true, &mut woken) == Turn::Had {
+            while driver.turn(Wait::AsAttendant, &mut || true, &mut woken) == Turn::Had {
                 wake_all(woken.drain(..));
             }
         }
         wake_all(woken.drain(..));
-        seen = reactor.turns();
+        seen = driver.turns();
         if quiet_looks == QUIET_LOOKS {
-            reactor.fallback.sleep(|| reactor.is_unattended());
+            driver.fallback.sleep(|| driver.is_unattended());
             quiet_looks = 0;
         }
     }

@@ -1,11 +1,11 @@
-//! Who is inside of the reactor, and who gives way to whom. Knows nothing of what is done there.
+//! Who is inside of the driver, and who gives way to whom. Knows nothing of what is done there.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use polyexec_core::reactor::Wait;
+use polyexec_core::executor::driver::Wait;
 
 /// How long a thread waits for one that is to give way. That one has been told already, so this is for a system where no
 /// processor is free; who has waited in vain does without.
@@ -44,7 +44,7 @@ impl<T> DriverLock<T> {
 
     /// Whether a thread waits inside.
     pub(crate) fn is_attended(&self) -> bool {
-        // SeqCst: read after the fence of the reactor's alarm, too.
+        // SeqCst: read after the fence of the driver's alarm, too.
         self.waits.load(SeqCst) != NOBODY
     }
 
@@ -113,7 +113,7 @@ impl<T> Guard<'_, T> {
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        // SeqCst: before the fence of the reactor's alarm, which is rung afterwards.
+        // SeqCst: before the fence of the driver's alarm, which is rung afterwards.
         self.place.waits.store(NOBODY, SeqCst);
     }
 }

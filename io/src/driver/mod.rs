@@ -1,4 +1,4 @@
-//! The process's reactor: what there is to wait for, and one turn of waiting for it.
+//! The process's driver: what there is to wait for, and one turn of waiting for it.
 
 use std::io;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use mio::event::{Event, Source};
 use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::Mutex;
-use polyexec_core::Clock;
-use polyexec_core::process::{PerProcess, Process};
-use polyexec_core::reactor::{Reactor, Turn, Wait, install};
+use polyexec_core::executor::Clock;
+use polyexec_core::executor::driver::{Driver, Turn, Wait, install};
+use polyexec_core::executor::process::{PerProcess, Process};
 use slab::Slab;
 
 use fallback::Fallback;
@@ -42,7 +42,7 @@ const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 /// The event of an interruption.
 const INTERRUPTION: Token = Token(usize::MAX);
 
-pub(crate) struct Driver {
+pub(crate) struct IoDriver {
     lock: DriverLock<Selector>,
     registry: Registry,
     interrupter: mio::Waker,
@@ -64,12 +64,12 @@ struct Selector {
     events: Events,
 }
 
-static STARTED: PerProcess<Driver> = PerProcess::new();
+static STARTED: PerProcess<IoDriver> = PerProcess::new();
 
 /// Held while it is being started.
 static STARTING: PerProcess<Mutex<()>> = PerProcess::new();
 
-/// Starts the process's reactor, unless it runs already: for a program that wants to know early whether it can.
+/// Starts the process's driver, unless it runs already: for a program that wants to know early whether it can.
 ///
 /// # Errors
 ///
@@ -84,12 +84,12 @@ pub fn start() -> io::Result<()> {
 ///
 /// # Panics
 ///
-/// The reactor can't be [started](start).
+/// The driver can't be [started](start).
 #[track_caller]
 pub fn clock() -> &'static dyn Clock {
     match started() {
-        Ok(reactor) => reactor,
-        Err(cause) => panic!("timers need the reactor, which can't be started: {cause}"),
+        Ok(driver) => driver,
+        Err(cause) => panic!("timers need the driver, which can't be started: {cause}"),
     }
 }
 
@@ -105,33 +105,33 @@ pub fn clock() -> &'static dyn Clock {
 /// # let _ = turns;
 /// ```
 pub fn turns() -> usize {
-    STARTED.get().map_or(0, Driver::turns)
+    STARTED.get().map_or(0, IoDriver::turns)
 }
 
-pub(crate) fn started() -> io::Result<&'static Driver> {
-    if let Some(reactor) = STARTED.get() {
-        return Ok(reactor);
+pub(crate) fn started() -> io::Result<&'static IoDriver> {
+    if let Some(driver) = STARTED.get() {
+        return Ok(driver);
     }
     // First: the lock of a parent that was starting its own when it forked is never released here.
     Process::current();
     let _starting = STARTING.get_or_init(Mutex::default).lock();
     if STARTED.get().is_none() {
-        // First what may fail; without a reactor, it ends at once.
+        // First what may fail; without a driver, it ends at once.
         let (announce, announced) = std::sync::mpsc::channel();
-        let reactor = Driver::new()?;
-        thread::Builder::new().name("reactor".to_owned()).spawn(move || {
-            let started: Result<&'static Driver, _> = announced.recv();
+        let driver = IoDriver::new()?;
+        thread::Builder::new().name("driver".to_owned()).spawn(move || {
+            let started: Result<&'static IoDriver, _> = announced.recv();
             started.into_iter().for_each(fallback::attend);
         })?;
-        let (Ok(reactor) | Err((reactor, _))) = STARTED.set(reactor);
+        let (Ok(driver) | Err((driver, _))) = STARTED.set(driver);
         // If another one was installed before, nobody but the attendant will wait in this one.
-        install(reactor);
-        let _ = announce.send(reactor);
+        install(driver);
+        let _ = announce.send(driver);
     }
     Ok(STARTED.get().expect("just set"))
 }
 
-impl Driver {
+impl IoDriver {
     fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
@@ -245,7 +245,7 @@ fn said(event: &Event) -> Said {
     said
 }
 
-impl Reactor for Driver {
+impl Driver for IoDriver {
     fn turn(&self, wait: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
         if !self.is_needed() {
             return Turn::Refused;
@@ -290,7 +290,7 @@ impl Reactor for Driver {
     }
 }
 
-impl Clock for Driver {
+impl Clock for IoDriver {
     fn now(&self) -> Instant {
         Instant::now()
     }

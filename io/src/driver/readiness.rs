@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use polyexec_core::reactor::wake_all;
+use polyexec_core::executor::driver::wake_all;
 
 use crate::driver::sync::{AtomicU64, Mutex};
 
@@ -522,7 +522,8 @@ mod tests {
             }
         });
         for _ in 0..20_000 {
-            let seen = polyexec_core::park_on(std::future::poll_fn(|cx| readiness.poll(Side::Read, HANDLE, cx)));
+            let seen =
+                polyexec_core::executor::park_on(std::future::poll_fn(|cx| readiness.poll(Side::Read, HANDLE, cx)));
             readiness.would_block(Side::Read, seen);
         }
         is_over.store(true, Relaxed);

@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 
 use mio::Token;
 use mio::event::Source;
-use polyexec_core::process::Process;
+use polyexec_core::executor::process::Process;
 use polyexec_core::task::{Proceed, poll_proceed};
 
 use crate::driver::readiness::{Readiness, Seen, Side, Who};
-use crate::driver::{Driver, started};
+use crate::driver::{IoDriver, started};
 use std::sync::Arc;
 
 /// Whether an operation that has moved less than there was room for has emptied the source, or filled it, as epoll(7) and
@@ -22,7 +22,7 @@ const SHORT_IS_ALL: bool =
 /// Why an operation can't wait.
 const FORKED: &str = "the socket was registered before a fork: the events of it come to the parent process";
 
-/// A socket or another source of events, registered with the reactor.
+/// A socket or another source of events, registered with the driver.
 ///
 /// Operations are tried when the system has said that they can be done; if they can't after all, they wait until it says so
 /// again. Clones are handles of the same source.
@@ -65,7 +65,7 @@ pub struct Io<S: Source> {
 
 struct Registered<S: Source> {
     source: S,
-    reactor: &'static Driver,
+    driver: &'static IoDriver,
     token: Token,
     readiness: Arc<Readiness>,
 }
@@ -75,18 +75,18 @@ impl<S: Source + UnwindSafe> UnwindSafe for Io<S> {}
 impl<S: Source + RefUnwindSafe> RefUnwindSafe for Io<S> {}
 
 impl<S: Source> Io<S> {
-    /// Registers `source`, and starts the reactor if need be.
+    /// Registers `source`, and starts the driver if need be.
     ///
     /// # Errors
     ///
-    /// The system's: there are no file descriptors or threads left for the reactor, or `source` can't be registered.
+    /// The system's: there are no file descriptors or threads left for the driver, or `source` can't be registered.
     pub fn new(mut source: S) -> io::Result<Self> {
         // Here a child notices that it is one.
         Process::current();
-        let reactor = started()?;
-        let (token, readiness) = reactor.register(&mut source)?;
+        let driver = started()?;
+        let (token, readiness) = driver.register(&mut source)?;
         let number = readiness.number();
-        Ok(Self { registered: Arc::new(Registered { source, reactor, token, readiness }), number })
+        Ok(Self { registered: Arc::new(Registered { source, driver, token, readiness }), number })
     }
 
     /// The source.
@@ -291,7 +291,7 @@ impl<S: Source> Io<S> {
 
     /// Whether it was registered by the process that this one was forked from, as far as is known.
     fn is_parents(&self) -> bool {
-        !self.registered.reactor.process.is_known()
+        !self.registered.driver.process.is_known()
     }
 
     fn poll_ready(&self, side: Side, cx: &Context<'_>) -> Poll<()> {
@@ -367,7 +367,7 @@ impl<S: Source> Drop for Io<S> {
 
 impl<S: Source> Drop for Registered<S> {
     fn drop(&mut self) {
-        self.reactor.deregister(&mut self.source, self.token);
+        self.driver.deregister(&mut self.source, self.token);
     }
 }
 

@@ -1,5 +1,5 @@
 //! Where the atomics and locks of `readiness` and of `timers` come from: the standard library and parking_lot or, under
-//! `--cfg polyexec_loom`, loom, which tries in turn what threads may do (`verify/loom`). The rest of the reactor isn't modelled.
+//! `--cfg polyexec_loom`, loom, which tries in turn what threads may do (`verify/loom`). The rest of the driver isn't modelled.
 
 #[cfg(not(polyexec_loom))]
 pub(crate) use parking_lot::Mutex;

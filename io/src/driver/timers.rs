@@ -119,7 +119,7 @@ impl Timers {
             let number = (set.so_far * PARTS as u64 + place as u64) * 2 + if is_late { LATE } else { 0 };
             set.bucket(due).push(number, waker);
             if due < part.marks.0.first.load(Relaxed) {
-                // Relaxed: before the fence of the next_wake, and that of the reactor's alarm.
+                // Relaxed: before the fence of the next_wake, and that of the driver's alarm.
                 part.marks.0.first.store(due, Relaxed);
             }
             number
@@ -203,7 +203,7 @@ impl Timers {
 
     /// No timer is due before that. `NEVER`: there is none.
     fn first(&self) -> Tick {
-        // Relaxed: after the fence of the next_wake, or that of the reactor's alarm.
+        // Relaxed: after the fence of the next_wake, or that of the driver's alarm.
         self.parts.iter().map(|part| part.marks.0.first.load(Relaxed)).min().unwrap_or(NEVER)
     }
 

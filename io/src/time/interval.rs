@@ -127,7 +127,7 @@ impl Interval {
     ///
     /// # Panics
     ///
-    /// When polled, if the [reactor](crate::clock) is needed and can't be started.
+    /// When polled, if the [driver](crate::clock) is needed and can't be started.
     ///
     /// # Cancel safety
     ///

@@ -40,7 +40,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use polyexec_core::Clock;
+use polyexec_core::executor::Clock;
 
 pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use sleep::{Sleep, sleep, sleep_until};
@@ -84,13 +84,13 @@ enum Timepiece {
 impl Timepiece {
     /// That of whoever makes a timer on this thread.
     fn here() -> Self {
-        polyexec_core::clock().map_or(Self::Real, Self::Executors)
+        polyexec_core::executor::clock().map_or(Self::Real, Self::Executors)
     }
 
     fn now(&self) -> Instant {
         match self {
             Self::Executors(clock) => clock.now(),
-            // The reactor is needed by those who wait.
+            // The driver is needed by those who wait.
             Self::Real => Instant::now(),
         }
     }

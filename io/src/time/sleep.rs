@@ -26,7 +26,7 @@ use super::Timepiece;
 ///
 /// # Panics
 ///
-/// When polled, if the [reactor](crate::clock) is needed and can't be started.
+/// When polled, if the [driver](crate::clock) is needed and can't be started.
 ///
 /// # Cancel safety
 ///
@@ -55,7 +55,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///
 /// # Panics
 ///
-/// When polled, if the [reactor](crate::clock) is needed and can't be started.
+/// When polled, if the [driver](crate::clock) is needed and can't be started.
 ///
 /// # Cancel safety
 ///
@@ -127,7 +127,7 @@ impl Sleep {
     ///
     /// # Panics
     ///
-    /// If a task waits for a time that never comes, and the [reactor](crate::clock) can't be started.
+    /// If a task waits for a time that never comes, and the [driver](crate::clock) can't be started.
     pub fn reset(&mut self, deadline: Instant) {
         self.reset_to(Some(deadline));
     }

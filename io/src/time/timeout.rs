@@ -39,7 +39,7 @@ use super::{Sleep, sleep, sleep_until};
 ///
 /// # Panics
 ///
-/// When polled, if `future` does, or the [reactor](crate::clock) is needed and can't be started.
+/// When polled, if `future` does, or the [driver](crate::clock) is needed and can't be started.
 ///
 /// # Cancel safety
 ///

@@ -7,17 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use polyexec_core::{Clock, Driver, Executor, Handle, Home, LiveTasks, Ran, Rejected, Task, block_on, context};
+use polyexec_core::executor::{Clock, OwnedTasks, OwnerThread, Ran, Rejected, RunLoop, Task, context};
+use polyexec_core::{Executor, Handle, block_on};
 
 /// The handle.
 #[derive(Clone)]
 pub(crate) struct Simulation(Arc<Shared>);
 
 struct Shared {
-    home: Home,
+    home: OwnerThread,
     ready: Mutex<Option<VecDeque<Task>>>,
-    live: LiveTasks,
-    driver: Driver,
+    live: OwnedTasks,
+    run_loop: RunLoop,
     clock: Arc<Clockwork>,
     begin: Instant,
     /// What was to be run is over, and so is the time.
@@ -133,7 +134,7 @@ impl Simulation {
             Some(ready) => ready.push_back(task),
             None => return Err(task),
         }
-        self.0.driver.notify();
+        self.0.run_loop.notify();
         Ok(())
     }
 }
@@ -148,7 +149,7 @@ impl Executor for Simulation {
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        if self.0.home.is_here() {
+        if self.0.home.is_current() {
             let _context = context::reside(Handle::new(self.clone()));
             self.wait(future);
         } else {
@@ -158,7 +159,7 @@ impl Executor for Simulation {
     }
 
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        self.0.driver.drive(future, || self.run_one() || (!self.0.is_over.load(Relaxed) && self.0.clock.jump()));
+        self.0.run_loop.drive(future, || self.run_one() || (!self.0.is_over.load(Relaxed) && self.0.clock.jump()));
     }
 
     fn clock(&self) -> Option<Arc<dyn Clock>> {
@@ -188,10 +189,10 @@ where
 {
     let begin = Instant::now();
     let owner = Owner(Simulation(Arc::new(Shared {
-        home: Home::here(),
+        home: OwnerThread::current(),
         ready: Mutex::new(Some(VecDeque::new())),
-        live: LiveTasks::new(),
-        driver: Driver::new(),
+        live: OwnedTasks::new(),
+        run_loop: RunLoop::new(),
         clock: Arc::new(Clockwork::new(begin)),
         begin,
         is_over: AtomicBool::new(false),

@@ -1,14 +1,12 @@
 //! A row: one workload, the contestants that run it, and the bounds that ours is held to. Measures nothing itself.
 
 use crate::bounds::{self, Bound};
-use crate::contestants::{
-    Local, Named, Pool,
-    async_executor::{AsyncExecutor, AsyncExecutorLocal, Smol, SmolLocal},
-    futures::{FuturesLocal, FuturesPool},
-    io::{Io, LocalIo},
-    polyexec::{OurLocal, OurPool},
-    tokio::{Tokio, TokioCurrentThread, TokioLocal, TokioWithDrivers},
-};
+use crate::contestants::async_executor::{AsyncExecutor, AsyncExecutorLocal, Smol, SmolLocal};
+use crate::contestants::futures::{FuturesLocal, FuturesPool};
+use crate::contestants::io::{Io, LocalIo};
+use crate::contestants::polyexec::{OurLocal, OurPool};
+use crate::contestants::tokio::{Tokio, TokioCurrentThread, TokioLocal, TokioWithDrivers};
+use crate::contestants::{Local, Named, Pool};
 use crate::workloads::{IoWorkload, LocalIoWorkload, LocalWorkload, PoolWorkload, warm_up, warm_up_local};
 
 /// Workers of every pool, unless a row is about their number.

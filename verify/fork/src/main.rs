@@ -8,9 +8,12 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use polyexec::net::{TcpListener, TcpStream, UdpSocket};
-use polyexec::time::sleep;
-use polyexec::{Local, Pool, Threaded, spawn_blocking};
+use polyexec::{
+    Local, Pool, Threaded,
+    net::{TcpListener, TcpStream, UdpSocket},
+    spawn_blocking,
+    time::sleep,
+};
 
 /// After that, a process hangs. It takes milliseconds where nothing does.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,7 +30,7 @@ const HAD: &[(&str, Make)] = &[
         let local = Local::new();
         let socket = bound();
         PARENTS.set(bound()).unwrap();
-        // Most likely the reactor's thread waits inside by then, which is the hardest case. The test passes either way.
+        // Most likely the driver's thread waits inside by then, which is the hardest case. The test passes either way.
         thread::sleep(Duration::from_millis(50));
         Box::new(move || local.block_on(to_itself(socket)))
     }),

@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::thread;
 
-use polyexec::core::{block_on, spawn};
 use polyexec::{
-    DefaultHandle, Executor, Handle, JoinHandle, Local, Pool, Threaded, spawn_blocking, task, try_spawn, unblock,
+    DefaultHandle, Executor, Handle, JoinHandle, Local, Pool, Threaded, block_on, spawn, spawn_blocking, task,
+    try_spawn, unblock,
 };
 
 const SIZE: usize = 192 << 10;

@@ -5,9 +5,7 @@ use std::hint::black_box;
 use std::pin::Pin;
 use std::thread;
 
-use polyexec::core::block_on;
-use polyexec::local::LocalHandle;
-use polyexec::{Executor, Local};
+use polyexec::{Executor, Local, block_on, local::LocalHandle};
 
 fn on_a_threads_stack(work: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();

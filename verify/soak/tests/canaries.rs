@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use polyexec_core::{Executor, Rejected, Task};
+use polyexec_core::Executor;
+use polyexec_core::executor::{Rejected, Task};
 use polyexec_pool::{Pool, PoolHandle};
 use polyexec_soak::faults::Fault;
 use polyexec_soak::job::Job;

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use lexopt::{Arg, Parser};
-use polyexec::time::{MissedTick, interval, sleep, timeout};
-use polyexec::{Executor, Handle};
+use polyexec::{
+    Executor, Handle,
+    time::{MissedTick, interval, sleep, timeout},
+};
 
 use support::cli::{self, Failure, say};
 use support::{executors, seconds, text};

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use async_channel::{Receiver, Sender};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use lexopt::{Arg, Parser};
-use polyexec::net::{TcpListener, TcpStream, resolve};
-use polyexec::time::timeout;
-use polyexec::{Executor, Handle};
+use polyexec::{
+    Executor, Handle,
+    net::{TcpListener, TcpStream, resolve},
+    time::timeout,
+};
 
 use support::cli::{self, Failure, number, row, say};
 use support::{executors, seconds, text};

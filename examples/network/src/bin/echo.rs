@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use lexopt::{Arg, Parser};
-use polyexec::net::TcpStream;
-use polyexec::time::timeout;
+use polyexec::{net::TcpStream, time::timeout};
 
 use options::{Common, help_of_options};
 use support::cli::{self, Failure, say};

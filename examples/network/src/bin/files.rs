@@ -11,8 +11,10 @@ use std::time::Instant;
 
 use futures_lite::{AsyncReadExt, StreamExt};
 use lexopt::{Arg, Parser};
-use polyexec::fs::{self, File};
-use polyexec::{Executor, Handle, JoinHandle};
+use polyexec::{
+    Executor, Handle, JoinHandle,
+    fs::{self, File},
+};
 
 use support::cli::{self, Failure, row, say};
 use support::{executors, text};

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use polyexec::net::{TcpListener, TcpStream};
-use polyexec::{Executor, Handle};
+use polyexec::{
+    Executor, Handle,
+    net::{TcpListener, TcpStream},
+};
 
 use crate::executors::on_every_executor;
 

@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use polyexec::net::{TcpListener, TcpStream};
-use polyexec::time::sleep;
-use polyexec::{Executor, Handle};
+use polyexec::{
+    Executor, Handle,
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
 
 use executors::on_every_executor;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use futures_task::waker;
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::Parker;
+use polyexec_core::executor::Parker;
 use polyexec_core::modelled::{AtomicBool, check};
 
 /// What has arrived is data: only readiness orders it.

@@ -49,7 +49,7 @@ impl NextWake {
         self.until.fetch_min(first, Relaxed);
     }
 
-    /// For who waits no longer. Who sets a timer may see that late; so the reactor's alarm is to be rung afterwards, whose
+    /// For who waits no longer. Who sets a timer may see that late; so the driver's alarm is to be rung afterwards, whose
     /// sleeper looks which timers there are.
     pub(super) fn end(&self) {
         self.until.store(NOBODY, Relaxed);

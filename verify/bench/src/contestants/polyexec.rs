@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
-use polyexec::hyper::HyperIo;
-use polyexec::local::LocalHandle;
-use polyexec::net::{TcpListener, TcpStream};
-use polyexec::pool::PoolHandle;
-use polyexec::time::sleep;
-use polyexec::{Executor, JoinHandle};
+use polyexec::{
+    Executor, JoinHandle,
+    hyper::HyperIo,
+    local::LocalHandle,
+    net::{TcpListener, TcpStream},
+    pool::PoolHandle,
+    time::sleep,
+};
 
 use super::io::{Blocking, Io, LOOPBACK, Listener, LocalIo, Stream};
 use super::{HandleOf, Local, Named, Pool, Spawn, Unwrapped};

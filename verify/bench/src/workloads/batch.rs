@@ -3,7 +3,9 @@
 use polyexec_futures::{Counter, count, yield_now};
 
 use super::{LocalWorkload, PoolWorkload, SPREAD, WARM_UP, nanoseconds_each};
-use crate::contestants::{Local, Pool, Spawn, nexosim::Nexosim, plain::poll_in_turn};
+use crate::contestants::nexosim::Nexosim;
+use crate::contestants::plain::poll_in_turn;
+use crate::contestants::{Local, Pool, Spawn};
 use crate::row::{Contestant, WORKERS};
 
 /// Which tasks.

@@ -12,9 +12,11 @@ use std::{env, fs, thread};
 use polyexec_bench_allocator::live_bytes_of;
 
 use super::{PoolWorkload, warm_up};
-use crate::contestants::{
-    Named, Pool, async_executor::AsyncExecutor, futures::FuturesPool, polyexec::OurPool, tokio::Tokio,
-};
+use crate::contestants::async_executor::AsyncExecutor;
+use crate::contestants::futures::FuturesPool;
+use crate::contestants::polyexec::OurPool;
+use crate::contestants::tokio::Tokio;
+use crate::contestants::{Named, Pool};
 use crate::row::WORKERS;
 
 /// Tasks that wait for ever with a payload of 64 bytes, their handles kept.

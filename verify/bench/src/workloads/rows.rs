@@ -14,10 +14,12 @@ use super::memory::{Waiting, resident_elsewhere};
 use super::messages::{Funnel, PingPong, WakeOutside};
 use super::spawning::{Chain, FromOutside, FromTask, OneByOne};
 use super::threads::Joined;
+use crate::contestants::async_executor::AsyncExecutor;
+use crate::contestants::plain::poll_loop;
+use crate::contestants::polyexec::OurPool;
 use crate::contestants::threads::{Cached, Fresh, SpawnBlocking, Std};
-use crate::contestants::{
-    Named, Pool, async_executor::AsyncExecutor, plain::poll_loop, polyexec::OurPool, tokio::Tokio,
-};
+use crate::contestants::tokio::Tokio;
+use crate::contestants::{Named, Pool};
 use crate::growth::Growth;
 use crate::row::{Contestant, Row, WORKERS, on_pool};
 

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use polyexec::core::block_on;
+use polyexec::block_on;
 use polyexec_futures::count;
 
 /// Polls one future so many times.

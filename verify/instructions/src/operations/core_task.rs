@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use polyexec::Executor;
-use polyexec::core::{Ran, Rejected, Task, block_on};
+use polyexec::executor::{Ran, Rejected, Task};
+use polyexec::{Executor, block_on};
 
 /// Holds the one task that is ready.
 #[derive(Clone)]

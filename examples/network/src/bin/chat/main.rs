@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use futures_lite::{AsyncWrite, AsyncWriteExt, future, io::BufReader};
 use lexopt::{Arg, Parser};
-use polyexec::net::TcpStream;
-use polyexec::time::timeout;
+use polyexec::{net::TcpStream, time::timeout};
 use polyexec_network_examples::Stop;
 
 use lines::{Came, LONGEST, Lines};

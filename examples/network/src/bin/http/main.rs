@@ -13,8 +13,10 @@ use futures_lite::future;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use lexopt::{Arg, Parser};
-use polyexec::hyper::{HyperIo, HyperTimer};
-use polyexec::net::TcpStream;
+use polyexec::{
+    hyper::{HyperIo, HyperTimer},
+    net::TcpStream,
+};
 use polyexec_network_examples::Stop;
 
 use folder::Folder;

@@ -4,7 +4,7 @@ use super::*;
 
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::Alarm;
+use polyexec_core::executor::Alarm;
 use polyexec_core::modelled::{AtomicBool, check};
 
 /// One part's mark, and the next_wake.
@@ -64,7 +64,7 @@ fn of_two_timers_the_earlier_one_counts() {
     });
 }
 
-/// The reactor, of which a thread leaves that has waited, while a timer is set and the attendant falls asleep.
+/// The driver, of which a thread leaves that has waited, while a timer is set and the attendant falls asleep.
 struct Reactor {
     timers: Arc<Timers>,
     is_attended: AtomicBool,
@@ -81,34 +81,34 @@ impl Reactor {
 #[test]
 fn somebody_looks_when_who_has_waited_leaves() {
     check("next_wake: one leaves, a timer is set, and the attendant falls asleep", || {
-        let reactor = Arc::new(Reactor {
+        let driver = Arc::new(Reactor {
             timers: Timers::new(),
             is_attended: AtomicBool::new(true),
             alarm: Alarm::default(),
             is_awake: AtomicBool::new(false),
         });
         let setter = thread::spawn({
-            let reactor = reactor.clone();
+            let driver = driver.clone();
             move || {
-                if reactor.timers.set(3) == OnSet::Announce {
-                    reactor.notice();
+                if driver.timers.set(3) == OnSet::Announce {
+                    driver.notice();
                 }
             }
         });
         let attendant = thread::spawn({
-            let reactor = reactor.clone();
+            let driver = driver.clone();
             move || {
-                let is_needed = || reactor.timers.first.load(Relaxed) != NEVER;
-                reactor.alarm.set(|| is_needed() && !reactor.is_attended.load(SeqCst))
+                let is_needed = || driver.timers.first.load(Relaxed) != NEVER;
+                driver.alarm.set(|| is_needed() && !driver.is_attended.load(SeqCst))
             }
         });
-        reactor.timers.wait();
-        reactor.timers.next_wake.end();
-        reactor.is_attended.store(false, SeqCst);
-        reactor.notice();
+        driver.timers.wait();
+        driver.timers.next_wake.end();
+        driver.is_attended.store(false, SeqCst);
+        driver.notice();
         setter.join().unwrap();
         let stays_awake = attendant.join().unwrap();
         // Who was to be interrupted has left, so only the attendant may know of it.
-        assert!(stays_awake || reactor.is_awake.load(SeqCst), "nobody knows of the timer");
+        assert!(stays_awake || driver.is_awake.load(SeqCst), "nobody knows of the timer");
     });
 }

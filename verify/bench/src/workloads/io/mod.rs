@@ -13,8 +13,10 @@ use self::connections::Connections;
 use self::echo::Echo;
 use self::http::{Http, Value};
 use self::timers::{Late, Sleeps};
+use crate::contestants::async_executor::Unblock;
 use crate::contestants::io::{Io, LocalIo};
-use crate::contestants::{async_executor::Unblock, polyexec, tokio::SpawnBlocking};
+use crate::contestants::polyexec;
+use crate::contestants::tokio::SpawnBlocking;
 use crate::row::Row;
 
 /// What a pool with sockets and timers can be measured with.

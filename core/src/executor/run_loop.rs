@@ -17,17 +17,18 @@ use std::task::{Context, Poll, Waker};
 
 use futures_task::{ArcWake, waker_ref};
 
-use crate::context::Entered;
-use crate::process::Process;
-use crate::reactor::{self, Wait, Working};
+use crate::block_on;
+use crate::executor::context::Entered;
+use crate::executor::driver::{self, Wait, Working};
+use crate::executor::process::Process;
+use crate::executor::{Parker, context};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
 use crate::task::budget;
-use crate::{Parker, block_on, context};
 
 /// Drives a future while its executor's tasks run, for an executor that runs them on its caller's thread.
 ///
-/// Calls of [`drive`](Driver::drive) nest: a task may block, and the others run inside it then. The caller may also be
-/// a task of another executor, which goes on while this one has nothing to do. Clones are the same driver.
+/// Calls of [`drive`](RunLoop::drive) nest: a task may block, and the others run inside it then. The caller may also be
+/// a task of another executor, which goes on while this one has nothing to do. Clones are the same run_loop.
 ///
 /// # What dropping does
 ///
@@ -36,33 +37,33 @@ use crate::{Parker, block_on, context};
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::Driver;
+/// use polyexec_core::executor::RunLoop;
 /// use std::sync::{Arc, Mutex};
 ///
 /// let jobs = Arc::new(Mutex::new(vec!["third", "second", "first"]));
 /// let run_one = || jobs.lock().unwrap().pop().map(|job| println!("{job}")).is_some();
 ///
-/// let driver = Driver::new();
+/// let run_loop = RunLoop::new();
 /// let mut turns = 0;
 /// let future = std::pin::pin!(std::future::poll_fn(|cx| {
 ///     turns += 1;
 ///     cx.waker().wake_by_ref();
 ///     if turns == 3 { std::task::Poll::Ready(turns) } else { std::task::Poll::Pending }
 /// }));
-/// assert_eq!(driver.drive(future, run_one), 3);
+/// assert_eq!(run_loop.drive(future, run_one), 3);
 /// assert!(jobs.lock().unwrap().is_empty());
 /// ```
 #[derive(Clone, Default)]
-pub struct Driver(Arc<Shared>);
+pub struct RunLoop(Arc<Shared>);
 
 /// Tasks that run before the future has its turn again, if it was woken meanwhile.
 const TURN: usize = 64;
 
-/// Calls of [`Driver::drive`] that may be inside one another. Tasks that block nest on the stack, and one more than that has room
+/// Calls of [`RunLoop::drive`] that may be inside one another. Tasks that block nest on the stack, and one more than that has room
 /// for would end the process.
 const MAX_NESTED: usize = 256;
 
-/// From this many nested calls on, the newest tasks run first: see [`Driver::nests_deep`].
+/// From this many nested calls on, the newest tasks run first: see [`RunLoop::nests_deep`].
 const DEEP: usize = 32;
 
 #[derive(Default)]
@@ -92,7 +93,7 @@ fn notifications(word: u64) -> u64 {
     word / NOTIFICATION
 }
 
-/// The calls that sleep in another executor's tasks. All of them are on the driver's thread.
+/// The calls that sleep in another executor's tasks. All of them are on the run_loop's thread.
 #[derive(Default)]
 struct Sleepers {
     wakers: Vec<(u64, Waker)>,
@@ -100,13 +101,13 @@ struct Sleepers {
     so_far: u64,
 }
 
-impl Driver {
-    /// A driver of nothing.
+impl RunLoop {
+    /// A run_loop of nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether 32 calls of [`drive`](Driver::drive) are inside one another. For the thread that drives.
+    /// Whether 32 calls of [`drive`](RunLoop::drive) are inside one another. For the thread that drives.
     ///
     /// An executor whose tasks block so deep inside each other does well to run the newest first from there on: what a task that
     /// blocks has spawned last, it most likely waits for, and older ones may block in their turn.
@@ -129,11 +130,11 @@ impl Driver {
                 self.0.word.fetch_and(!ASLEEP, Relaxed);
                 std::mem::take(&mut sleepers.wakers)
             };
-            reactor::wake_all(woken.into_iter().map(|(_, waker)| waker));
+            driver::wake_all(woken.into_iter().map(|(_, waker)| waker));
         }
     }
 
-    /// As [`notify`](Driver::notify), for the thread that drives: it will look for tasks before it sleeps, so unless it
+    /// As [`notify`](RunLoop::notify), for the thread that drives: it will look for tasks before it sleeps, so unless it
     /// does already, this costs nothing.
     #[inline]
     pub fn notify_here(&self) {
@@ -148,7 +149,7 @@ impl Driver {
     /// `run_one` runs a task that is ready, or says that there is none; then this sleeps until there is one or `future`
     /// was woken. Of tasks that are ready, at most 64 run before `future` has its turn.
     ///
-    /// This sleeps in the process's [reactor], if it can, and looks for events there every 61 polls or so; their wakers are
+    /// This sleeps in the process's [driver], if it can, and looks for events there every 61 polls or so; their wakers are
     /// called on this thread, between two polls. The executor should [reside](context::reside) on it: where that is in a task
     /// of another executor, the other one is told that this thread sleeps.
     ///
@@ -160,7 +161,7 @@ impl Driver {
     pub fn drive<F: Future + ?Sized>(&self, mut future: Pin<&mut F>, mut run_one: impl FnMut() -> bool) -> F::Output {
         let is_deep = self.nests_deep();
         let _nested = Nested::begin(&self.0.nested);
-        let driven = Arc::new(Driven { woken: AtomicBool::new(true), driver: self.clone() });
+        let driven = Arc::new(Driven { woken: AtomicBool::new(true), run_loop: self.clone() });
         let waker = waker_ref(&driven);
         let mut cx = Context::from_waker(&waker);
         let mut events = Events::default();
@@ -191,7 +192,7 @@ impl Driver {
     }
 
     /// Calls `run_one` until it says that no task is ready, instead of sleeping then. Looks for events first and, as
-    /// [`drive`](Driver::drive) does, every 61 polls or so.
+    /// [`drive`](RunLoop::drive) does, every 61 polls or so.
     ///
     /// For a loop of somebody else's, whose thread does other things in between.
     ///
@@ -206,7 +207,7 @@ impl Driver {
         }
     }
 
-    /// As [`drive`](Driver::drive), as a future: another executor's thread polls it, and so runs this executor's tasks between
+    /// As [`drive`](RunLoop::drive), as a future: another executor's thread polls it, and so runs this executor's tasks between
     /// its own. Where there is nothing to do, it is pending, and a notification wakes it.
     ///
     /// `enter` makes the executor's context, once a poll. A poll runs 64 tasks at most, and lets the others of the executor
@@ -223,14 +224,14 @@ impl Driver {
     /// # Examples
     ///
     /// ```
-    /// use polyexec_core::{Driver, Handle, block_on, context};
+    /// use polyexec_core::{Handle, block_on, executor::{RunLoop, context}};
     /// # #[derive(Clone)]
     /// # struct MyExecutor;
     /// # impl polyexec_core::Executor for MyExecutor {
-    /// #     fn submit(&self, task: polyexec_core::Task) -> Result<(), polyexec_core::Rejected> {
-    /// #         Err(polyexec_core::Rejected::shut_down(task))
+    /// #     fn submit(&self, task: polyexec_core::executor::Task) -> Result<(), polyexec_core::executor::Rejected> {
+    /// #         Err(polyexec_core::executor::Rejected::shut_down(task))
     /// #     }
-    /// #     fn schedule(&self, task: polyexec_core::Task) {
+    /// #     fn schedule(&self, task: polyexec_core::executor::Task) {
     /// #         drop(task)
     /// #     }
     /// #     fn drive(&self, future: std::pin::Pin<&mut dyn Future<Output = ()>>) {
@@ -238,11 +239,11 @@ impl Driver {
     /// #     }
     /// # }
     ///
-    /// let driver = Driver::new();
+    /// let run_loop = RunLoop::new();
     /// let handle = Handle::new(MyExecutor);
     /// let mut jobs = vec!["third", "second", "first"];
     /// let run_one = || jobs.pop().map(|job| println!("{job}")).is_some();
-    /// let within = driver.drive_within(async { 42 }, || context::reside(handle.clone()), run_one);
+    /// let within = run_loop.drive_within(async { 42 }, || context::reside(handle.clone()), run_one);
     /// assert_eq!(block_on(within), 42);
     /// ```
     pub async fn drive_within<F: Future>(
@@ -280,7 +281,7 @@ impl Driver {
         // Relaxed, here and in `look`: it is this thread's own.
         let polls = self.0.polls.load(Relaxed) + polls;
         self.0.polls.store(polls, Relaxed);
-        if reactor::is_due(polls) {
+        if driver::is_due(polls) {
             self.look(events);
         }
     }
@@ -289,7 +290,7 @@ impl Driver {
     fn look(&self, events: &mut Events) -> bool {
         self.0.polls.store(0, Relaxed);
         events.begin();
-        reactor::look(Wait::AsRunLoop, &mut events.woken);
+        driver::look(Wait::AsRunLoop, &mut events.woken);
         let are_any = !events.woken.is_empty();
         events.wake();
         are_any
@@ -363,12 +364,12 @@ impl Events {
         self.sees_to_events.get_or_insert_with(|| {
             // A child doesn't take its parent's events.
             Process::current();
-            reactor::run_loop()
+            driver::run_loop()
         });
     }
 
     fn wake(&mut self) {
-        reactor::wake_all(self.woken.drain(..));
+        driver::wake_all(self.woken.drain(..));
     }
 }
 
@@ -393,17 +394,17 @@ impl Drop for Nested<'_> {
 
 /// A call that sleeps in a task. Dropped, it leaves no waker behind.
 struct Sleeper<'a> {
-    driver: &'a Driver,
+    run_loop: &'a RunLoop,
     number: u64,
 }
 
 impl<'a> Sleeper<'a> {
-    fn new(driver: &'a Driver) -> Self {
-        let mut sleepers = driver.lock();
+    fn new(run_loop: &'a RunLoop) -> Self {
+        let mut sleepers = run_loop.lock();
         sleepers.so_far += 1;
         // Before there is a waker: until it is polled, other code may run here, and notify. Relaxed: as `lie_down`.
-        driver.0.word.fetch_or(ASLEEP, Relaxed);
-        Self { driver, number: sleepers.so_far }
+        run_loop.0.word.fetch_or(ASLEEP, Relaxed);
+        Self { run_loop, number: sleepers.so_far }
     }
 
     /// Has the next notification call `waker`. The word before that: a notification that isn't in it will.
@@ -411,10 +412,10 @@ impl<'a> Sleeper<'a> {
         let newest = waker.clone();
         let before = self.take();
         let word = {
-            let mut sleepers = self.driver.lock();
+            let mut sleepers = self.run_loop.lock();
             sleepers.wakers.push((self.number, newest));
             // Relaxed: as in `park`.
-            self.driver.0.word.fetch_or(ASLEEP, Relaxed)
+            self.run_loop.0.word.fetch_or(ASLEEP, Relaxed)
         };
         drop(before);
         word
@@ -422,7 +423,7 @@ impl<'a> Sleeper<'a> {
 
     /// The waker, if no notification has taken it.
     fn take(&self) -> Option<(u64, Waker)> {
-        let wakers = &mut self.driver.lock().wakers;
+        let wakers = &mut self.run_loop.lock().wakers;
         let place = wakers.iter().position(|(number, _)| *number == self.number);
         place.map(|place| wakers.swap_remove(place))
     }
@@ -435,16 +436,16 @@ impl Drop for Sleeper<'_> {
     }
 }
 
-impl fmt::Debug for Driver {
+impl fmt::Debug for RunLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Driver").field("sleepers", &self.lock().wakers.len()).finish()
+        f.debug_struct("RunLoop").field("sleepers", &self.lock().wakers.len()).finish()
     }
 }
 
 /// Wakes a future that is driven. Each call of `drive` has its own.
 struct Driven {
     woken: AtomicBool,
-    driver: Driver,
+    run_loop: RunLoop,
 }
 
 impl ArcWake for Driven {
@@ -452,7 +453,7 @@ impl ArcWake for Driven {
         // Release: pairs with the Acquire in `drive`. A read-modify-write, as every wake is: of two wakes before a poll,
         // the poll sees what came before either.
         if !driven.woken.swap(true, AcqRel) {
-            driven.driver.notify();
+            driven.run_loop.notify();
         }
     }
 }
@@ -465,13 +466,13 @@ mod tests {
 
     #[test]
     fn calls_nest_to_a_bound() {
-        fn nest(driver: &Driver) -> usize {
-            driver.drive(std::pin::pin!(async { nest(driver) }), || false)
+        fn nest(run_loop: &RunLoop) -> usize {
+            run_loop.drive(std::pin::pin!(async { nest(run_loop) }), || false)
         }
-        let driver = Driver::new();
-        assert!(std::panic::catch_unwind(|| nest(&driver)).is_err());
-        assert!(!driver.nests_deep() && driver.0.nested.load(Relaxed) == 0);
-        assert!(!driver.drive(std::pin::pin!(async { driver.nests_deep() }), || false));
+        let run_loop = RunLoop::new();
+        assert!(std::panic::catch_unwind(|| nest(&run_loop)).is_err());
+        assert!(!run_loop.nests_deep() && run_loop.0.nested.load(Relaxed) == 0);
+        assert!(!run_loop.drive(std::pin::pin!(async { run_loop.nests_deep() }), || false));
     }
 
     /// Pending until its waker, which goes to another thread, was called so often.
@@ -490,29 +491,29 @@ mod tests {
 
     #[test]
     fn a_wake_from_another_thread_ends_the_sleep() {
-        let driver = Driver::new();
-        let polls = driver.drive(std::pin::pin!(woken_from_afar(200)), || false);
+        let run_loop = RunLoop::new();
+        let polls = run_loop.drive(std::pin::pin!(woken_from_afar(200)), || false);
         assert_eq!(polls, 201);
-        assert_eq!(driver.lock().wakers.len(), 0, "a sleeper was left behind");
+        assert_eq!(run_loop.lock().wakers.len(), 0, "a sleeper was left behind");
     }
 
     #[test]
     fn calls_nest_and_each_wakes_for_its_own_future() {
-        let driver = Driver::new();
-        let inner = driver.clone();
+        let run_loop = RunLoop::new();
+        let inner = run_loop.clone();
         let mut nested = vec![3, 2, 1];
         let run_one = || match nested.pop() {
             Some(times) => inner.drive(std::pin::pin!(woken_from_afar(times)), || false) == times + 1,
             None => false,
         };
-        assert_eq!(driver.drive(std::pin::pin!(woken_from_afar(5)), run_one), 6);
+        assert_eq!(run_loop.drive(std::pin::pin!(woken_from_afar(5)), run_one), 6);
         assert!(nested.is_empty());
     }
 
     #[test]
     fn a_notification_makes_it_look_for_tasks_again() {
-        let driver = Driver::new();
-        let (queue, notifier) = (Arc::new(Mutex::new(Vec::new())), driver.clone());
+        let run_loop = RunLoop::new();
+        let (queue, notifier) = (Arc::new(Mutex::new(Vec::new())), run_loop.clone());
         let pushes = queue.clone();
         let foreign = thread::spawn(move || {
             for n in 1..=1_000 {
@@ -530,7 +531,7 @@ mod tests {
             true
         };
         let mut polls = 0;
-        driver.drive(
+        run_loop.drive(
             std::pin::pin!(poll_fn(|cx| {
                 polls += 1;
                 *waker.lock().unwrap() = Some(cx.waker().clone());

@@ -10,7 +10,7 @@ use std::process::abort;
 
 use super::Task;
 use super::cell::Fresh;
-use super::id::Home;
+use super::id::OwnerThread;
 use super::label::Label;
 use super::large::{BoxesOutput, is_large};
 use crate::{Executor, JoinHandle};
@@ -18,7 +18,7 @@ use crate::{Executor, JoinHandle};
 /// A future that stays on the thread that made this: polled elsewhere it panics, dropped elsewhere it leaks, or ends the
 /// process.
 pub(super) struct HomeOnly<F> {
-    home: Home,
+    home: OwnerThread,
     /// Set by the first poll: the future's memory may not be used again before it was dropped.
     is_pinned: bool,
     future: ManuallyDrop<F>,
@@ -30,7 +30,7 @@ unsafe impl<F> Send for HomeOnly<F> {}
 
 impl<F> HomeOnly<F> {
     fn new(future: F) -> Self {
-        Self { home: Home::here(), is_pinned: false, future: ManuallyDrop::new(future) }
+        Self { home: OwnerThread::current(), is_pinned: false, future: ManuallyDrop::new(future) }
     }
 }
 
@@ -38,7 +38,7 @@ impl<F: Future> Future for HomeOnly<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        assert!(self.home.is_here(), "a future spawned with `spawn_local` was polled away from its home thread");
+        assert!(self.home.is_current(), "a future spawned with `spawn_local` was polled away from its home thread");
         // SAFETY: `future` is pinned with `self`: it is never moved out, and `drop` drops it in place, or never returns.
         let future = unsafe {
             self.map_unchecked_mut(|this| {
@@ -52,7 +52,7 @@ impl<F: Future> Future for HomeOnly<F> {
 
 impl<F> Drop for HomeOnly<F> {
     fn drop(&mut self) {
-        if self.home.is_here() {
+        if self.home.is_current() {
             // SAFETY: this is its home thread, and nothing reaches `future` after `drop`.
             unsafe { ManuallyDrop::drop(&mut self.future) }
         } else if self.is_pinned && needs_drop::<F>() {
@@ -108,40 +108,40 @@ where
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::AtHome;
+/// use polyexec_core::executor::ThreadBound;
 /// use std::cell::Cell;
 ///
-/// let count = AtHome::new(Cell::new(1));
+/// let count = ThreadBound::new(Cell::new(1));
 /// count.get().unwrap().set(2);
 /// std::thread::scope(|threads| {
 ///     threads.spawn(|| assert!(count.get().is_none()));
 /// });
 /// ```
-pub struct AtHome<T> {
-    home: Home,
+pub struct ThreadBound<T> {
+    home: OwnerThread,
     value: T,
 }
 
 // SAFETY: of all threads that share it, only one ever has a reference to the value. Whoever owns it may take it along
 // and drop it only if `T` is `Send`.
-unsafe impl<T: Send> Sync for AtHome<T> {}
+unsafe impl<T: Send> Sync for ThreadBound<T> {}
 
-impl<T> AtHome<T> {
+impl<T> ThreadBound<T> {
     /// The calling thread is the value's home.
     pub fn new(value: T) -> Self {
-        Self { home: Home::here(), value }
+        Self { home: OwnerThread::current(), value }
     }
 
     /// The value; `None` on any thread but its own.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        self.home.is_here().then_some(&self.value)
+        self.home.is_current().then_some(&self.value)
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for AtHome<T> {
+impl<T: fmt::Debug> fmt::Debug for ThreadBound<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AtHome").field(&self.get()).finish()
+        f.debug_tuple("ThreadBound").field(&self.get()).finish()
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn polled_and_then_dropped_elsewhere_it_ends_the_process() {
         const CHILD: &str = "POLYEXEC_DROPS_A_LOCAL_FUTURE_ELSEWHERE";
-        const NAME: &str = "task::home::tests::polled_and_then_dropped_elsewhere_it_ends_the_process";
+        const NAME: &str = "task::thread_bound::tests::polled_and_then_dropped_elsewhere_it_ends_the_process";
         if std::env::var_os(CHILD).is_some() {
             let guard = SetOnDrop(Rc::default());
             let mut future = Box::pin(HomeOnly::new(async move {

@@ -5,101 +5,16 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::replace;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::block_on::{block_on_inside, park_on};
-use crate::error::{Rejected, SpawnError};
+use crate::executor::{Clock, Rejected, Task, is_large};
 use crate::sync::thread_local;
-use crate::task::Boxed;
 use crate::task::cell::TaskRef;
 use crate::unwind::{catch, contain, discard};
-use crate::{Clock, Executor, JoinHandle, Task, task};
-
-/// Any executor, its type forgotten: what [`Handle::current`] gives to code that doesn't care which one it runs on.
-///
-/// # What dropping does
-///
-/// Nothing to the executor, which belongs to its owner.
-///
-/// # Examples
-///
-/// ```
-/// use polyexec_core::{Executor, Handle};
-///
-/// async fn both() {
-///     if let Some(executor) = Handle::current() {
-///         let other = executor.spawn(async { /* … */ });
-///         other.await.unwrap();
-///     }
-/// }
-/// ```
-#[derive(Clone)]
-pub struct Handle(Arc<dyn Executor>);
-
-impl Handle {
-    /// Forgets the type of `executor`.
-    pub fn new(executor: impl Executor) -> Self {
-        Self(Arc::new(executor))
-    }
-
-    /// The executor whose task, or whose `block_on`, runs on this thread now. `None` outside of them, and while the
-    /// thread's locals are being destroyed.
-    ///
-    /// In the destructor of a task that a shutdown ends, it is the executor that shuts down, on whatever thread that runs.
-    pub fn current() -> Option<Self> {
-        if is_outside() { DEFAULT.get().map(|executor| executor()) } else { innermost() }
-    }
-}
-
-// What an executor leaves half done by a panic, it has to mend for its other callers anyway.
-impl UnwindSafe for Handle {}
-impl RefUnwindSafe for Handle {}
-
-impl<E: Executor> From<Arc<E>> for Handle {
-    fn from(executor: Arc<E>) -> Self {
-        Self(executor)
-    }
-}
-
-impl Executor for Handle {
-    fn submit(&self, task: Task) -> Result<(), Rejected> {
-        self.0.submit(task)
-    }
-
-    fn schedule(&self, task: Task) {
-        self.0.schedule(task);
-    }
-
-    fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        self.0.drive(future);
-    }
-
-    fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        self.0.wait(future);
-    }
-
-    fn block_in_place(&self, work: &mut dyn FnMut()) {
-        self.0.block_in_place(work);
-    }
-
-    fn clock(&self) -> Option<Arc<dyn Clock>> {
-        self.0.clock()
-    }
-}
-
-impl futures_task::Spawn for Handle {
-    fn spawn_obj(&self, future: futures_task::FutureObj<'static, ()>) -> Result<(), futures_task::SpawnError> {
-        spawn_obj(self, future)
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").finish_non_exhaustive()
-    }
-}
+use crate::{Executor, Handle};
 
 /// How every executor implements [`futures_task::Spawn`]: spawned and detached.
 ///
@@ -113,40 +28,7 @@ pub fn spawn_obj<E: Executor + Clone>(
     executor.try_spawn(future).map(drop).map_err(|_| futures_task::SpawnError::shutdown())
 }
 
-/// Spawns `future` on the executor that runs on this thread.
-///
-/// Outside of any executor there is nobody to run it: the handle resolves as rejected. (The facade crate `polyexec` has
-/// a function of this name that starts a default executor instead.)
-#[track_caller]
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    if const { task::is_large::<F>() } {
-        return task::Builder::new().spawn(Boxed::from(Box::new(future)));
-    }
-    task::Builder::new().spawn(future)
-}
-
-/// As [`spawn`], but gives the future back if no executor takes it.
-///
-/// # Errors
-///
-/// The executor's reason for not taking the task, or that there is no executor; and the future.
-#[track_caller]
-pub fn try_spawn<F>(future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    if const { task::is_large::<F>() } {
-        return task::Builder::new().try_spawn_on(&here(), Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
-    }
-    task::Builder::new().try_spawn_on(&here(), future)
-}
-
-/// Makes `executor` the one that [`spawn`] and [`Handle::current`] find on this thread, until the guard is dropped.
+/// Makes `executor` the one that [`spawn`](crate::spawn) and [`Handle::current`] find on this thread, until the guard is dropped.
 ///
 /// For those who write an executor: its `drive` calls this on threads that aren't its own.
 pub fn enter(executor: Handle) -> Entered {
@@ -154,7 +36,7 @@ pub fn enter(executor: Handle) -> Entered {
 }
 
 /// As [`enter`], for a thread that runs the executor's tasks: [`block_on`](crate::block_on), and with it
-/// [`JoinHandle::join`], come to the executor's [`wait`](Executor::wait) here, so that it knows when a task blocks.
+/// [`JoinHandle::join`](crate::JoinHandle::join), come to the executor's [`wait`](Executor::wait) here, so that it knows when a task blocks.
 pub fn reside(executor: Handle) -> Entered {
     Entered::push(executor, true)
 }
@@ -169,7 +51,7 @@ pub fn reside(executor: Handle) -> Entered {
 /// If `future` does.
 #[inline]
 pub fn block_on_default<F: Future>(default: fn() -> Handle, future: F) -> F::Output {
-    if const { task::is_large::<F>() } {
+    if const { is_large::<F>() } {
         return block_on_small(default, Box::pin(future));
     }
     block_on_small(default, future)
@@ -445,6 +327,11 @@ pub(crate) fn is_outside() -> bool {
     DEPTH.get() == 0
 }
 
+/// As [`Handle::current`].
+pub(crate) fn current() -> Option<Handle> {
+    if is_outside() { DEFAULT.get().map(|executor| executor()) } else { innermost() }
+}
+
 /// The executor that was entered last.
 fn innermost() -> Option<Handle> {
     let last = |stack: &RefCell<Stack>| match &mut stack.borrow_mut().frames[..] {
@@ -492,7 +379,7 @@ impl Executor for Nowhere {
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        crate::park_on(future);
+        crate::executor::park_on(future);
     }
 }
 
@@ -534,7 +421,7 @@ mod tests {
         }
 
         fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-            crate::park_on(future);
+            crate::executor::park_on(future);
         }
 
         fn clock(&self) -> Option<Arc<dyn Clock>> {
@@ -641,7 +528,7 @@ mod tests {
 
     #[test]
     fn without_an_executor_a_spawn_resolves_as_rejected() {
-        let error = crate::block_on(spawn(async {})).unwrap_err();
+        let error = crate::block_on(crate::spawn(async {})).unwrap_err();
         assert!(error.is_rejected() && !error.is_shutdown());
         assert!(format!("{error:?}").contains("no executor runs on this thread"), "{error:?}");
         assert!(error.location().file().ends_with("context.rs"));

@@ -1,5 +1,5 @@
 //! Where a thread that has nothing to do waits for what comes from outside of the program: sockets, and the time. Knows
-//! nothing of those, and does nothing until there is a reactor.
+//! nothing of those, and does nothing until there is a driver.
 //!
 //! With it an event is handled by the thread that would run its task anyway. Without it, each would have to wake that thread.
 
@@ -8,14 +8,14 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
-use crate::process::PerProcess;
+use crate::executor::process::PerProcess;
 use crate::unwind::contain;
 
 /// Waits for events from outside of the program, on whatever thread has nothing else to do.
 ///
 /// One thread at a time is inside. It gathers the wakers of those that have waited for what has happened, and calls them
 /// when it has left: so no code of anybody's runs inside.
-pub trait Reactor: Sync {
+pub trait Driver: Sync {
     /// Takes a turn, unless another thread has it that isn't to give way, or there is nothing to wait for.
     ///
     /// When it has the turn, this asks `begin`, and leaves at once if that says no. Else it waits as `wait` says, and adds
@@ -35,7 +35,7 @@ pub trait Reactor: Sync {
     fn interrupt(&self);
 }
 
-/// What kind of thread takes a turn in a [`Reactor`], the least important first: those who wait give way to those further down.
+/// What kind of thread takes a turn in a [`Driver`], the least important first: those who wait give way to those further down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wait {
     /// For want of another thread.
@@ -59,17 +59,17 @@ pub enum Turn {
     GaveWay,
 }
 
-static REACTOR: PerProcess<&'static dyn Reactor> = PerProcess::new();
+static DRIVER: PerProcess<&'static dyn Driver> = PerProcess::new();
 
-/// Has threads with nothing to do wait in `reactor` from now on. A process has one; `false` if it has another one already.
-pub fn install(reactor: &'static dyn Reactor) -> bool {
-    REACTOR.set(reactor).is_ok()
+/// Has threads with nothing to do wait in `driver` from now on. A process has one; `false` if it has another one already.
+pub fn install(driver: &'static dyn Driver) -> bool {
+    DRIVER.set(driver).is_ok()
 }
 
-/// The process's reactor, if there is one by now. A model has none, or brings its own.
+/// The process's driver, if there is one by now. A model has none, or brings its own.
 #[inline]
-pub(crate) fn installed() -> Option<&'static dyn Reactor> {
-    REACTOR.get().copied()
+pub(crate) fn installed() -> Option<&'static dyn Driver> {
+    DRIVER.get().copied()
 }
 
 /// How many threads see to events, for all or between polls of their own. Hints: nothing but speed depends on them.
@@ -86,7 +86,7 @@ fn counts() -> &'static Counts {
 }
 
 /// The thread sees to events from now on, for all: it [waits](Wait::AsWorker) for them when it has nothing to do, and [looks] for
-/// them now and then when it has. So threads that wait for one thing only leave the reactor to it.
+/// them now and then when it has. So threads that wait for one thing only leave the driver to it.
 ///
 /// For those who write an executor with threads that run any of its tasks.
 ///
@@ -138,18 +138,18 @@ pub fn attend() {
     ATTENDS.set(true);
 }
 
-/// Whether this thread leaves the reactor to others when it waits like this.
+/// Whether this thread leaves the driver to others when it waits like this.
 pub(crate) fn leaves_it_to_others(wait: Wait) -> bool {
     let are_workers = || COUNTS.get().is_some_and(|counts| counts.workers.load(Relaxed) > 0);
     wait < Wait::AsRunLoop && are_workers() && !ATTENDS.get()
 }
 
-/// Adds to `woken` the wakers for what has happened by now, without waiting, if there is a reactor and nobody is inside. They
+/// Adds to `woken` the wakers for what has happened by now, without waiting, if there is a driver and nobody is inside. They
 /// are to be [called](wake_all) soon.
 #[inline]
 pub fn look(wait: Wait, woken: &mut Vec<Waker>) {
-    if let Some(reactor) = installed() {
-        reactor.look(wait, woken);
+    if let Some(driver) = installed() {
+        driver.look(wait, woken);
     }
 }
 
@@ -160,19 +160,19 @@ pub(crate) const POLLS: u32 = 61;
 #[inline]
 pub(crate) fn is_due(polls: u32) -> bool {
     // Where the attendant has stepped in, each event would be taken by itself until somebody looks.
-    polls >= POLLS || installed().is_some_and(Reactor::is_left_to_attendant)
+    polls >= POLLS || installed().is_some_and(Driver::is_left_to_attendant)
 }
 
 /// Has a thread that polls one future look for events, which may be what that waits for, though something else wakes it
-/// again and again: every 61 polls, or sooner where the reactor's own thread has stepped in.
+/// again and again: every 61 polls, or sooner where the driver's own thread has stepped in.
 ///
 /// For those who write an executor with a thread a task. [`block_on`](crate::block_on) looks by itself, and so does a
-/// [`Driver`](crate::Driver).
+/// [`Driver`](crate::executor::RunLoop).
 ///
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::reactor::Looks;
+/// use polyexec_core::executor::driver::Looks;
 /// use std::pin::pin;
 /// use std::task::{Context, Poll, Waker};
 ///
@@ -221,7 +221,7 @@ impl Looks {
     }
 }
 
-/// Calls wakers that a reactor has gathered. One that panics keeps no other from being called.
+/// Calls wakers that a driver has gathered. One that panics keeps no other from being called.
 pub fn wake_all(woken: impl IntoIterator<Item = Waker>) {
     for waker in woken {
         contain(|| waker.wake());

@@ -1,5 +1,5 @@
 //! Puts a thread to sleep until somebody calls. Unlike `std::thread::park` it takes nobody else's call for its own, and
-//! nobody else takes its. Where there is a [reactor](crate::reactor), the thread waits for events there meanwhile.
+//! nobody else takes its. Where there is a [driver](crate::executor::driver), the thread waits for events there meanwhile.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use futures_task::ArcWake;
 
-use crate::reactor::{self, Reactor, Turn, Wait};
+use crate::executor::driver::{self, Driver, Turn, Wait};
 use crate::sync::{AtomicU8, Condvar, Mutex, thread_local};
 
 /// Nobody called since the last `park`.
@@ -18,7 +18,7 @@ const EMPTY: u8 = 0;
 const PARKED: u8 = 1;
 /// Somebody called. Set by the caller, cleared by the next `park`.
 const CALLED: u8 = 2;
-/// Its thread is inside of the reactor, or is about to wait there. Set and cleared by that thread.
+/// Its thread is inside of the driver, or is about to wait there. Set and cleared by that thread.
 const INSIDE: u8 = 3;
 /// In PARKED and in INSIDE: whoever calls has to wake the thread.
 const WAITS: u8 = 1;
@@ -62,12 +62,12 @@ pub struct Parker {
     called: Condvar,
     /// A model's, in place of the process's.
     #[cfg(polyexec_loom)]
-    reactor: Option<ModelledReactor>,
+    driver: Option<ModelledReactor>,
 }
 
 /// One that loom knows of.
 #[cfg(polyexec_loom)]
-type ModelledReactor = crate::modelled::Shown<Arc<dyn Reactor + Send + Sync>>;
+type ModelledReactor = crate::modelled::Shown<Arc<dyn Driver + Send + Sync>>;
 
 impl Parker {
     /// A parker that nobody has called.
@@ -82,26 +82,26 @@ impl Parker {
         Self::default()
     }
 
-    /// One that waits in a model's reactor.
+    /// One that waits in a model's driver.
     #[cfg(polyexec_loom)]
-    pub fn inside(reactor: Arc<dyn Reactor + Send + Sync>) -> Self {
-        Self { reactor: Some(crate::modelled::Shown(reactor)), ..Self::default() }
+    pub fn inside(driver: Arc<dyn Driver + Send + Sync>) -> Self {
+        Self { driver: Some(crate::modelled::Shown(driver)), ..Self::default() }
     }
 
     #[cfg(not(polyexec_loom))]
-    fn reactor(&self) -> Option<&dyn Reactor> {
-        reactor::installed()
+    fn driver(&self) -> Option<&dyn Driver> {
+        driver::installed()
     }
 
     #[cfg(polyexec_loom)]
-    fn reactor(&self) -> Option<&dyn Reactor> {
-        self.reactor.as_ref().map(|reactor| &*reactor.0 as &dyn Reactor)
+    fn driver(&self) -> Option<&dyn Driver> {
+        self.driver.as_ref().map(|driver| &*driver.0 as &dyn Driver)
     }
 
     /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
     /// visible afterwards. Only one thread may park at a time.
     ///
-    /// Waits in the process's [reactor](crate::reactor) if it can, and no [worker](reactor::work) does, and calls the wakers for
+    /// Waits in the process's [driver](crate::executor::driver) if it can, and no [worker](driver::work) does, and calls the wakers for
     /// the events that come.
     pub fn park(&self) {
         self.park_and_wake(|woken| self.park_for_events(Wait::AsCaller, woken));
@@ -112,7 +112,7 @@ impl Parker {
         let mut woken = Vec::new();
         loop {
             let is_called = park(&mut woken);
-            reactor::wake_all(woken.drain(..));
+            driver::wake_all(woken.drain(..));
             if is_called {
                 return;
             }
@@ -120,25 +120,25 @@ impl Parker {
     }
 
     /// As [`park`](Parker::park), but returns `false`, too, when events have come. Their wakers are added to `woken`, and are
-    /// to be [called](reactor::wake_all) soon, whatever this returns: events may come together with a call.
+    /// to be [called](driver::wake_all) soon, whatever this returns: events may come together with a call.
     pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
-        match self.reactor() {
+        match self.driver() {
             // A worker will be inside, and would have to get this thread out.
-            Some(_) if reactor::leaves_it_to_others(wait) => self.park_until(None),
-            Some(reactor) => self.park_inside(reactor, wait, woken),
+            Some(_) if driver::leaves_it_to_others(wait) => self.park_until(None),
+            Some(driver) => self.park_inside(driver, wait, woken),
             None => self.park_until(None),
         }
     }
 
-    /// Waits in `reactor` if it can, and for a call alone if it can't.
-    fn park_inside(&self, reactor: &dyn Reactor, wait: Wait, woken: &mut Vec<Waker>) -> bool {
+    /// Waits in `driver` if it can, and for a call alone if it can't.
+    fn park_inside(&self, driver: &dyn Driver, wait: Wait, woken: &mut Vec<Waker>) -> bool {
         loop {
             if self.take_call() {
                 return true;
             }
             // AcqRel: as in `park_until`. On failure somebody has called.
             let mut begin = || self.state.compare_exchange(EMPTY, INSIDE, AcqRel, Acquire).is_ok();
-            let turn = reactor.turn(wait, &mut begin, woken);
+            let turn = driver.turn(wait, &mut begin, woken);
             let is_called = match turn {
                 Turn::Refused => return self.park_until(None),
                 // Whatever came meanwhile counts: EMPTY forgets nothing but our own INSIDE.
@@ -234,9 +234,9 @@ impl Parker {
             // The thread holds the lock from PARKED until it waits: after this it can't miss the notification.
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
             self.called.notify_one();
-        } else if let Some(reactor) = self.reactor() {
+        } else if let Some(driver) = self.driver() {
             // If it leaves by itself just now, somebody else leaves in its place, and comes back.
-            reactor.interrupt();
+            driver.interrupt();
         }
     }
 
@@ -312,7 +312,7 @@ mod tests {
         event: Arc<Parker>,
     }
 
-    impl Reactor for Both {
+    impl Driver for Both {
         fn turn(&self, _: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
             assert!(begin());
             self.parker.unpark();

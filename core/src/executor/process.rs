@@ -17,7 +17,7 @@ static KNOWN: AtomicU32 = AtomicU32::new(0);
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::process::Process;
+/// use polyexec_core::executor::process::Process;
 ///
 /// let made_in = Process::current();
 /// // … a fork, perhaps …
@@ -66,7 +66,7 @@ pub(crate) fn has_forked() -> bool {
 /// # Examples
 ///
 /// ```
-/// use polyexec_core::process::PerProcess;
+/// use polyexec_core::executor::process::PerProcess;
 ///
 /// static STARTED: PerProcess<String> = PerProcess::new();
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use crate::context;
+use crate::executor::context;
 
 /// Tells the time, and wakes whoever waits for a moment.
 ///
@@ -35,7 +35,7 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The clock of the executor whose task, or whose `block_on`, runs on this thread now, if it has one of its own. The executor
-/// was asked for it when the thread [entered](crate::context::enter) its context.
+/// was asked for it when the thread [entered](crate::executor::context::enter) its context.
 pub fn clock() -> Option<Arc<dyn Clock>> {
     context::clock()
 }

@@ -12,7 +12,7 @@ use core::task::{Context, Poll};
 /// A long computation that leaves room for others:
 ///
 /// ```
-/// use polyexec_futures::yield_now;
+/// use polyexec_core::yield_now;
 ///
 /// async fn checksum(blocks: &[Vec<u8>]) -> u64 {
 ///     let mut sum = 0;

@@ -5,12 +5,13 @@ use std::panic::resume_unwind;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, PoisonError};
 
+use crate::AbortHandle;
 use crate::error::Failure;
+use crate::executor::{Ran, Rejected, Task};
 use crate::sync::{AtomicBool, Mutex, MutexGuard};
 use crate::task::cell::{MAX_WORD, Table, TaskRef};
 use crate::task::id::thread_number;
 use crate::unwind::{Payload, catch, contain, discard};
-use crate::{AbortHandle, Ran, Rejected, Task};
 
 /// Parts of a table, each with a lock of its own; a thread adds its tasks to the same part each time, so that threads
 /// which run tasks rarely meet. A power of two.
@@ -24,20 +25,20 @@ const CHUNK: usize = 256;
 
 /// The tasks of an executor that rest, with nothing but a waker somewhere to remember them.
 ///
-/// An executor [`admit`](LiveTasks::admit)s each task that it is given, and [`run`](LiveTasks::run)s it through the
+/// An executor [`admit`](OwnedTasks::admit)s each task that it is given, and [`run`](OwnedTasks::run)s it through the
 /// table, which enters a task when it comes to rest for the first time, and forgets it when it is over. So a task that
 /// never waits costs the table nothing; and the executor's queues know all others. When the executor shuts down, it
-/// [`close`](LiveTasks::close)s the table, from when on new tasks are refused, and then drops what is in its queues. `X`
+/// [`close`](OwnedTasks::close)s the table, from when on new tasks are refused, and then drops what is in its queues. `X`
 /// is what the executor wants to know of each task that rests.
 ///
 /// # What dropping does
 ///
-/// Drops the table's references: tasks that only it remembers are dropped here. See [`close`](LiveTasks::close).
+/// Drops the table's references: tasks that only it remembers are dropped here. See [`close`](OwnedTasks::close).
 ///
 /// # Examples
 ///
 /// A whole executor on one queue is in `examples/custom_executor.rs`.
-pub struct LiveTasks<X = ()> {
+pub struct OwnedTasks<X = ()> {
     shards: [Shard<X>; SHARDS],
     /// Set once, by `close`. Each part knows by itself, too, under its lock.
     closed: AtomicBool,
@@ -56,7 +57,7 @@ struct Slots<X> {
 
 type Slot<X> = Option<(TaskRef, X)>;
 
-impl LiveTasks {
+impl OwnedTasks {
     /// Runs a task; if it comes to rest, the table knows it from then on, until it is over.
     ///
     /// Once the table is closed, this ends the task instead. All runs of a task must be through the same table.
@@ -66,14 +67,14 @@ impl LiveTasks {
     }
 }
 
-impl<X> LiveTasks<X> {
+impl<X> OwnedTasks<X> {
     /// An empty table.
     pub fn new() -> Self {
         let slots = || Slots { chunks: Vec::new(), vacant: Vec::new(), closed: false };
         Self { shards: std::array::from_fn(|_| Shard(Mutex::new(slots()))), closed: AtomicBool::new(false) }
     }
 
-    /// As [`run`](LiveTasks::run); what `about` says is noted when the task first comes to rest.
+    /// As [`run`](OwnedTasks::run); what `about` says is noted when the task first comes to rest.
     ///
     /// Should `about` panic, the task ends, and its handle has the panic.
     #[inline]
@@ -109,15 +110,15 @@ impl<X> LiveTasks<X> {
         self.close_with(drop);
     }
 
-    /// As [`close`](LiveTasks::close), and returns those tasks that were not over then: they are polled, or on their way to
+    /// As [`close`](OwnedTasks::close), and returns those tasks that were not over then: they are polled, or on their way to
     /// a thread. Of those that have never rested, the table knows none.
-    pub fn close_and_tell(&self) -> Vec<AbortHandle> {
+    pub fn close_and_list(&self) -> Vec<AbortHandle> {
         let mut not_over = Vec::new();
         self.close_each(drop, |task| not_over.push(AbortHandle::new(task)));
         not_over
     }
 
-    /// As [`close`](LiveTasks::close), and calls `ended` with what was said about each task, when that one has ended or
+    /// As [`close`](OwnedTasks::close), and calls `ended` with what was said about each task, when that one has ended or
     /// was told to.
     ///
     /// # Panics
@@ -127,7 +128,7 @@ impl<X> LiveTasks<X> {
         self.close_each(ended, drop);
     }
 
-    /// As [`close_with`](LiveTasks::close_with), and calls `not_over` with each task that somebody else is to end.
+    /// As [`close_with`](OwnedTasks::close_with), and calls `not_over` with each task that somebody else is to end.
     fn close_each(&self, mut ended: impl FnMut(X), mut not_over: impl FnMut(TaskRef)) {
         // Release: pairs with the Acquire in `is_closed`; whoever sees it sees what the executor did before.
         self.closed.store(true, Release);
@@ -175,7 +176,7 @@ impl<X> LiveTasks<X> {
         self.shards.iter().map(taken).sum()
     }
 
-    /// Whether there is none; a hint, as [`len`](LiveTasks::len).
+    /// Whether there is none; a hint, as [`len`](OwnedTasks::len).
     pub fn is_empty(&self) -> bool {
         self.shards.iter().all(|shard| shard.lock().chunks.iter().flatten().flatten().next().is_none())
     }
@@ -205,7 +206,7 @@ impl<X> LiveTasks<X> {
     }
 }
 
-impl<T: ?Sized> LiveTasks<Arc<T>> {
+impl<T: ?Sized> OwnedTasks<Arc<T>> {
     /// What was said about a task that has rested. `None` once a shutdown has ended the task, and for a task that has rested
     /// in another table.
     ///
@@ -229,7 +230,7 @@ fn keep_first(first: &mut Option<Payload>, result: Result<(), Payload>) {
 
 /// A table, and what it is to note of the task that is run.
 struct Entering<'a, X, A> {
-    table: &'a LiveTasks<X>,
+    table: &'a OwnedTasks<X>,
     about: A,
 }
 
@@ -286,14 +287,14 @@ impl<X> Slots<X> {
     }
 }
 
-impl<X> Default for LiveTasks<X> {
+impl<X> Default for OwnedTasks<X> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<X> fmt::Debug for LiveTasks<X> {
+impl<X> fmt::Debug for OwnedTasks<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveTasks").field("len", &self.len()).finish()
+        f.debug_struct("OwnedTasks").field("len", &self.len()).finish()
     }
 }
