@@ -87,10 +87,11 @@
 //! # fn main() {}
 //! ```
 //!
-//! # Without a feature
+//! # The default executor
 //!
-//! There is no default executor: [`spawn`] works inside the tasks of an executor that comes from elsewhere, and outside
-//! of one its handle resolves as rejected.
+//! The features choose the [default executor](DefaultExecutor); the program overrides them with [`set_default`], or its user
+//! with the environment variable `POLYEXEC_EXECUTOR=pool` (or `threaded`, `local`). Without a feature there is none until
+//! `set_default` is called: [`spawn`] works inside the tasks of any executor, and elsewhere its handle resolves as rejected.
 
 #![forbid(unsafe_code)]
 
@@ -116,10 +117,6 @@ pub use polyexec_threaded::blocking::{self, spawn_blocking, unblock};
 #[cfg(feature = "threaded")]
 pub use polyexec_threaded::{self as threaded, Threaded};
 
-#[cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
-pub use default_executor::{DefaultExecutor, DefaultHandle, block_on, spawn, try_spawn};
-#[cfg(not(any(feature = "pool", feature = "threaded", feature = "local")))]
-pub use polyexec_core::{block_on, spawn, try_spawn};
+pub use default::{DefaultExecutor, SetDefaultError, block_on, set_default, spawn, try_spawn};
 
-#[cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
-mod default_executor;
+mod default;

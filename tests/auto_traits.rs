@@ -164,7 +164,7 @@ fn executors() {
     let types =
         types![Threaded, threaded::ThreadedHandle, threaded::Builder, blocking::Unblock<()>, blocking::Unblocked<()>];
     check("executor-threaded/src", types, &[]);
-    check("src", types![DefaultHandle], &[]);
+    check("src", types![DefaultExecutor, SetDefaultError], &[]);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn sockets_timers_and_files() {
         Addresses,
         Elapsed,
         fs::File,
-        hyper::HyperExecutor<DefaultHandle>,
+        hyper::HyperExecutor<DefaultExecutor>,
         hyper::HyperIo<TcpStream>,
         hyper::HyperTimer,
         Incoming<'static>,

@@ -2,7 +2,6 @@
 
 #![cfg(any(feature = "pool", feature = "threaded", feature = "local"))]
 
-use std::any::TypeId;
 use std::cell::RefCell;
 use std::future::pending;
 use std::process::Command;
@@ -10,9 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use polyexec::{
-    DefaultExecutor, DefaultHandle, Executor, Handle, JoinHandle, block_on, spawn, task, try_spawn, yield_now,
-};
+use polyexec::{DefaultExecutor, Executor, Handle, JoinHandle, block_on, spawn, task, try_spawn, yield_now};
 use polyexec_futures::count;
 
 #[test]
@@ -27,23 +24,10 @@ fn outside_of_executors_tasks_run_on_the_default_one() {
 }
 
 #[test]
-fn the_default_executor_is_the_first_of_pool_threaded_local() {
-    let by_precedence = [
-        #[cfg(feature = "pool")]
-        TypeId::of::<polyexec::Pool>(),
-        #[cfg(feature = "threaded")]
-        TypeId::of::<polyexec::Threaded>(),
-        #[cfg(feature = "local")]
-        TypeId::of::<polyexec::Local>(),
-    ];
-    assert_eq!(TypeId::of::<DefaultExecutor>(), by_precedence[0]);
-}
-
-#[test]
 fn starting_the_default_executor_twice_is_once() {
-    DefaultHandle.start().unwrap();
-    DefaultHandle.start().unwrap();
-    assert_eq!(DefaultHandle.block_on(DefaultHandle.spawn(count(3))).unwrap(), 3);
+    DefaultExecutor.start().unwrap();
+    DefaultExecutor.start().unwrap();
+    assert_eq!(DefaultExecutor.block_on(DefaultExecutor.spawn(count(3))).unwrap(), 3);
 }
 
 #[test]
@@ -93,7 +77,7 @@ fn a_task_that_panics_tells_where_it_was_spawned() {
     let error = spawn(async { panic!("on purpose") }).join().unwrap_err();
     assert!(error.is_panic());
     assert!(error.location().file().ends_with("facade.rs"), "{error}");
-    let named = task::Builder::new().name("doomed").spawn_on(&DefaultHandle, async { panic!("on purpose") });
+    let named = task::Builder::new().name("doomed").spawn_on(&DefaultExecutor, async { panic!("on purpose") });
     assert_eq!(named.join().unwrap_err().name(), Some("doomed"));
 }
 

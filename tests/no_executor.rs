@@ -2,7 +2,10 @@
 
 #![cfg(not(any(feature = "pool", feature = "threaded", feature = "local")))]
 
-use polyexec::{block_on, spawn, try_spawn, yield_now};
+use std::error::Error;
+use std::io::ErrorKind;
+
+use polyexec::{DefaultExecutor, block_on, spawn, try_spawn, yield_now};
 use polyexec_futures::count;
 
 #[test]
@@ -16,6 +19,8 @@ fn spawn_resolves_as_rejected() {
     let error = block_on(spawn(count(1))).unwrap_err();
     assert!(error.is_rejected(), "{error}");
     assert!(error.location().file().ends_with("no_executor.rs"), "{error}");
+    assert!(error.source().unwrap().to_string().contains("enable a feature of `polyexec`"), "{error}");
+    assert_eq!(DefaultExecutor.start().unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
 #[test]

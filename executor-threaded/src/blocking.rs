@@ -33,9 +33,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-use polyexec_core::executor::process::{PerProcess, Process};
-use polyexec_core::executor::{Rejected, Task, context, is_large};
+use polyexec_core::executor::process::Process;
+use polyexec_core::executor::{LazyStart, Rejected, Task, context, is_large};
 use polyexec_core::{AbortOnDrop, Executor, Handle, JoinHandle, StillRunning, task};
 
 pub use self::unblock::Unblock;
@@ -47,26 +46,8 @@ mod unblock;
 /// The most threads, unless told otherwise: as many as tokio's. Enough for work that waits, and few enough for a system.
 const MAX_THREADS: usize = 512;
 
-/// Set once, when the executor has started.
-static STARTED: PerProcess<ThreadedHandle> = PerProcess::new();
-
-/// Locked while it is being started, or told not to be. No user code runs meanwhile.
-static OFFICE: PerProcess<Mutex<Office>> = PerProcess::new();
-
-fn office() -> MutexGuard<'static, Office> {
-    // Here a child notices that it is one.
-    Process::current();
-    OFFICE.get_or_init(|| Mutex::new(Office::Closed { configured: None })).lock()
-}
-
-enum Office {
-    /// Not started yet, and what it is to be like if somebody has said so.
-    Closed { configured: Option<Builder> },
-    /// `STARTED` is set.
-    Open,
-    /// Shut down before it was ever started.
-    Over,
-}
+/// The executor, or `None` if it was shut down before its first use.
+static EXECUTOR: LazyStart<Option<ThreadedHandle>, Builder> = LazyStart::new();
 
 /// Runs `work`, which may block, on a thread for such work, and returns its handle.
 ///
@@ -210,17 +191,13 @@ pub fn builder() -> Builder {
 /// `AlreadyExists`: it has started already, or was shut down. `InvalidInput`: as for [`Builder::build`].
 pub fn configure(builder: Builder) -> io::Result<()> {
     builder.validate()?;
-    let mut office = office();
-    let Office::Closed { configured } = &mut *office else {
-        drop(office);
-        let why = "the executor for blocking work has started already, or was shut down";
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
-    };
-    let before = configured.replace(builder);
-    drop(office);
-    // It has hooks of somebody's.
-    drop(before);
-    Ok(())
+    match EXECUTOR.configure(builder) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let why = "the executor for blocking work has started already, or was shut down";
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
+        }
+    }
 }
 
 /// Shuts the executor for blocking work down, for the end of the program: work that hasn't begun is dropped, and what has is
@@ -245,15 +222,11 @@ pub fn configure(builder: Builder) -> io::Result<()> {
 ///
 /// As for [`Threaded::shutdown_timeout`]: what still runs, and where it was spawned.
 pub fn shutdown_timeout(timeout: Duration) -> Result<(), StillRunning> {
-    let mut office = office();
-    if let Office::Closed { .. } = *office {
-        let before = std::mem::replace(&mut *office, Office::Over);
-        drop(office);
-        drop(before);
-        return Ok(());
+    let executor = EXECUTOR.get_or_start(|_| Ok(None));
+    match executor.expect("nothing to fail") {
+        Some(executor) => executor.shut_down(Some(timeout)),
+        None => Ok(()),
     }
-    drop(office);
-    STARTED.get().map_or(Ok(()), |executor| executor.shut_down(Some(timeout)))
 }
 
 /// The executor for blocking work, which its first task starts.
@@ -270,10 +243,10 @@ impl Executor for Shared {
     }
 
     fn schedule(&self, task: Task) {
-        match STARTED.get() {
-            Some(executor) => executor.schedule(task),
-            // It has taken no task yet, so there is none of its own to wake.
-            None => drop(task),
+        match EXECUTOR.get() {
+            Some(Some(executor)) => executor.schedule(task),
+            // It has taken no task, so it has none to wake.
+            Some(None) | None => drop(task),
         }
     }
 
@@ -282,21 +255,16 @@ impl Executor for Shared {
     }
 }
 
-/// The executor, which this starts unless it runs already. `None`: it was shut down before.
+/// The executor, which this starts unless it has started already. `None`: it was shut down before.
 fn started() -> io::Result<Option<&'static ThreadedHandle>> {
+    // Here a child notices that it is one.
     Process::current();
-    if let Some(executor) = STARTED.get() {
-        return Ok(Some(executor));
-    }
-    let mut office = office();
-    if let Office::Closed { configured } = &mut *office {
-        // Kept for the next attempt, should this one fail.
-        let threaded = configured.get_or_insert_with(builder).clone().build()?;
+    let executor = EXECUTOR.get_or_start(|configured| {
+        let threaded = configured.cloned().unwrap_or_else(builder).build()?;
         let handle = threaded.handle();
         // The process's, until its shutdown.
         std::mem::forget(threaded);
-        assert!(STARTED.set(handle).is_ok(), "only set under the lock");
-        *office = Office::Open;
-    }
-    Ok(STARTED.get())
+        Ok(Some(handle))
+    });
+    executor.map(Option::as_ref)
 }

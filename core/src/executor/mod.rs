@@ -67,6 +67,7 @@
 //! | look for I/O between polls, or be an I/O driver | [`driver`] |
 //! | bring a clock of its own | [`Clock`] |
 //! | live through `fork` | [`process`] |
+//! | start a service of the process on first use | [`LazyStart`] |
 //!
 //! `polyexec-conformance` tests the result in one line.
 
@@ -89,6 +90,7 @@ pub use crate::task::{id::OwnerThread, polled::is_polling, thread_bound::ThreadB
 pub use self::{
     alarm::Alarm,
     clock::{Clock, clock},
+    lazy_start::LazyStart,
     owned_tasks::OwnedTasks,
     park::Parker,
     run_loop::RunLoop,
@@ -104,6 +106,8 @@ mod clock;
 pub mod context;
 #[cfg(feature = "std")]
 pub mod driver;
+#[cfg(feature = "std")]
+mod lazy_start;
 #[cfg(feature = "std")]
 mod owned_tasks;
 #[cfg(feature = "std")]

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use mio::event::{Event, Source};
 use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::Mutex;
-use polyexec_core::executor::Clock;
 use polyexec_core::executor::driver::{Driver, Turn, Wait, install};
-use polyexec_core::executor::process::{PerProcess, Process};
+use polyexec_core::executor::process::Process;
+use polyexec_core::executor::{Clock, LazyStart};
 use slab::Slab;
 
 use fallback::Fallback;
@@ -64,10 +64,7 @@ struct Selector {
     events: Events,
 }
 
-static STARTED: PerProcess<IoDriver> = PerProcess::new();
-
-/// Held while it is being started.
-static STARTING: PerProcess<Mutex<()>> = PerProcess::new();
+static DRIVER: LazyStart<IoDriver> = LazyStart::new();
 
 /// Starts the process's driver, unless it runs already: for a program that wants to know early whether it can.
 ///
@@ -105,30 +102,26 @@ pub fn clock() -> &'static dyn Clock {
 /// # let _ = turns;
 /// ```
 pub fn turns() -> usize {
-    STARTED.get().map_or(0, IoDriver::turns)
+    DRIVER.get().map_or(0, IoDriver::turns)
 }
 
+/// The process's driver, which this starts unless it runs already.
 pub(crate) fn started() -> io::Result<&'static IoDriver> {
-    if let Some(driver) = STARTED.get() {
+    if let Some(driver) = DRIVER.get() {
         return Ok(driver);
     }
-    // First: the lock of a parent that was starting its own when it forked is never released here.
-    Process::current();
-    let _starting = STARTING.get_or_init(Mutex::default).lock();
-    if STARTED.get().is_none() {
-        // First what may fail; without a driver, it ends at once.
-        let (announce, announced) = std::sync::mpsc::channel();
+    let driver = DRIVER.get_or_start(|_| {
         let driver = IoDriver::new()?;
-        thread::Builder::new().name("driver".to_owned()).spawn(move || {
-            let started: Result<&'static IoDriver, _> = announced.recv();
-            started.into_iter().for_each(fallback::attend);
+        thread::Builder::new().name("driver".to_owned()).spawn(|| {
+            // Waits for the start to end.
+            let driver = DRIVER.get_or_start(|_| Err(io::ErrorKind::NotFound.into()));
+            driver.into_iter().for_each(fallback::attend);
         })?;
-        let (Ok(driver) | Err((driver, _))) = STARTED.set(driver);
-        // If another one was installed before, nobody but the attendant will wait in this one.
-        install(driver);
-        let _ = announce.send(driver);
-    }
-    Ok(STARTED.get().expect("just set"))
+        Ok(driver)
+    })?;
+    // If another one was installed before, only the fallback thread will wait in this one.
+    install(driver);
+    Ok(driver)
 }
 
 impl IoDriver {

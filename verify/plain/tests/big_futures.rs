@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use polyexec::{
-    DefaultHandle, Executor, Handle, JoinHandle, Local, Pool, Threaded, block_on, spawn, spawn_blocking, task,
+    DefaultExecutor, Executor, Handle, JoinHandle, Local, Pool, Threaded, block_on, spawn, spawn_blocking, task,
     try_spawn, unblock,
 };
 
@@ -43,9 +43,9 @@ fn of_the_default_executor() {
     on_a_threads_stack! {
         output(polyexec::spawn(large()));
         output(try_spawn(large()).unwrap());
-        output(DefaultHandle.spawn(large()));
+        output(DefaultExecutor.spawn(large()));
         polyexec::block_on(large());
-        DefaultHandle.block_on(large());
+        DefaultExecutor.block_on(large());
     }
 }
 
@@ -55,11 +55,11 @@ fn of_core() {
         block_on(large());
         polyexec::block_on(async { spawn(large()).await.unwrap() });
         polyexec::block_on(async { task::Builder::new().spawn(large()).await.unwrap() });
-        output(task::Builder::new().name("large").spawn_on(&DefaultHandle, large()));
-        output(task::Builder::new().try_spawn_on(&DefaultHandle, large()).unwrap());
-        output(Handle::new(DefaultHandle).spawn(large()));
-        output((Arc::new(DefaultHandle) as Arc<dyn Executor>).spawn(large()));
-        (Arc::new(DefaultHandle) as Arc<dyn Executor>).block_on(large());
+        output(task::Builder::new().name("large").spawn_on(&DefaultExecutor, large()));
+        output(task::Builder::new().try_spawn_on(&DefaultExecutor, large()).unwrap());
+        output(Handle::new(DefaultExecutor).spawn(large()));
+        output((Arc::new(DefaultExecutor) as Arc<dyn Executor>).spawn(large()));
+        (Arc::new(DefaultExecutor) as Arc<dyn Executor>).block_on(large());
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::io;
 
-pub(super) use polyexec_pool::{Pool as Owner, PoolHandle as Handle};
+use polyexec_pool::{Pool, PoolHandle};
 
-pub(super) fn start() -> io::Result<Handle> {
-    let pool = Owner::new()?;
+pub(super) fn start() -> io::Result<PoolHandle> {
+    let pool = Pool::new()?;
     let handle = pool.handle();
     // The process's, for good.
     std::mem::forget(pool);

@@ -2,10 +2,10 @@
 
 use std::io;
 
-pub(super) use polyexec_threaded::{Threaded as Owner, ThreadedHandle as Handle};
+use polyexec_threaded::{Threaded, ThreadedHandle};
 
-pub(super) fn start() -> io::Result<Handle> {
-    let threaded = Owner::builder().build()?;
+pub(super) fn start() -> io::Result<ThreadedHandle> {
+    let threaded = Threaded::builder().build()?;
     let handle = threaded.handle();
     // The process's, for good.
     std::mem::forget(threaded);
