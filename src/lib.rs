@@ -1,8 +1,7 @@
 //! One trait, many executors.
 //!
-//! A program is written once, against one [`Executor`] trait, and runs on a work-stealing pool, on a thread per task, on
-//! a single-threaded queue, or on an executor that someone else wrote. Which one is a matter of a Cargo feature, or of
-//! one line.
+//! Write a program once, against one [`Executor`] trait. It runs on a work-stealing pool, on a thread per task, on a
+//! single-threaded queue, or on an executor of your own. A Cargo feature or one line swaps the executor.
 //!
 //! # A first program
 //!
@@ -18,25 +17,26 @@
 //! # fn main() {}
 //! ```
 //!
-//! No executor was set up: outside of one, [`spawn`] uses the process's default executor, and starts it if need be.
-//! Inside a task it spawns on that task's executor, whichever it is.
+//! There is no runtime to set up. Outside of any executor, [`spawn`] uses the process's
+//! [default executor](DefaultExecutor), and starts it. Inside a task, it spawns on that task's executor.
 //!
 //! # Choosing an executor
 //!
 //! | Feature | Owner | Runs its tasks | For |
 //! |---|---|---|---|
-//! | `pool` (default) | `Pool` | on as many threads as there are cores, which steal work from each other | many tasks that compute and wait |
-//! | `threaded` | `Threaded` | on a thread each, reused or fresh | tasks that block: files, devices, long computations |
-//! | `local` | `Local` | on one thread, one after another | futures that aren't `Send`; a program in an exact order |
+//! | `pool` (default) | `Pool` | on one worker thread per core; idle workers steal | many tasks that compute and wait |
+//! | `threaded` | `Threaded` | on one thread per task, reused or fresh | tasks that block: files, devices, long computations |
+//! | `local` | `Local` | on your thread, one after another | futures that aren't `Send`; an exact order; no threads |
 //!
-//! Features only add: with several, each executor is there under its name, and [`spawn`] uses the first of pool,
-//! threaded, local. To swap the executor of a program that uses `spawn` and `block_on` alone:
+//! Features only add. With several, the default executor is the first of pool, threaded, local, unless the program calls
+//! [`set_default`], or the environment has `POLYEXEC_EXECUTOR=threaded` (or `pool`, `local`). A program that uses only `spawn`
+//! and `block_on` is swapped by feature:
 //!
 //! ```toml
 //! polyexec = { version = "0.1", default-features = false, features = ["threaded"] }
 //! ```
 //!
-//! A program that owns its executor swaps one line, since owners have the same methods:
+//! A program that owns its executor changes one line, since all owners have the same methods:
 //!
 //! ```
 //! # #[cfg(all(feature = "pool", feature = "threaded"))]
@@ -56,12 +56,12 @@
 //! | Feature | Brings |
 //! |---|---|
 //! | `time` | the module `time`: sleeps, timeouts, intervals |
-//! | `net` | the module `net`: TCP, UDP, Unix sockets; readiness, attempts, and options before a connection |
-//! | `fs` | the module `fs`: files, by way of async-fs |
-//! | `blocking` | `spawn_blocking`, `unblock` and the module `blocking`: work that blocks, off the executor's threads |
-//! | `hyper` | the module `hyper`: what hyper 1 asks of a runtime |
+//! | `net` | the module `net`: TCP, UDP and Unix sockets, socket options, readiness |
+//! | `fs` | the module `fs`: files, through async-fs |
+//! | `blocking` | `spawn_blocking`, `unblock` and the module `blocking`: blocking work on threads of its own |
+//! | `hyper` | the module `hyper`: adapters for hyper 1 |
 //!
-//! They run on every executor, those of others included, and choose none.
+//! They work on every executor, also on other projects' executors, and none of them chooses an executor.
 //!
 //! # For libraries
 //!
@@ -70,9 +70,9 @@
 //!
 //! # Blocking work
 //!
-//! With the feature `blocking`, whichever the executor, `unblock` runs work that blocks on a thread for such work, and
-//! awaits it; `spawn_blocking` gives a handle; `blocking::Unblock` makes an async stream of a blocking one. There are 512 such threads at most, shared by the process; work beyond that
-//! waits. The feature chooses no executor.
+//! `unblock` runs a blocking closure on another thread and awaits its result. `spawn_blocking` returns a handle.
+//! `blocking::Unblock` turns a blocking reader or writer into an async one. The process shares up to 512 threads for this;
+//! further work waits for one.
 //!
 //! ```
 //! # #[cfg(all(feature = "blocking", any(feature = "pool", feature = "threaded", feature = "local")))]
@@ -87,11 +87,10 @@
 //! # fn main() {}
 //! ```
 //!
-//! # The default executor
+//! # Without an executor
 //!
-//! The features choose the [default executor](DefaultExecutor); the program overrides them with [`set_default`], or its user
-//! with the environment variable `POLYEXEC_EXECUTOR=pool` (or `threaded`, `local`). Without a feature there is none until
-//! `set_default` is called: [`spawn`] works inside the tasks of any executor, and elsewhere its handle resolves as rejected.
+//! Without the features `pool`, `threaded` and `local`, and until `set_default` is called, there is no default executor.
+//! [`spawn`] then works inside the tasks of any executor. Elsewhere its handle resolves as rejected, and says why.
 
 #![forbid(unsafe_code)]
 
