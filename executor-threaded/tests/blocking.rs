@@ -190,14 +190,14 @@ fn work_beyond_512_threads_waits() {
         });
         #[cfg(target_os = "linux")]
         {
-            // The main thread, and those of a sanitizer, are called as the program, which is called blocking-, too.
+            // The main thread and a sanitizer's threads have the program's name, which also begins with blocking-.
             let threads = std::fs::read_dir("/proc/self/task").unwrap().map(Result::unwrap);
             let names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")).unwrap());
             let names: Vec<_> =
                 names.filter_map(|name| name.trim().strip_prefix("blocking-").map(str::to_owned)).collect();
             let is_one = |name: &&String| (0..=BOUND).any(|number| number.to_string() == **name);
-            let stewards = names.iter().filter(|name| name.starts_with("stew")).count();
-            assert_eq!((names.iter().filter(is_one).count(), stewards), (BOUND, 1), "{names:?}");
+            let respawners = names.iter().filter(|name| name.starts_with("resp")).count();
+            assert_eq!((names.iter().filter(is_one).count(), respawners), (BOUND, 1), "{names:?}");
         }
         assert_eq!((ran.get(), one_more.is_finished()), (0, false));
         gate.open();

@@ -288,7 +288,7 @@ fn a_task_that_would_wait_for_no_thread_at_all_comes_back() {
                     assert!(threaded.spawn(async {}).join().unwrap_err().is_rejected());
                 }
                 if let Threads(_) = scarcity {
-                    // The steward's thread is small, but it is a thread.
+                    // The respawner's thread is small, but it is a thread.
                     let error = refused.build().unwrap_err();
                     assert_eq!(error.raw_os_error(), Some(EAGAIN), "{error}");
                 }
