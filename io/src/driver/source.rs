@@ -10,7 +10,7 @@ use mio::event::Source;
 use polyexec_core::executor::process::Process;
 use polyexec_core::task::{Proceed, poll_proceed};
 
-use crate::driver::readiness::{Readiness, Seen, Side, Who};
+use crate::driver::readiness::{Readiness, Seen, Side, WaiterId};
 use crate::driver::{IoDriver, started};
 use std::sync::Arc;
 
@@ -309,7 +309,7 @@ impl<S: Source> Io<S> {
 
     /// As this handle.
     fn poll_seen(&self, side: Side, cx: &Context<'_>) -> Poll<Seen> {
-        self.readiness().poll(side, Who::Handle(self.number), cx)
+        self.readiness().poll(side, WaiterId::Handle(self.number), cx)
     }
 
     fn poll_with<T>(
@@ -391,7 +391,7 @@ impl<'a> Waiter<'a> {
     }
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Seen> {
-        let seen = self.readiness.poll(self.side, Who::Future(self.number), cx);
+        let seen = self.readiness.poll(self.side, WaiterId::Future(self.number), cx);
         self.has_waited |= seen.is_pending();
         seen
     }
