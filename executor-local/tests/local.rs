@@ -1,4 +1,4 @@
-//! What only a single-threaded queue has: futures that aren't `Send`, an order, and a home.
+//! What sets this executor apart: futures that aren't `Send`, an order of polls, and an owner thread.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -284,9 +284,9 @@ fn spawn_local_away_from_home_panics_and_says_why() {
     watched!();
     let local = Local::new();
     let handle = local.handle();
-    assert!(handle.is_home());
+    assert!(handle.is_owner_thread());
     let message = thread::spawn(move || {
-        assert!(!handle.is_home());
+        assert!(!handle.is_owner_thread());
         let asked = catch_unwind(AssertUnwindSafe(|| drop(handle.spawn_local(async {}))));
         *asked.unwrap_err().downcast::<&str>().unwrap()
     })

@@ -1,8 +1,6 @@
-//! The futures that every executor runs: [`Counter`], which counts its polls, [`yield_now`], and [`watch`].
+//! Futures for every executor: [`Counter`] counts its polls, [`yield_now`] lets other tasks run, [`watch`] observes polls.
 //!
-//! They need an executor's waker and nothing else, so they run on any executor there is.
-//!
-//! This is a crate without `std`. Timers, sockets and files are in `polyexec-io`.
+//! They need nothing but a waker, and no `std`. Timers, sockets and files are in `polyexec-io`.
 //!
 //! # Examples
 //!
