@@ -280,7 +280,7 @@ fn p55_the_owner_may_be_dropped_in_its_own_task() {
 }
 
 #[test]
-fn spawn_local_away_from_home_panics_and_says_why() {
+fn spawn_local_on_another_thread_panics_and_says_why() {
     watched!();
     let local = Local::new();
     let handle = local.handle();
@@ -292,11 +292,11 @@ fn spawn_local_away_from_home_panics_and_says_why() {
     })
     .join()
     .unwrap();
-    assert!(message.contains("another thread"), "{message}");
+    assert!(message.contains("doesn't own the `Local`"), "{message}");
 }
 
 #[test]
-fn other_threads_spawn_and_wait_while_the_home_thread_drives() {
+fn other_threads_spawn_and_wait_while_the_owner_thread_drives() {
     watched!();
     let local = Local::new();
     let handle = local.handle();
