@@ -34,3 +34,7 @@ pub use local::Local;
 mod compile_fail;
 mod handle;
 mod local;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,3 +31,7 @@ mod parked;
 mod respawner;
 mod running;
 mod threaded;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

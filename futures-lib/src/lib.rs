@@ -9,7 +9,7 @@
 //!
 //! async fn sum() -> u64 {
 //!     let ten = count(10).await; // pending nine times, then ready
-//!     yield_now().await; // lets the other tasks go first
+//!     yield_now().await; // lets other tasks run
 //!     ten + count(23).await
 //! }
 //! # assert_eq!(polyexec_core::block_on(sum()), 33);
@@ -26,3 +26,7 @@ pub use watch::{Moment, watch};
 
 mod counter;
 mod watch;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

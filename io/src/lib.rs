@@ -14,9 +14,9 @@
 //! | Feature | Module |
 //! |---|---|
 //! | (always) | [`time`]: sleeps, timeouts, intervals |
-//! | `net` | `net`: TCP, UDP, Unix sockets; host names |
-//! | `fs` | `fs`: files, by way of async-fs |
-//! | `hyper` | `hyper`: what hyper 1 asks of a runtime |
+//! | `net` | `net`: TCP, UDP, Unix sockets; lookups of names |
+//! | `fs` | `fs`: files, through async-fs |
+//! | `hyper` | `hyper`: adapters for hyper 1 |
 //!
 //! # Examples
 //!
@@ -48,3 +48,7 @@ pub mod hyper;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod time;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -37,3 +37,7 @@ mod pool;
 mod queue;
 mod settings;
 mod submit;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -118,7 +118,7 @@ impl Sleep {
     /// # polyexec_core::block_on(async {
     /// let patience = Duration::from_millis(5);
     /// let mut idle = sleep(patience);
-    /// The connection was used.
+    /// // The connection was used.
     /// idle.reset(now() + patience);
     /// idle.await;
     /// # });
