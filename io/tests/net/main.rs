@@ -1,4 +1,4 @@
-//! Sockets as a program sees them: what arrives, in which order, and what is said when something is wrong.
+//! Sockets as a program sees them: the order of bytes, and errors.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -26,7 +26,7 @@ async fn pair() -> io::Result<(TcpStream, TcpStream)> {
     Ok((client?, server?.0))
 }
 
-/// A place where nobody listens.
+/// An address without a listener.
 fn nobody() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -127,7 +127,7 @@ fn a_peer_that_resets_is_an_error_and_not_an_end() {
             let read = pin!(server.read(&mut buffer));
             let (read, ()) = zip(read, async { drop(client) }).await;
             assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
-            // A write says so in the end, and doesn't wait for ever.
+            // A write returns the error in the end, and doesn't wait for ever.
             let written = server.write_all(&bytes(1 << 20)).await.unwrap_err();
             assert!(matches!(written.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{written}");
         }
@@ -149,7 +149,7 @@ fn what_cannot_be_done_is_an_error_that_says_why() {
         assert_eq!(wrong.kind(), ErrorKind::InvalidInput);
         let none = TcpStream::connect(&[][..]).await.unwrap_err();
         assert_eq!(none.kind(), ErrorKind::InvalidInput);
-        // Reserved for names that there are not (RFC 6761).
+        // Reserved for names that don't exist (RFC 6761).
         let unknown = resolve("nobody.invalid:80").await.unwrap_err();
         assert!(unknown.to_string().contains("nobody.invalid"), "{unknown}");
         io::Result::Ok(())
@@ -190,14 +190,14 @@ fn hundreds_may_wait_to_be_accepted() {
     if allowed.is_none_or(|most: u32| most < 500) {
         return leave_out(format_args!("the system lets {allowed:?} wait, or doesn't say"));
     }
-    // Two a connection, and those of the tests beside this one.
+    // Two files per connection, and those of concurrent tests.
     if let Some((files, _)) = file_limits().filter(|(files, _)| *files < 1_500) {
         return leave_out(format_args!("it takes a thousand open files, and {files} are allowed"));
     }
     block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut waiting = Vec::new();
-        // More than the 128 that `std` allows: then the system lets the next one try again, a second later or three.
+        // More than the 128 of `std`, beyond which a client tries again a second or three later.
         for _ in 0..500 {
             let connected = TcpStream::connect(listener.local_addr()?);
             waiting.push(timeout(Duration::from_millis(900), connected).await.expect("there is no room to wait")?);
@@ -358,7 +358,7 @@ fn an_empty_read_and_an_empty_write_are_nothing() {
     watched!();
     block_on(async {
         let (client, mut server) = pair().await?;
-        // Nothing has come yet.
+        // No bytes have come yet.
         assert_eq!(server.read(&mut []).await?, 0);
         assert_eq!(server.read_vectored(&mut []).await?, 0);
         assert_eq!(poll_fn(|cx| pin!(&client).poll_write(cx, &[])).await?, 0);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use polyexec_io::net::unix::{UnixDatagram, UnixListener, UnixStream};
 
-/// A folder that is gone in the end.
+/// A folder that is removed in the end.
 fn folder(name: &str) -> Folder {
     let path = std::env::temp_dir().join(format!("polyexec-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&path).unwrap();
@@ -53,7 +53,7 @@ fn connections() {
     .unwrap();
 }
 
-/// The test notices the signal by a handler of its own, in place of `std`, which ignores it.
+/// A handler notices the signal, which `std` ignores.
 #[test]
 fn a_peer_that_is_gone_is_an_error_and_no_signal() {
     watched!();
@@ -67,7 +67,7 @@ fn a_peer_that_is_gone_is_an_error_and_no_signal() {
         assert_eq!(stream.write_vectored(&slices).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
         let (mut stream, there) = pair().await?;
         drop(there);
-        // The peer has to say first that it is gone.
+        // The peer's end has to be noticed first.
         while stream.write(b"bytes").await.is_ok() {}
         assert_eq!(stream.write_vectored(&slices).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
         let (here, there) = UnixDatagram::pair()?;

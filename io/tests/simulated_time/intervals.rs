@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Takes five ticks of one every 10 ms, and works after each for so long.
+/// Takes five ticks of an interval of 10 ms, and works after each for that many milliseconds.
 fn ticks(policy: MissedTick, work: [u64; 5]) -> Trace {
     let trace = Trace::new();
     simulate(|simulation| {
@@ -105,7 +105,7 @@ fn a_tick_that_nobody_got_comes_at_the_next_call() {
     simulate(|simulation| async move {
         let mut ticks = interval(ms(10));
         ticks.tick().await;
-        // Given up while it is pending, and when it is due but not yet polled.
+        // Dropped while it is pending, and when it is due but not yet polled.
         assert!(timeout(ms(4), ticks.tick()).await.is_err());
         let mut due = Box::pin(ticks.tick());
         assert!(poll_once(due.as_mut()).await.is_pending());

@@ -1,4 +1,4 @@
-//! The timers on an executor with a clock of its own: what happens when, exactly.
+//! Timers on an executor with its own clock: the exact order of events.
 
 use std::future::{pending, poll_fn, ready};
 use std::io;
@@ -110,7 +110,7 @@ fn a_time_too_far_away_never_comes_and_sets_no_timer() {
         assert!(timeout(HOUR, once.tick()).await.is_err());
         once.reset();
         assert!(timeout(HOUR, once.tick()).await.is_err());
-        // What never came may yet be given a time.
+        // A sleep without a deadline can be reset to one.
         never.reset(now() + ms(1));
         never.await;
         assert_eq!(simulation.millis(), 2.0 * 3_600_000.0 + 1.0);
@@ -143,7 +143,7 @@ fn a_timeout_polls_its_future_first() {
         assert_eq!(timeout(Duration::ZERO, ready(1)).await, Ok(1));
         assert_eq!(timeout_at(now() - ms(1), ready(2)).await, Ok(2));
         assert_eq!(timeout(ms(10), sleep(ms(10))).await, Ok(()));
-        // Ready in a poll that comes too late, it isn't late.
+        // A future that is ready in a late poll isn't late.
         let worked = timeout(ms(10), async {
             yield_now().await;
             simulation.clockwork().spend(HOUR);
@@ -194,7 +194,7 @@ fn a_reset_moves_the_timer() {
     simulate(|simulation| async move {
         let begin = now();
         let mut sleep = sleep(ms(10));
-        // Nobody waits for the first one.
+        // No task waits for the first one.
         for (deadline, timers) in [(20, 0), (5, 1), (5, 1)] {
             sleep.reset(begin + ms(deadline));
             assert_eq!((sleep.deadline(), simulation.clockwork().timers()), (Some(begin + ms(deadline)), timers));
@@ -211,8 +211,8 @@ fn a_reset_moves_the_timer() {
     });
 }
 
-/// Property 81: when a task is ready that waits for `sleep`, in milliseconds, after others have reset that to these times after
-/// the beginning, each a millisecond after the one before. It has polled so often before.
+/// Property 81: a task that has polled `polls` times waits for `sleep`. Others reset the sleep to each of `times`, one
+/// millisecond after another. Returns the millisecond at which the task is ready, and its polls.
 fn reset_by_others(sleep: Duration, polls: usize, times: &'static [u64]) -> (f64, usize) {
     simulate(|simulation| async move {
         let (begin, polled) = (now(), Arc::new(AtomicUsize::new(0)));
@@ -249,7 +249,7 @@ fn p81_a_task_that_waits_is_woken_at_the_time_to_which_others_reset_its_sleep() 
         assert_eq!(reset_by_others(ms(20), polls, &[30]), (30.0, 1));
         assert_eq!(reset_by_others(ms(20), polls, &[30, 5, 10]), (10.0, 1));
         assert_eq!(reset_by_others(Duration::MAX, polls, &[10]), (10.0, 1));
-        // A time that has passed is now.
+        // A time that has passed is immediate.
         assert_eq!(reset_by_others(ms(20), polls, &[0]), (1.0, 1));
     }
 }
@@ -283,13 +283,13 @@ fn who_is_not_waited_for_any_more_is_woken_by_no_reset() {
         assert_eq!(poll(&mut over, &waker), Poll::Ready(()));
         over.reset(now() + ms(1));
         assert_eq!((simulation.clockwork().timers(), Arc::strong_count(&calls)), (0, 2));
-        // Woken at the old time, the task is to poll: it is called once.
+        // If woken at the old time, the task has to poll: one call.
         assert_eq!(poll(&mut over, &waker), Poll::Pending);
         sleep(ms(2)).await;
         over.reset(now() + ms(1));
         assert_eq!((simulation.clockwork().timers(), Arc::strong_count(&calls)), (0, 2));
         assert_eq!(calls.0.load(Relaxed), 1);
-        // What never comes keeps a waker for a reset, until it is dropped.
+        // A sleep without a deadline keeps a waker for a reset, until it is dropped.
         let mut never = sleep(Duration::MAX);
         (0..3).for_each(|_| assert_eq!(poll(&mut never, &waker), Poll::Pending));
         assert_eq!(Arc::strong_count(&calls), 3);
@@ -350,7 +350,7 @@ fn the_newest_waker_is_called_and_the_same_one_isnt_given_again() {
         assert_eq!(calls(), [0, 1]);
         assert_eq!(poll(&mut moved, &first), Poll::Ready(()));
 
-        // After a reset, what the timer before has woken means nothing.
+        // After a reset, a wake of the earlier timer means nothing.
         moved.reset(now() + HOUR);
         (0..2).for_each(|_| assert_eq!(poll(&mut moved, &first), Poll::Pending));
         moved.reset(now() + ms(1));
