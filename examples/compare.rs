@@ -1,4 +1,4 @@
-//! The same Counters on every executor that is compiled in, side by side.
+//! Runs the same Counters on every compiled-in executor, side by side.
 //!
 //!     cargo run --release --example compare --all-features
 
@@ -47,7 +47,7 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
         }
     }
     let maxima = repeat_n(to, usize::try_from(tasks).map_err(Failure::usage)?);
-    // Without any, this says so.
+    // An error if no executor is compiled in.
     executors::default()?;
 
     say(format_args!(

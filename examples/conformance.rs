@@ -1,13 +1,13 @@
-//! The conformance suite as a program: every property, on every executor that is compiled in.
+//! The conformance suite as a program: every property, on every compiled-in executor.
 //!
 //!     cargo run --example conformance --all-features
 //!     cargo run --example conformance -- --executor pool --property p26
 //!     cargo run --profile abort --example conformance --all-features
 //!
-//! The last one is for programs in which a panic ends the process: properties that need panics to unwind are left out
-//! there, aloud, and all others must hold. (The tests can't be built that way: their harness needs unwinding.)
+//! The last command is for programs in which a panic ends the process. Properties that need unwinding are left out, and printed;
+//! all others must hold. (Tests can't be built that way: their harness needs unwinding.)
 //!
-//! Each property runs in a process of its own, so that one that crashes or hangs is reported, and the others go on.
+//! Each property runs in a process of its own. So a crash or a hang is reported, and the other properties still run.
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -32,10 +32,10 @@ Usage: conformance [--executor NAME] [--property pNN]
 
 Exit code: 0 if every property holds or is left out for a reason, 1 if one doesn't hold, 2 if the options are wrong.";
 
-/// Starts this program again, for a property that measures a whole process.
+/// Starts this program again, for a property that measures its whole process.
 type Relaunch = Box<dyn Fn() -> Command + Send + Sync>;
 
-/// An executor that is compiled in.
+/// A compiled-in executor.
 struct Tested {
     name: &'static str,
     subject: fn(Relaunch) -> Subject,
@@ -52,7 +52,7 @@ const TESTED: &[Tested] = &[
     local::TESTED,
 ];
 
-/// Two workers: fewer than there may be cores, and enough to steal.
+/// Two workers: fewer than most machines have cores, and enough to steal.
 #[cfg(feature = "pool")]
 mod pool {
     use polyexec::Pool;
@@ -183,7 +183,7 @@ fn tested(name: Option<&str>) -> Result<Vec<&'static Tested>, Failure> {
     Ok(tested)
 }
 
-/// The properties that `name` stands for: a number may have several.
+/// The properties that `name` stands for. A number may stand for several.
 fn chosen(name: Option<&str>) -> Result<Vec<&'static Property>, Failure> {
     let is_meant = |property: &&Property| {
         name.is_none_or(|name| {
@@ -197,7 +197,7 @@ fn chosen(name: Option<&str>) -> Result<Vec<&'static Property>, Failure> {
     }
 }
 
-/// Checks each property on each executor, and says what became of it.
+/// Checks each property on each executor, and prints the outcomes.
 fn all(tested: &[&Tested], chosen: &[&Property]) -> Result<(), Failure> {
     let (mut held, mut left_out, mut failed) = (0, 0, 0);
     for tested in tested {
@@ -223,7 +223,7 @@ fn all(tested: &[&Tested], chosen: &[&Property]) -> Result<(), Failure> {
     if failed == 0 { Ok(()) } else { Err(Failure::failed(format_args!("{failed} properties don't hold"))) }
 }
 
-/// How a process says that its property was left out, before the reason.
+/// Printed by a process whose property was left out, before the reason.
 const LEFT_OUT: &str = "left out: ";
 
 /// Checks a property in this process, which fails if it doesn't hold.
@@ -235,7 +235,7 @@ fn check_here(tested: &Tested, property: &Property) {
     }
 }
 
-/// Checks a property in another process. If it doesn't hold, the inner error is what that process said.
+/// Checks a property in another process. If it doesn't hold, the inner error is that process's output.
 fn check_elsewhere(tested: &Tested, property: &Property) -> Result<Result<Outcome, String>, Failure> {
     let output = command(tested.name, property.name)
         .stdin(Stdio::null())

@@ -1,4 +1,4 @@
-//! The main job: the article's two Counters and many more of them, on the executor of your choice.
+//! Runs the article's two Counters, or many of them, on the executor of your choice.
 //!
 //!     cargo run --release --example counters
 //!     cargo run --release --example counters --all-features -- --executor local --tasks 100000 --to 10
@@ -33,7 +33,7 @@ Usage: counters [--executor NAME] [--tasks N] [--to M] [--verbose]
 
 Exit code: 0 if all is well, 1 if a task failed or the sum is wrong, 2 if the options are.";
 
-/// The article's two tasks, and what each counts to.
+/// The article's two tasks, and the number that each counts to.
 const ARTICLE: [(&str, u64); 2] = [("async_fn", 10), ("async_fn2", 23)];
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! An executor of one's own: a queue that whoever made it runs. It passes the whole conformance suite (see the end).
+//! A custom executor: a queue that runs on the thread that made it. Passes the whole conformance suite (see the end).
 //!
 //!     cargo run --release --example custom_executor
 //!     cargo test --example custom_executor
@@ -10,21 +10,21 @@ use std::sync::{Arc, Mutex};
 use polyexec::executor::{OwnedTasks, OwnerThread, Ran, Rejected, RunLoop, Task, context};
 use polyexec::{Executor, Handle, block_on};
 
-/// The handle: anybody may have one, and spawn with it.
+/// The handle, which spawns from any thread.
 #[derive(Clone)]
 struct Queue(Arc<Shared>);
 
 struct Shared {
     home: OwnerThread,
-    /// The tasks that are ready; `None` once the executor has shut down.
+    /// Ready tasks. `None` after the shutdown.
     ready: Mutex<Option<VecDeque<Task>>>,
-    /// The tasks that rest, so that the shutdown finds them, too.
+    /// Idle tasks, so that the shutdown can end them.
     live: OwnedTasks,
     run_loop: RunLoop,
 }
 
 impl Queue {
-    /// Runs the task that is ready first, if there is one.
+    /// Runs the oldest ready task, if any.
     fn run_one(&self) -> bool {
         let ready = self.0.ready.lock().unwrap().as_mut().and_then(VecDeque::pop_front);
         let Some(task) = ready else { return false };
@@ -34,7 +34,7 @@ impl Queue {
         true
     }
 
-    /// Gives the task back if the executor has shut down.
+    /// Returns the task if the executor has shut down.
     fn push(&self, task: Task) -> Result<(), Task> {
         match &mut *self.0.ready.lock().unwrap() {
             Some(ready) => ready.push_back(task),
@@ -64,13 +64,13 @@ impl Executor for Queue {
         }
     }
 
-    /// Within a task that blocks, the others run: there is no other thread to do so.
+    /// Runs the other tasks inside the blocked one, since no other thread could run them.
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         self.0.run_loop.drive(future, || self.run_one());
     }
 }
 
-/// The owner. Dropping it ends every task.
+/// The executor itself. Dropping it ends every task.
 struct Owner(Queue);
 
 impl Owner {
@@ -87,7 +87,7 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         self.0.0.live.close();
-        // Dropping a task ends it; not under the lock, since its future may do anything.
+        // Dropping a task ends it. Not under the lock, since its future's destructor is user code.
         let left = self.0.0.ready.lock().unwrap().take();
         drop(left);
     }

@@ -1,4 +1,4 @@
-//! The article's first program: a `block_on` that polls with a waker that does nothing, and sleeps in between.
+//! The article's first program: a `block_on` with a waker that does nothing, which sleeps between polls.
 //!
 //!     cargo run --release --example dumb_runtime
 
@@ -18,7 +18,7 @@ Polls a future that is ready at once, with a runtime that knows no wakers.
 
 Usage: dumb_runtime";
 
-/// How long the article's runtime sleeps after each poll that is pending.
+/// How long the article's runtime sleeps after each pending poll.
 const INTERVAL: Duration = Duration::from_micros(10);
 
 fn main() -> ExitCode {

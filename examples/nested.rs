@@ -1,5 +1,5 @@
-//! The article's second program: a nested await. How often is the future polled? Once, since awaiting is done within
-//! the poll of the outer future.
+//! The article's second program: a nested `await`. How often is the future polled? Once: `await` happens within the outer
+//! future's poll.
 //!
 //!     cargo run --release --example nested
 
@@ -19,7 +19,7 @@ Polls a future that awaits another one, with a runtime that knows no wakers.
 
 Usage: nested";
 
-/// How long the article's runtime sleeps after each poll that is pending.
+/// How long the article's runtime sleeps after each pending poll.
 const INTERVAL: Duration = Duration::from_micros(10);
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The article's last program: two tasks on a runtime that gives each a thread, and handles that wait for their results.
+//! The article's last program: two tasks on a runtime with a thread for each, and handles that wait for their results.
 //!
 //!     cargo run --release --example task_runtime --features threaded
 
@@ -32,7 +32,7 @@ fn program() -> Result<(), Failure> {
     let handle_1 = runtime.spawn(article::async_fn());
     let handle_2 = runtime.spawn(article::async_fn2());
 
-    // A task that panicked, or got no thread, is an error here; it takes nobody with it.
+    // An error if the task has panicked, or got no thread. The other task isn't affected.
     let res = handle_1.join().map_err(Failure::failed)?;
     let res2 = handle_2.join().map_err(Failure::failed)?;
 

@@ -1,4 +1,4 @@
-//! Counts lines, words and bytes of all files under a folder: a task a file, on the executor of your choice.
+//! Counts lines, words and bytes of all files under a folder: one task per file, on the executor of your choice.
 //!
 //!     cargo run --release --example wc -- FOLDER
 //!     cargo run --release --example wc --all-features -- --executor threaded FOLDER
@@ -43,11 +43,11 @@ counted as unreadable, as is a link that leads nowhere; all else is counted neve
 
 Exit code: 0 if all could be read, 1 if not, 2 if the options or the folder are no good.";
 
-/// How much of a file is read, and counted, at a time: large enough to make system calls rare, small enough for a cache.
+/// How much of a file is read and counted at a time. Large, so that system calls are rare; small enough for a cache.
 const BLOCK: usize = 128 * 1024;
 
 thread_local! {
-    /// One for all files that this thread reads: a task has it for a block, and never while it waits.
+    /// One buffer for all files that this thread reads. A task borrows it for one block, and never while it waits.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BLOCK]);
 }
 
@@ -64,7 +64,7 @@ struct Totals {
     counts: Counts,
 }
 
-/// What couldn't be read, and why.
+/// A file that can't be read, and why.
 struct Unreadable {
     path: PathBuf,
     error: io::Error,
@@ -100,7 +100,7 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     }
 }
 
-/// `None` if help is asked for.
+/// `None` if the user asks for help.
 fn parse(parser: &mut Parser) -> Result<Option<Options>, Failure> {
     let (mut executor, mut in_flight, mut folder) = (None, 256, None);
     while let Some(arg) = parser.next()? {
@@ -124,8 +124,7 @@ fn check_folder(folder: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Has at most so many tasks at a time, and takes their results in the order of the files: what is reported comes in
-/// the same order each time.
+/// Limits the number of tasks, and takes their results in the order of the files. So the output has the same order each time.
 async fn count_folder(executor: &Handle, options: &Options) -> Result<Totals, Failure> {
     let mut totals = Totals::default();
     let mut progress = Progress::new();
@@ -145,7 +144,7 @@ async fn count_folder(executor: &Handle, options: &Options) -> Result<Totals, Fa
         }
         match executor.try_spawn(count_file(path)) {
             Ok(task) => tasks.push_back(task),
-            // No thread to be had: this one will do.
+            // The system has no thread: use this one.
             Err(refused) => totals.add(refused.into_future().await, &mut progress),
         }
     }
@@ -172,12 +171,12 @@ impl Totals {
     }
 }
 
-/// The files under `folder`, by name; and what can't be looked at.
+/// The files under `folder` by name, and those that can't be examined.
 fn files(folder: &Path) -> impl Iterator<Item = Result<PathBuf, Unreadable>> {
     WalkDir::new(folder).sort_by_file_name().into_iter().filter_map(|entry| match entry {
         Ok(entry) if entry.file_type().is_file() => Some(Ok(entry.into_path())),
         Ok(entry) if entry.path_is_symlink() => broken(entry).map(Err),
-        // Folders, and what isn't meant to be read to its end: devices, sockets, pipes.
+        // Folders, and files without an end: devices, sockets, pipes.
         Ok(_) => None,
         Err(error) => {
             let path = error.path().map(Path::to_owned).unwrap_or_default();
@@ -186,7 +185,7 @@ fn files(folder: &Path) -> impl Iterator<Item = Result<PathBuf, Unreadable>> {
     })
 }
 
-/// A link that leads nowhere. The others are left out: what they lead to is counted where it is.
+/// A broken link. Other links are skipped: their targets are counted in their places.
 fn broken(link: DirEntry) -> Option<Unreadable> {
     let error = fs::metadata(link.path()).err()?;
     let error = io::Error::new(error.kind(), format!("broken link: {error}"));
@@ -206,7 +205,7 @@ async fn count_bytes(path: &Path) -> io::Result<Counts> {
     loop {
         match read_block(&mut file, &mut tally)? {
             0 => return Ok(tally.counts()),
-            // A large file, surely: the others want their turn, too.
+            // Probably a large file: let other tasks run.
             BLOCK => yield_now().await,
             _ => {}
         }

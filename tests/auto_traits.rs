@@ -25,7 +25,7 @@ use polyexec::{
 };
 use polyexec_futures::{Counter, Inspect, Moment, YieldNow};
 use polyexec_io::Io;
-use polyexec_threads::{Crew, Given, Jobs, Refused, Settings};
+use polyexec_threads::{Jobs, Refused, Settings, Submitted, ThreadPool, WhenBusy};
 
 /// Whether a type has a trait: of two constants of one name, the inherent one goes before the trait's.
 macro_rules! has {
@@ -153,7 +153,7 @@ fn core() {
 
 #[test]
 fn threads() {
-    let types = types![Crew<()>, Given, Jobs<()>, Refused<()>, Settings];
+    let types = types![Jobs<()>, Refused<()>, Settings, Submitted, ThreadPool<()>, WhenBusy];
     check("threads/src", types, &[("Refused", UNWINDING)]);
 }
 

@@ -1,16 +1,15 @@
-//! The properties that every executor must hold, run on yours in one line.
+//! The properties that every executor must have, as a test suite. One line runs it on yours.
 //!
 //! ```ignore
 //! polyexec_conformance::suite!(|| MyExecutor::new());
 //! ```
 //!
-//! The closure starts a fresh executor and returns its owner: any type whose `handle()` gives a
-//! [`polyexec_core::Executor`], and whose drop shuts the executor down. Each property becomes a test of its own, whose
-//! name begins with its number: `p26_completion_against_poll_never_loses_the_join_wake`.
+//! The closure starts a new executor, and returns its owner: any type whose `handle()` returns a [`polyexec_core::Executor`],
+//! and whose drop shuts the executor down. Each property becomes a test, whose name begins with its number, such as
+//! `p26_completion_against_poll_never_loses_the_join_wake`.
 //!
-//! An executor whose threads can be configured says how, and so takes part in the properties about threads. A
-//! property that can't apply is left out by name, with the reason; its test says so and passes:
-//!
+//! If the threads of an executor can be configured, `start_with` says how. Then the properties about threads apply, too. A
+//! property that can't apply is left out by name, with the reason. Its test prints that, and passes:
 //! ```ignore
 //! polyexec_conformance::suite! {
 //!     start: || MyExecutor::new(),
@@ -19,17 +18,15 @@
 //! }
 //! ```
 //!
-//! An executor that runs its tasks on the thread that made it, and whose owner is therefore not `Send`, says
-//! `start_local` in place of `start`. It takes part in the properties about local futures, and its owner is dropped
-//! in its own task without leaving the thread.
+//! If an executor runs its tasks on the thread that made it, then its owner isn't `Send`: use `start_local` in place of `start`.
+//! The properties about local futures apply then. The owner is dropped in one of its tasks without leaving the thread.
 //!
-//! Events are compared as traces, and nothing is ordered by sleeping. A property that hangs fails after
-//! [`PATIENCE`], by name.
+//! Tests compare traces of events, and order nothing by sleeping. A property that hangs fails by name after [`PATIENCE`].
 //!
-//! A test of an executor's own begins with [`watched!`], and fails by name if it hangs.
+//! An executor's own tests begin with [`watched!`], and so fail by name if they hang.
 //!
-//! The suite counts allocations, so it brings the test program's global allocator, and a program that takes the suite
-//! can't set one of its own.
+//! The suite counts allocations, so it brings the test program's global allocator. A program with the suite can't set another
+//! one.
 
 #![forbid(unsafe_code)]
 
@@ -46,10 +43,10 @@ pub mod scarce;
 mod subject;
 mod watchdog;
 
-/// The command that runs the test `name` of this test program alone; `module` is where the test is, ending in `::`.
+/// The command that runs only the test `name` of this test program. `module` is the test's module, ending in `::`.
 #[doc(hidden)]
 pub fn __relaunch(module: &str, name: &str) -> std::process::Command {
-    // The first part is the crate, which a test's path leaves out.
+    // The first part is the crate, which the path of a test omits.
     let within = module.split_once("::").map_or("", |(_, within)| within);
     let mut command = std::process::Command::new(std::env::current_exe().expect("the path of this program"));
     command.args(["--exact", &format!("{within}{name}"), "--nocapture", "--test-threads=1"]);

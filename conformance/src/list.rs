@@ -1,16 +1,16 @@
-//! The list of all properties, written once: the tests, the table and the program are made from it.
+//! The list of all properties. The tests, the table and the program are generated from it.
 
 use crate::properties::*;
 use crate::{Needs, Property};
 
-/// Hands all properties to the macro `$then`, after `$args`.
+/// Passes all properties to the macro `$then`, after `$args`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __each_property {
     ($then:path, $args:tt) => {
         $then! { $args
-            // Where a property needs panics that unwind, `unwinds` follows its name; where it needs an executor that
-            // takes local futures, `local` does.
+            // `unwinds` follows a property that needs unwinding panics, and `local` one that needs an executor with local
+            // futures.
             spawn::p01_every_accepted_task_ends_exactly_once,
             spawn::p02_spawn_never_polls_inline,
             spawn::p03_spawn_works_from_everywhere,
@@ -117,7 +117,7 @@ macro_rules! table {
 
 __each_property!(table, {});
 
-/// Makes a test of each property, for the executor that a closure starts. See the [crate].
+/// Generates a test of each property, for the executor that a closure starts. See the [crate].
 #[macro_export]
 macro_rules! suite {
     (start: $start:expr $(, $($more:tt)*)?) => {
@@ -131,7 +131,7 @@ macro_rules! suite {
     };
 }
 
-/// `$new` is the constructor of both `Subject` and `Fixture`: it says whether the owner must be `Send`.
+/// `$new` is the constructor of both `Subject` and `Fixture`. It decides whether the owner must be `Send`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __suite {

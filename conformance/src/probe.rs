@@ -1,4 +1,4 @@
-//! What the properties look through: a trace of events, gates that order them, and futures that report on themselves.
+//! Instruments of the properties: a trace of events, gates that order them, and futures that report their polls.
 
 use std::future::poll_fn;
 use std::io::Write;
@@ -15,7 +15,7 @@ use polyexec_futures::yield_now;
 
 use crate::Fixture;
 
-/// Events in the order in which they happened; clones write to the same trace.
+/// Events in the order in which they happened. Clones share the trace.
 #[derive(Clone, Default)]
 pub struct Trace(Arc<Mutex<Vec<String>>>);
 
@@ -35,7 +35,7 @@ impl Trace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The events so far, which are forgotten.
+    /// Takes the events so far.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -83,7 +83,7 @@ impl Drop for OnDrop {
     }
 }
 
-/// Opens once, for good; tasks and threads wait for it. Clones are the same gate.
+/// Opens once and stays open. Tasks and threads wait for it. Clones share the gate.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<Mutex<GateState>>);
 
@@ -99,7 +99,7 @@ impl Gate {
         Self::default()
     }
 
-    /// Lets everybody through, now and later.
+    /// Lets all waiters through, now and later.
     pub fn open(&self) {
         let waiting = {
             let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +135,7 @@ impl Gate {
     }
 }
 
-/// Takes the waker of a task, for somebody to wake it from outside. Clones share the slot.
+/// Holds the waker of a task, so that the task can be woken from outside. Clones share the slot.
 #[derive(Clone, Default)]
 pub struct WakerSlot(Arc<Mutex<Option<Waker>>>);
 
@@ -155,18 +155,18 @@ impl WakerSlot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The waker, out of the slot.
+    /// Takes the waker out of the slot.
     pub fn take(&self) -> Option<Waker> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Counts. Clones count together.
+/// A counter. Clones share the count.
 #[derive(Clone, Default)]
 pub struct Tally(Arc<AtomicUsize>);
 
 impl Tally {
-    /// Nothing counted yet.
+    /// A count of zero.
     pub fn new() -> Self {
         Self::default()
     }
@@ -188,8 +188,8 @@ impl Tally {
     }
 }
 
-/// Releases a number of threads at the same moment, round after round. They spin, so each must have somebody to run
-/// it: a task may meet foreign threads, but no other task.
+/// Releases a number of threads at the same moment, round after round. They spin, so each must have a thread that runs it: a task
+/// may meet foreign threads, but no other task.
 #[derive(Clone)]
 pub struct Meeting(Arc<Attendance>);
 
@@ -199,7 +199,7 @@ struct Attendance {
 }
 
 impl Meeting {
-    /// A meeting of so many threads.
+    /// A meeting of this many threads.
     pub fn of(threads: usize) -> Self {
         Self(Arc::new(Attendance { of: threads, arrivals: AtomicUsize::new(0) }))
     }
@@ -210,7 +210,7 @@ impl Meeting {
         let complete = (arrivals.fetch_add(1, AcqRel) / of + 1) * of;
         let mut spins = 0;
         while arrivals.load(Acquire) < complete {
-            // Close together if each has a processor, and no obstacle to each other if they share one.
+            // Spins, so that threads with a processor each leave together. Yields, in case they share one.
             if spins < 1_000 {
                 spins += 1;
                 std::hint::spin_loop();
@@ -221,7 +221,7 @@ impl Meeting {
     }
 }
 
-/// Numbers that look random and that a seed repeats (xorshift).
+/// Pseudo-random numbers, which a seed repeats (xorshift).
 pub struct Rng(u64);
 
 impl Rng {
@@ -236,12 +236,12 @@ impl Rng {
         self.number() % end
     }
 
-    /// Other numbers, for another thread; as many as one likes.
+    /// An independent generator, for another thread.
     pub fn fork(&mut self) -> Self {
         Self::new(self.number())
     }
 
-    /// Passes a short time that differs from call to call, so that the two sides of a race meet in every way.
+    /// Spends a short time that differs from call to call, so that the two sides of a race meet in every order.
     pub fn linger(&mut self) {
         for _ in 0..self.below(200) {
             std::hint::spin_loop();
@@ -256,7 +256,7 @@ impl Rng {
     }
 }
 
-/// A waker that calls a closure; what the closure holds is dropped with the last clone.
+/// A waker that calls a closure. The closure is dropped with the last clone.
 pub fn waker(call: impl Fn() + Send + Sync + 'static) -> Waker {
     struct Calls<F>(F);
 
@@ -278,7 +278,7 @@ pub fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Ou
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// `future`, and something that is dropped with it: not at its end, as what an `async` block owns.
+/// `future` with a value that is dropped with it, and not at its end, as the variables of an `async` block are.
 pub fn carrying<F>(cargo: impl Send + 'static, future: F) -> impl Future<Output = F::Output> + Send + 'static
 where
     F: Future + Send + 'static,
@@ -290,14 +290,14 @@ where
     })
 }
 
-/// Waits until a task has come to its end, and leaves its result in the handle.
+/// Waits until a task has ended, and leaves its result in the handle.
 pub async fn finished<T>(handle: &JoinHandle<T>) {
     while !handle.is_finished() {
         yield_now().await;
     }
 }
 
-/// Lets the executor run for a while: what was queued before has had its turn.
+/// Lets the executor run until all tasks that were queued before have run.
 pub fn settle(executor: &Fixture) {
     const ROUNDS: usize = 100;
     executor.block_on(async {
@@ -307,7 +307,7 @@ pub fn settle(executor: &Fixture) {
     });
 }
 
-/// Watches a task that rests: counts its polls, and shows its waker. Clones watch the same task.
+/// Watches an idle task: counts its polls, and returns its waker. Clones watch the same task.
 #[derive(Clone, Default)]
 pub struct Sleeper {
     polls: Tally,
@@ -317,7 +317,7 @@ pub struct Sleeper {
 }
 
 impl Sleeper {
-    /// Nothing was seen yet.
+    /// Has seen no poll yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -335,7 +335,7 @@ impl Sleeper {
         )
     }
 
-    /// Makes the next poll ready; wakes nobody.
+    /// Makes the next poll ready. Doesn't wake the task.
     pub fn end(&self) {
         self.ending.store(true, Release);
     }
@@ -355,7 +355,7 @@ impl Sleeper {
         self.drops.get()
     }
 
-    /// Waits in a task until so many polls have begun.
+    /// Waits in a task until this many polls have begun.
     pub async fn polled(&self, times: usize) {
         while self.polls() < times {
             yield_now().await;
@@ -363,7 +363,7 @@ impl Sleeper {
     }
 }
 
-/// Runs `work` on a thread that no executor knows, while this one drives the executor.
+/// Runs `work` on a foreign thread, while this one drives the executor.
 pub fn on_foreign_thread<T: Send + 'static>(
     executor: &Fixture,
     work: impl FnOnce(Arc<dyn Executor>) -> T + Send + 'static,
@@ -380,12 +380,12 @@ pub fn on_foreign_thread<T: Send + 'static>(
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// The threads of this process; `None` where the system doesn't tell. To be used in a process of its own.
+/// The number of threads of this process. `None` where the system doesn't tell. For tests in a process of their own.
 pub fn threads() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/task").ok()?.count())
 }
 
-/// How many files this process may have open, and how many it may ask for; `None` where the system doesn't tell.
+/// How many files this process may have open, and how many it may request. `None` where the system doesn't tell.
 pub fn file_limits() -> Option<(u64, u64)> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let mut files = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace();
@@ -396,15 +396,15 @@ pub fn file_limits() -> Option<(u64, u64)> {
     Some((next()?, next()?))
 }
 
-/// Says aloud that the calling test is left out, and why. Not by `eprintln`, which the test harness keeps to itself.
+/// Prints that the calling test is left out, and why. Not with `eprintln`, which the test harness captures.
 #[track_caller]
 pub fn leave_out(why: impl fmt::Display) {
     let here = Location::caller();
     let _ = writeln!(std::io::stderr(), "{}:{}: LEFT OUT, {why}", here.file(), here.line());
 }
 
-/// The least of what was measured, up to the first that is within `bound`. What a program does shows each time; what a
-/// loaded machine adds doesn't.
+/// The least of several measurements, up to the first that is within `bound`. A program's own cost shows each time, the load of
+/// the machine doesn't.
 pub fn least_until<T: Ord + Copy>(bound: T, mut measured: impl Iterator<Item = T>) -> T {
     let mut least = measured.next().expect("something is measured");
     while least > bound {
@@ -414,11 +414,10 @@ pub fn least_until<T: Ord + Copy>(bound: T, mut measured: impl Iterator<Item = T
     least
 }
 
-/// The payload of a panic that is part of a check.
+/// The payload of a panic that a check provokes.
 pub struct Planned;
 
-/// Keeps the panic hook from telling of [`Planned`] panics. It is the hook of the whole process: to be used in one of
-/// its own.
+/// Hides [`Planned`] panics from the panic hook, which is the whole process's. For tests in a process of their own.
 pub fn hush() {
     let hook = take_hook();
     set_hook(Box::new(move |panic| {
@@ -428,12 +427,12 @@ pub fn hush() {
     }));
 }
 
-/// Runs tasks on another executor. A task's cell keeps a clone of its executor for as long as it lives: so each clone
-/// has a mark, which is dropped when the cell is freed.
+/// Runs tasks on another executor. Each clone has a mark, and a task's cell holds a clone of its executor. So dropping the mark
+/// reports that the cell was freed.
 pub struct Marked {
     executor: Arc<dyn Executor>,
     mark: Arc<dyn Fn() -> OnDrop + Send + Sync>,
-    /// The lock makes it `Sync`.
+    /// The lock makes this `Sync`.
     _mark: Option<Mutex<OnDrop>>,
 }
 

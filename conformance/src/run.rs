@@ -1,4 +1,4 @@
-//! Runs one property on one subject: looked after by a watchdog, or in a process of its own.
+//! Runs one property on one subject: under a watchdog, or in a process of its own.
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::Subject;
 use crate::watchdog::Watchdog;
 
-/// How long a property may take before it counts as hung. Generous: a loaded machine is slow, a hang takes for ever.
-/// (The longest, a chain of a million spawns with a fresh thread for each, takes minutes on two cores, and runs on request.)
+/// How long a property may take before it counts as hung. Generous, since a loaded machine is slow. (The longest property is a
+/// chain of a million spawns, each with a fresh thread. It takes minutes on two cores, and runs on request.)
 pub const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Tells a process that it was started for one property, whose name this is.
+/// An environment variable: the property for which a process was started.
 const CHILD: &str = "POLYEXEC_CONFORMANCE_CHILD";
 
 /// A property: its name, which begins with its number, and its check, which panics if it doesn't hold.
@@ -18,25 +18,25 @@ const CHILD: &str = "POLYEXEC_CONFORMANCE_CHILD";
 pub struct Property {
     /// For example `p02_spawn_never_polls_inline`.
     pub name: &'static str,
-    /// What it can't be checked without.
+    /// What the check needs.
     pub needs: Needs,
     /// Panics if the property doesn't hold.
     pub check: fn(&Subject),
 }
 
-/// What a property can't be checked without.
+/// What the check of a property needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// Any build and any executor will do.
+    /// Any build, and any executor.
     Nothing,
     /// Panics that unwind.
     Unwinding,
-    /// An executor that runs its tasks on one thread only, so that they may be local to it.
+    /// An executor that runs its tasks on one thread, and so takes local futures.
     LocalTasks,
 }
 
 impl Needs {
-    /// What is missing on `subject` in this build.
+    /// What `subject` or this build lacks.
     fn missing(self, subject: &Subject) -> Option<&'static str> {
         match self {
             Self::Unwinding if cfg!(panic = "abort") => Some("it needs panics that unwind"),
@@ -46,12 +46,12 @@ impl Needs {
     }
 }
 
-/// What became of a check.
+/// The outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The property holds.
     Held,
-    /// It was left out, for this reason.
+    /// The property was left out, for this reason.
     LeftOut(String),
 }
 
@@ -64,8 +64,8 @@ pub fn properties() -> &'static [Property] {
 ///
 /// # Panics
 ///
-/// If the property doesn't hold, if there is none of that name, or if `without` names one that doesn't exist. Ends the
-/// process if the property hangs, since a thread that hangs can't be ended.
+/// If the property doesn't hold, if there is no such property, or if `without` names an unknown one. If the property hangs, this
+/// ends the process, since a thread that hangs can't be ended.
 pub fn check(name: &str, subject: Subject, without: &[(&str, &str)]) -> Outcome {
     for (left_out, _) in without {
         assert!(properties().iter().any(|property| property.name == *left_out), "no property is called {left_out}");
@@ -85,7 +85,7 @@ pub fn check(name: &str, subject: Subject, without: &[(&str, &str)]) -> Outcome 
     Outcome::Held
 }
 
-/// Runs `body` in a process where nothing else runs, for what is counted a process: its threads, its memory, its time.
+/// Runs `body` in a process of its own, for measurements per process: threads, memory, time.
 ///
 /// # Panics
 ///
@@ -96,7 +96,7 @@ pub(crate) fn isolated(subject: &Subject, name: &str, body: impl FnOnce()) {
     }
 }
 
-/// Runs `body` in a process of its own, and returns how that ended; in that process itself, `None`.
+/// Runs `body` in a process of its own, and returns how that ended. Returns `None` in that process itself.
 pub(crate) fn in_child(subject: &Subject, name: &str, body: impl FnOnce()) -> Option<Output> {
     if std::env::var_os(CHILD).is_some_and(|child| child == name) {
         body();

@@ -1,5 +1,5 @@
-//! Runs a test again in a process of its own, where threads or files are scarce. Linux only; where the system doesn't let
-//! us, this says so aloud and leaves the test out.
+//! Runs a test in a process of its own where threads or files are scarce. Linux only. If the system doesn't allow that, prints so
+//! and leaves the test out.
 
 use std::any::type_name;
 use std::fs::File;
@@ -19,29 +19,29 @@ use crate::watchdog::{SOON, Watchdog};
 /// What is scarce.
 #[derive(Clone, Copy, Debug)]
 pub enum Scarcity {
-    /// So many threads, the main one included, for a user that nobody else is (`RLIMIT_NPROC`). Only root may start that
-    /// one, and root itself knows no such limit.
+    /// This many threads, including the main one, for a user without other threads (`RLIMIT_NPROC`). Only root can start such a
+    /// process; the limit doesn't apply to root itself.
     Threads(u32),
-    /// So many MiB of addresses (`RLIMIT_AS`), for threads whose stacks take much of them.
+    /// This many MiB of address space (`RLIMIT_AS`), for threads with large stacks.
     Memory(u32),
-    /// So many open files (`RLIMIT_NOFILE`).
+    /// This many open files (`RLIMIT_NOFILE`).
     Files(u32),
 }
 
-/// Tells a process for which test it was started, and under which scarcity.
+/// An environment variable: the test for which a process was started, and its scarcity.
 const CHILD: &str = "POLYEXEC_SCARCITY";
 
-/// Tells a process that a sanitizer watches it, which has addresses and threads of its own. Set by `verify/sanitize`.
+/// An environment variable that `verify/sanitize` sets: a sanitizer has addresses and threads of its own.
 const SANITIZED: &str = "POLYEXEC_SANITIZED";
 
-/// What that process prints once it has run its test, lest one that ran nothing pass for it.
+/// Printed by that process after its test, so that a process without a test doesn't pass for one.
 const DONE: &str = "the test has run under scarcity";
 
-/// What it prints instead where the system knows no such limit.
+/// Printed instead if the system has no such limit.
 const PLENTY: &str = "nothing is scarce here";
 
-/// Runs `body` in a process of its own, which runs the calling test again under `scarcity`. To be called by the test itself:
-/// its name is taken from the type of `body`.
+/// Runs `body` in a process of its own, which runs the calling test again under `scarcity`. Call it from the test itself, whose
+/// name is taken from the type of `body`.
 ///
 /// # Panics
 ///
@@ -60,13 +60,13 @@ pub fn with_scarcity<F: FnOnce()>(scarcity: Scarcity, body: F) {
                 println!("{PLENTY}");
             }
         }
-        // The test runs under several, and that process is there for another one.
+        // The test has several scarcities, and this process is for another one.
         Some(_) => {}
         None if std::env::var_os(SANITIZED).is_some() => {
             leave_out(&told_child, "a sanitizer has more than that for itself")
         }
         None => {
-            // The child notices first.
+            // The child's watchdog comes first.
             let _watchdog = Watchdog::new(&told_child, 2 * SOON);
             run_again(test, scarcity, &told_child);
         }
@@ -87,7 +87,7 @@ fn run_again(test: &str, scarcity: Scarcity, told_child: &str) {
         .arg(&program.0)
         .args(["--exact", test, "--include-ignored", "--nocapture", "--test-threads=1"])
         .env(CHILD, told_child)
-        // Each thread has an arena of addresses otherwise, of which the limit is the sum.
+        // Otherwise malloc reserves an arena of addresses for each thread, which counts toward the limit.
         .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::null());
     if let Scarcity::Threads(_) = scarcity {
@@ -97,7 +97,7 @@ fn run_again(test: &str, scarcity: Scarcity, told_child: &str) {
         command.uid(program.1).gid(program.1).current_dir("/");
     }
     let output = command.output().unwrap_or_else(|error| panic!("{told_child}: can't start this program: {error}"));
-    // The shell's answer where a program may not be run.
+    // The shell's exit code if the program can't be run.
     if output.status.code() == Some(126) {
         return leave_out(told_child, "another user may not run this program");
     }
@@ -138,7 +138,7 @@ fn are_threads_scarce(most: u32, stack_mib: u32) -> bool {
         drop(over);
         let _ = hog.join();
     }
-    // Joined threads are gone for us before they are gone for the system.
+    // The system counts a joined thread for another moment.
     while threads() != before {
         thread::yield_now();
     }
@@ -149,25 +149,25 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// Not `eprintln`, which the test harness keeps to itself.
+/// Not `eprintln`, which the test harness captures.
 fn leave_out(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "{test}: LEFT OUT, {why}");
 }
 
-/// A copy of this program where any user may run it, for as long as this lives; and a user whom nobody else is.
+/// A copy of this program that any user may run, removed by the drop; and a user without other processes.
 struct Program(PathBuf, u32);
 
 impl Program {
     fn copy() -> Self {
         static COPIES: AtomicU32 = AtomicU32::new(0);
-        // Relaxed: only that each number is given once matters.
+        // Relaxed: numbers only have to differ.
         let number = COPIES.fetch_add(1, Relaxed);
         let process = std::process::id();
         let user = 61_000 + process.wrapping_mul(16).wrapping_add(number) % 4_000;
         let name = format!("polyexec-scarce-{process}-{number}");
         let copy = std::env::temp_dir().join(name);
-        // By another process: a file that is open for writing here would be, for a moment, in every child that another
-        // thread starts, and couldn't be run.
+        // Copied by another process. A file open for writing here would also be open, for a moment, in each child that another
+        // thread starts, and so couldn't be run.
         let this = std::env::current_exe().expect("the path of this program");
         let copied = Command::new("cp").args([this.as_path(), &copy]).status().expect("`cp`");
         assert!(copied.success(), "can't copy {} to {}", this.display(), copy.display());

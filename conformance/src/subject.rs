@@ -1,4 +1,4 @@
-//! The executor under test: how to start it, and what a property gets to see of it.
+//! The executor under test: how to start it, and what a property can do with it.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -16,21 +16,21 @@ pub struct Subject {
     local: bool,
 }
 
-/// What an executor that has threads is asked to give them.
+/// Options for the threads of an executor.
 pub struct ThreadOptions {
-    /// Every thread's name begins with this. At most 15 bytes, so that Linux doesn't cut it.
+    /// The prefix of every thread's name. At most 15 bytes, so that Linux doesn't truncate it.
     pub name: String,
-    /// Bytes.
+    /// The stack size in bytes.
     pub stack_size: usize,
-    /// To be called on each new thread, first of all.
+    /// Called on each new thread before anything else.
     pub on_start: Arc<dyn Fn() + Send + Sync>,
-    /// To be called on each thread that ends, last of all.
+    /// Called on each ending thread after everything else.
     pub on_stop: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Subject {
-    /// An executor that `start` starts. `relaunch` gives a command that runs the same property of the same subject in
-    /// a process of its own.
+    /// An executor that `start` starts. `relaunch` returns a command that runs the same property of the same subject in a
+    /// process of its own.
     pub fn new(
         start: impl Fn() -> Fixture + Send + Sync + 'static,
         relaunch: impl Fn() -> Command + Send + Sync + 'static,
@@ -38,8 +38,8 @@ impl Subject {
         Self { start: Box::new(start), start_with: None, relaunch: Box::new(relaunch), local: false }
     }
 
-    /// The same, for an executor that runs its tasks on the thread that started it, and whose owner isn't `Send`:
-    /// `start` calls [`Fixture::new_local`].
+    /// Like `new`, for an executor that runs its tasks on the thread that started it, and whose owner isn't `Send`. `start` calls
+    /// [`Fixture::new_local`].
     pub fn new_local(
         start: impl Fn() -> Fixture + Send + Sync + 'static,
         relaunch: impl Fn() -> Command + Send + Sync + 'static,
@@ -47,7 +47,7 @@ impl Subject {
         Self { local: true, ..Self::new(start, relaunch) }
     }
 
-    /// The same, for an executor whose threads can be configured.
+    /// Also configures the executor's threads.
     pub fn with_threads(
         mut self,
         start: impl Fn(ThreadOptions) -> io::Result<Fixture> + Send + Sync + 'static,
@@ -56,17 +56,17 @@ impl Subject {
         self
     }
 
-    /// A fresh executor.
+    /// A new executor.
     pub fn start(&self) -> Fixture {
         (self.start)()
     }
 
-    /// A fresh executor with these threads; `None` if it has no threads of its own.
+    /// A new executor with these threads. `None` if it has no threads.
     pub fn start_with(&self, options: ThreadOptions) -> Option<io::Result<Fixture>> {
         self.start_with.as_ref().map(|start| start(options))
     }
 
-    /// Whether tasks run on the thread that started the executor only, and so may be local.
+    /// Whether tasks run only on the thread that started the executor, and so may be local.
     pub(crate) fn is_local(&self) -> bool {
         self.local
     }
@@ -80,7 +80,7 @@ impl Subject {
 ///
 /// # What dropping does
 ///
-/// Shuts the executor down, as dropping its owner does.
+/// Drops the owner, which shuts the executor down.
 pub struct Fixture {
     handle: Arc<dyn Executor>,
     owner: Owner,
@@ -92,17 +92,17 @@ enum Owner {
 }
 
 thread_local! {
-    /// An owner that one of its executor's tasks, on this thread, is to drop.
+    /// An owner that a task of its executor will drop, on this thread.
     static LEFT_HERE: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 
 impl Fixture {
-    /// `owner` shuts the executor down when it is dropped, and `handle` is used to run tasks on it.
+    /// Dropping `owner` shuts the executor down. `handle` runs tasks on it.
     pub fn new(owner: impl Any + Send, handle: impl Executor) -> Self {
         Self { handle: Arc::new(handle), owner: Owner::Anywhere(Box::new(owner)) }
     }
 
-    /// The same, for an owner that isn't `Send`, whose executor runs its tasks on this thread.
+    /// Like `new`, for an owner that isn't `Send`, whose executor runs its tasks on this thread.
     pub fn new_local(owner: impl Any, handle: impl Executor) -> Self {
         Self { handle: Arc::new(handle), owner: Owner::Here(Box::new(owner)) }
     }
@@ -112,20 +112,20 @@ impl Fixture {
         self.handle.clone()
     }
 
-    /// Polls `future` here until it is ready, while the executor's tasks make progress. An executor with a single
-    /// thread makes progress in here only.
+    /// Polls `future` on this thread until it is ready, while the executor's tasks progress. A single-threaded executor makes
+    /// progress only here.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)
     }
 
-    /// Drops the owner, which shuts the executor down, and returns a handle of what was.
+    /// Shuts the executor down. Returns a handle that outlives it.
     pub fn shut_down(self) -> Arc<dyn Executor> {
         drop(self.owner);
         self.handle
     }
 
-    /// A handle, and what drops the owner. One of the executor's own tasks may call it: an owner that isn't `Send`
-    /// waits for it on this thread, where that task runs, too.
+    /// Splits off a function that drops the owner, which one of the executor's own tasks may call. An owner that isn't `Send`
+    /// stays on this thread, where that task runs, too.
     pub fn into_shut_down(self) -> (Arc<dyn Executor>, impl FnOnce() + Send + 'static) {
         let sent = match self.owner {
             Owner::Anywhere(owner) => Some(owner),

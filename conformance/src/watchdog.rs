@@ -5,33 +5,32 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-/// How long a test may take that begins with [`watched!`](crate::watched). Generous: a loaded machine is slow, and so
-/// is one that looks for races.
+/// How long a test with [`watched!`](crate::watched) may take. Generous: a loaded machine is slow, and so is a sanitizer.
 pub const SOON: Duration = Duration::from_secs(180);
 
-/// Ends the process, by name, if it still lives when its time is over: a thread that hangs can't be ended.
+/// Ends the process with a name if the time is over: a thread that hangs can't be ended.
 ///
 /// # What dropping does
 ///
-/// Calls the watch off.
+/// Stops the watchdog.
 #[derive(Debug)]
 pub struct Watchdog {
-    /// `None` once it was dropped.
+    /// `None` during the drop.
     over: Option<Sender<()>>,
     watches: Option<thread::JoinHandle<()>>,
 }
 
 impl Watchdog {
-    /// Watches whatever `name` is for so long.
+    /// Fails the test `name` if it lives for longer than `patience`.
     ///
     /// # Panics
     ///
-    /// If there is no thread for it.
+    /// If the system has no thread for it.
     pub fn new(name: impl Into<String>, patience: Duration) -> Self {
         let (name, (over, is_over)) = (name.into(), mpsc::channel());
         let watch = move || {
             if is_over.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-                // Not `eprintln`, which the test harness keeps until the test ends: this one won't.
+                // Not `eprintln`, which the test harness captures until the test ends: this one won't.
                 let _ = writeln!(std::io::stderr(), "{name}: hung, no end after {patience:?}");
                 std::process::exit(101);
             }
@@ -44,12 +43,12 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         drop(self.over.take());
-        // Waited for, so that whoever counts threads doesn't count this one.
+        // Joined, so that a count of threads doesn't include this one.
         let _ = self.watches.take().map(thread::JoinHandle::join);
     }
 }
 
-/// Watches the rest of the function, a test: should it hang, it fails by name after [`SOON`], or after the time given.
+/// Watches the rest of a test. If it hangs, the test fails by name after [`SOON`], or after the given time.
 ///
 /// ```
 /// # fn a_test_of_mine() {

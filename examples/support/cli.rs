@@ -1,4 +1,4 @@
-//! What the examples' command lines have in common: options, failures, output. Knows nothing of executors.
+//! Command lines of the examples: options, failures, output. Knows nothing of executors.
 
 #![allow(dead_code, reason = "each example uses its part of this")]
 
@@ -9,12 +9,12 @@ use std::process::{ExitCode, exit};
 
 use lexopt::{Arg, Parser};
 
-/// Bad input.
+/// The exit code for bad input.
 const USAGE: u8 = 2;
-/// Good input, and yet it didn't work.
+/// The exit code for a failure with good input.
 const FAILED: u8 = 1;
 
-/// Why a program ends without success: one line on stderr, and an exit code.
+/// Why a program fails: one line on stderr, and an exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
@@ -22,12 +22,12 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The input was bad: exit code 2.
+    /// Bad input: exit code 2.
     pub(crate) fn usage(line: impl fmt::Display) -> Self {
         Self { code: USAGE, line: one_line(line) }
     }
 
-    /// The input was good, but something failed: exit code 1.
+    /// A failure with good input: exit code 1.
     pub(crate) fn failed(line: impl fmt::Display) -> Self {
         Self { code: FAILED, line: one_line(line) }
     }
@@ -50,7 +50,7 @@ pub(crate) fn run(body: impl FnOnce(&mut Parser) -> Result<(), Failure>) -> Exit
     }
 }
 
-/// As [`run`], for a program whose only option is `--help`.
+/// Like [`run`], for a program whose only option is `--help`.
 pub(crate) fn run_without_options(help: &str, body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     run(|parser| match parser.next()? {
         None => body(),
@@ -62,19 +62,19 @@ pub(crate) fn run_without_options(help: &str, body: impl FnOnce() -> Result<(), 
     })
 }
 
-/// A line on stderr, under the program's name. If nobody reads it, so be it.
+/// Prints a line on stderr, with the program's name. Ignores errors.
 pub(crate) fn report(line: impl fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{}: {line}", env!("CARGO_CRATE_NAME"));
 }
 
-/// A line on stdout. Ends the program if nobody reads it any more.
+/// Prints a line on stdout. Ends the program if stdout is closed.
 pub(crate) fn say(line: impl fmt::Display) {
     if writeln!(stdout(), "{line}").is_err() {
         exit(FAILED.into());
     }
 }
 
-/// A line of a table of names and values, on stdout.
+/// Prints a name and a value as a line of a table, on stdout.
 pub(crate) fn row(name: &str, value: impl fmt::Display) {
     say(format_args!("{name:<15} {value}"));
 }
@@ -89,7 +89,7 @@ pub(crate) fn number(parser: &mut Parser, option: &str, range: RangeInclusive<u6
     })
 }
 
-/// Such lines may quote arguments, with whatever is in them.
+/// Escapes control characters: the line may quote arguments.
 fn one_line(line: impl fmt::Display) -> String {
     line.to_string().replace(char::is_control, " ")
 }

@@ -1,4 +1,4 @@
-//! Runs Counters on an executor, checks their results, and measures. The same on every executor.
+//! Runs Counters on any executor, checks their results, and measures the time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,33 +9,33 @@ use polyexec_futures::{Counter, count};
 
 use super::cli::Failure;
 
-/// Small enough that numbers of polls can be added up: a thousand million tasks.
+/// The most tasks: so few that their polls can be added up.
 pub(crate) const MOST_TASKS: u64 = 1_000_000_000;
-/// Small enough, too.
+/// The largest number to count to, for the same reason.
 pub(crate) const MOST_POLLS: u64 = u32::MAX as u64;
 
-/// What came of a run.
+/// The outcome of a run.
 pub(crate) struct Measured {
-    /// In the order of the spawns.
+    /// The results, in the order of the spawns.
     pub(crate) results: Vec<u64>,
     pub(crate) sum: u64,
-    /// Counted by the Counters, not by their results.
+    /// The number of polls, as counted by the Counters.
     pub(crate) polls: u64,
     pub(crate) time: Duration,
 }
 
 impl Measured {
     pub(crate) fn polls_a_second(&self) -> u64 {
-        // The time is never zero: a run takes a look at the clock at least.
+        // The time is never zero: at least the clock was read twice.
         (self.polls as f64 / self.time.as_secs_f64().max(1e-9)) as u64
     }
 }
 
-/// Spawns a Counter for each of `maxima` with `spawn`, waits for all of them, and checks what they say.
+/// Spawns a Counter for each of `maxima` with `spawn`, waits for all of them, and checks their results.
 ///
 /// # Errors
 ///
-/// A task failed; or the results, or the number of polls, are not what they must be.
+/// A task failed, or the results or the number of polls are wrong.
 pub(crate) fn run(
     executor: &Handle,
     maxima: impl Iterator<Item = u64> + Clone,

@@ -1,4 +1,4 @@
-//! Prints what happens to a future, in the article's words.
+//! Prints the polls of a future, in the article's words.
 
 #![allow(dead_code, reason = "each example uses its part of this")]
 

@@ -1,15 +1,15 @@
-//! Shows on stderr how far a long job has come, if that is a terminal.
+//! Shows the progress of a long job on stderr, if that is a terminal.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
-/// A job that is over by then shows nothing.
+/// A job that ends before this shows nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// A line that is written over and over.
+/// A line that is overwritten each time.
 pub(crate) struct Progress {
-    /// `None` where nobody looks.
+    /// `None` if stderr is no terminal.
     next: Option<Instant>,
     shown: bool,
 }
@@ -30,7 +30,7 @@ impl Progress {
         }
     }
 
-    /// Takes the line away, to make room for another one.
+    /// Removes the line, to make room for another one.
     pub(crate) fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             // Back to the first column, and erase from there to the end of the line.

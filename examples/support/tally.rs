@@ -2,13 +2,13 @@
 
 use std::ops::AddAssign;
 
-/// Bytes that are looked at together: the compiler makes vector instructions of them.
+/// How many bytes are examined together: the compiler makes vector instructions of them.
 const LANES: usize = 32;
 
-/// Rows of `LANES` bytes until the lanes' counts are added up: each lane counts in one byte.
+/// How many rows of `LANES` bytes are counted before the lanes are added up: each lane counts in one byte.
 const ROWS: usize = u8::MAX as usize;
 
-/// What is counted.
+/// The counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Newline bytes.
@@ -26,7 +26,7 @@ impl AddAssign for Counts {
     }
 }
 
-/// The counts of one text that comes in blocks.
+/// Counts a text that comes in blocks.
 #[derive(Debug)]
 pub(crate) struct Tally {
     counts: Counts,
@@ -52,7 +52,7 @@ impl Tally {
     }
 }
 
-/// The counts of `bytes`, each of which has its predecessor at the same place in `before`.
+/// Counts `bytes`. `before` holds each byte's predecessor, at the same index.
 fn count(before: &[u8], bytes: &[u8]) -> Counts {
     let mut counts = Counts { bytes: bytes.len() as u64, ..Counts::default() };
     for (before, bytes) in before.chunks(ROWS * LANES).zip(bytes.chunks(ROWS * LANES)) {

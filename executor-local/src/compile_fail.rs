@@ -1,6 +1,6 @@
-//! What must not compile, each beside the same code with the one change that lets it. Nothing but documentation tests.
+//! Code that must not compile, each beside the same code with one change that makes it compile. Only documentation tests.
 //!
-//! # The owner stays on its thread
+//! # A `Local` stays on its thread
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_local::Local;
@@ -22,7 +22,7 @@
 //! std::thread::spawn(move || drop(handle.spawn(async {})));
 //! ```
 //!
-//! # What isn't `Send` comes through `spawn_local` only
+//! # Only `spawn_local` takes futures that aren't `Send`
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_local::Local;
@@ -38,7 +38,8 @@
 //! drop(local.spawn_local(poll_fn(move |_| Poll::Ready(*number))));
 //! ```
 //!
-//! And it doesn't leave with the handle, which may go to other threads (and panics there):
+//! The handle may move to other threads, but such a future can't move with it. (With a `Send` future, `spawn_local` panics
+//! there.)
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_local::Local;

@@ -1,8 +1,8 @@
-//! The queue, and the handle through which tasks come to it from anywhere. Runs tasks on the home thread only.
+//! The queues, and the handle that any thread spawns and wakes with. Runs tasks on the owner thread only.
 //!
-//! The home thread has a queue to itself, and needs neither lock nor notification there: it looks for itself before it
-//! sleeps. What other threads bring comes to the inbox, which the home thread empties before it takes its next task; so
-//! tasks run in the order in which they became ready.
+//! Tasks that become ready on the owner thread go to its own queue, without lock or notification: the thread checks that queue
+//! before it sleeps. Tasks that become ready on other threads go to the inbox. The owner thread empties the inbox before each
+//! task, so tasks run in the order in which they became ready.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -30,32 +30,32 @@ use polyexec_core::{Executor, Handle, JoinHandle, block_on};
 #[derive(Clone)]
 pub struct LocalHandle(Arc<Shared>);
 
-// A task's panic stays with the task, and no code of anybody's runs while a queue is changed.
+// A task's panic stays with the task, and no user code runs while a queue changes.
 impl UnwindSafe for LocalHandle {}
 impl RefUnwindSafe for LocalHandle {}
 
 struct Shared {
-    /// The tasks that are ready, in order. Borrowed only to move a task.
+    /// The owner thread's queue: ready tasks, oldest first. Borrowed only to move a task.
     ready: ThreadBound<RefCell<Queue>>,
     /// Tasks that became ready on other threads.
     inbox: Mutex<Queue>,
-    /// Whether there may be tasks in the inbox. Set and cleared under its lock.
+    /// Whether the inbox may hold tasks. Set and cleared under its lock.
     has_mail: AtomicBool,
-    live: OwnedTasks,
+    owned: OwnedTasks,
     run_loop: RunLoop,
-    /// Tasks or calls that wait until no task is left.
-    at_end: ThreadBound<RefCell<Vec<Waker>>>,
-    /// Whether there are any. The home thread's own.
-    is_end_awaited: AtomicBool,
+    /// Callers of `finished`, which wait until no task is left.
+    on_finished: ThreadBound<RefCell<Vec<Waker>>>,
+    /// Whether `on_finished` may hold any. Only the owner thread uses it.
+    is_finish_awaited: AtomicBool,
 }
 
-/// Which task of a queue.
+/// Which task of a queue to take.
 enum Which {
     Oldest,
     Newest,
 }
 
-/// Tasks until the oldest has its turn, where the newest run first: so it doesn't starve.
+/// Where the newest tasks run first, every 64th is the oldest, so that it doesn't starve.
 const OLDEST_INTERVAL: u32 = 64;
 
 #[derive(Default)]
@@ -65,7 +65,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Gives the task back if the executor has shut down.
+    /// Returns the task if the executor has shut down.
     fn push(&mut self, task: Task) -> Result<(), Task> {
         if self.closed {
             return Err(task);
@@ -74,7 +74,7 @@ impl Queue {
         Ok(())
     }
 
-    /// As [`push`](Queue::push), before all others.
+    /// Like [`push`](Queue::push), but in front of all others.
     fn push_as_oldest(&mut self, task: Task) -> Result<(), Task> {
         if self.closed {
             return Err(task);
@@ -90,24 +90,24 @@ impl Queue {
 }
 
 impl LocalHandle {
-    /// An executor whose home is this thread.
+    /// A handle of a new executor that this thread owns.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Shared {
             ready: ThreadBound::new(RefCell::default()),
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),
-            live: OwnedTasks::new(),
+            owned: OwnedTasks::new(),
             run_loop: RunLoop::new(),
-            at_end: ThreadBound::new(RefCell::default()),
-            is_end_awaited: AtomicBool::new(false),
+            on_finished: ThreadBound::new(RefCell::default()),
+            is_finish_awaited: AtomicBool::new(false),
         }))
     }
 
-    /// Spawns `future`, which need not be `Send`: it is polled and dropped on the home thread only.
+    /// Spawns a future that need not be `Send`: it is polled and dropped on the owner thread only.
     ///
     /// # Panics
     ///
-    /// On any thread but the executor's own, where `future` could neither be run nor handed over.
+    /// On any other thread: `future` can neither run there nor move to the owner thread.
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -126,19 +126,19 @@ impl LocalHandle {
         F: Future + 'static,
         F::Output: 'static,
     {
-        assert!(self.is_home(), "`spawn_local` was called on another thread than the `Local`'s own");
+        assert!(self.is_owner_thread(), "`spawn_local` was called on a thread that doesn't own the `Local`");
         let (task, handle) = Task::new_local(future, self.clone());
-        // Refused, the task is dropped here, at home, and its handle resolves as shut down.
+        // After a shutdown the task is dropped here, on its thread, and the handle resolves as shut down.
         drop(self.submit(task));
         handle
     }
 
-    /// Whether this is the thread that runs the tasks.
-    pub fn is_home(&self) -> bool {
+    /// Whether the calling thread owns the executor, and so runs its tasks.
+    pub fn is_owner_thread(&self) -> bool {
         self.0.ready.get().is_some()
     }
 
-    /// Puts a task behind those that are ready, or gives it back if the executor has shut down.
+    /// Queues a task behind those that are ready. Returns it if the executor has shut down.
     fn push(&self, task: Task) -> Result<(), Task> {
         let Shared { ready, inbox, has_mail, run_loop, .. } = &*self.0;
         match ready.get() {
@@ -149,7 +149,7 @@ impl LocalHandle {
             None => {
                 let mut inbox = inbox.lock();
                 inbox.push(task)?;
-                // Release: pairs with the Acquire in `pop`, though it is the lock that orders the task.
+                // Release: pairs with the Acquire in `pop`. The lock orders the task itself.
                 has_mail.store(true, Release);
                 drop(inbox);
                 run_loop.notify();
@@ -158,7 +158,7 @@ impl LocalHandle {
         Ok(())
     }
 
-    /// Takes the task that became ready first, or last. For the home thread only.
+    /// Takes the task that became ready first, or last. Owner thread only.
     fn pop(&self, which: Which) -> Option<Task> {
         let Shared { ready, inbox, has_mail, .. } = &*self.0;
         let mut ready = ready.get()?.borrow_mut();
@@ -174,19 +174,19 @@ impl LocalHandle {
         }
     }
 
-    /// Runs the task that is ready first, if there is one. For the home thread only.
+    /// Runs the oldest ready task, if any. Owner thread only.
     pub(crate) fn run_one(&self) -> bool {
-        let Some(task) = self.pop_or_notice(Which::Oldest) else { return false };
-        if let Ran::Again(task) = self.0.live.run(task) {
+        let Some(task) = self.next(Which::Oldest) else { return false };
+        if let Ran::Again(task) = self.0.owned.run(task) {
             self.schedule(task);
         }
         true
     }
 
-    /// Runs the task that became ready last, if there is one. If it has woken itself, all others come before it again.
+    /// Runs the newest ready task, if any. If it wakes itself, it goes behind all others.
     fn run_newest(&self) -> bool {
-        let Some(task) = self.pop_or_notice(Which::Newest) else { return false };
-        if let Ran::Again(task) = self.0.live.run(task)
+        let Some(task) = self.next(Which::Newest) else { return false };
+        if let Ran::Again(task) = self.0.owned.run(task)
             && let Some(ready) = self.0.ready.get()
         {
             let refused = ready.borrow_mut().push_as_oldest(task);
@@ -196,18 +196,19 @@ impl LocalHandle {
         true
     }
 
-    /// As [`pop`](LocalHandle::pop). If no task is ready, that may be the end that is awaited.
+    /// Like [`pop`](LocalHandle::pop). If no task is ready, wakes the callers of `finished` if no task is left either.
     #[inline]
-    fn pop_or_notice(&self, which: Which) -> Option<Task> {
+    fn next(&self, which: Which) -> Option<Task> {
         let task = self.pop(which);
-        // Relaxed: this thread has set it.
-        if task.is_none() && self.0.is_end_awaited.load(Relaxed) {
-            self.notice_end();
+        // Relaxed: only this thread sets it.
+        if task.is_none() && self.0.is_finish_awaited.load(Relaxed) {
+            self.wake_finished();
         }
         task
     }
 
-    /// Runs the newest tasks first, which `future` most likely waits for, while others may block in their turn, one inside the other.
+    /// Drives `future`, newest tasks first: it most likely waits for those. Keeps the stack shallow where tasks block inside
+    /// each other.
     fn drive_deep(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         let mut runs = 0_u32;
         self.0.run_loop.drive(future, || {
@@ -216,56 +217,56 @@ impl LocalHandle {
         });
     }
 
-    /// Runs tasks until none is ready. For the home thread only.
+    /// Runs tasks until none is ready. Owner thread only.
     pub(crate) fn run_until_stalled(&self) {
         let _context = context::reside(Handle::new(self.clone()));
         self.0.run_loop.run_until_stalled(|| self.run_one());
     }
 
-    /// As [`Local::run_until`](crate::Local::run_until). For the home thread only.
+    /// See [`Local::run_until`](crate::Local::run_until). Owner thread only.
     pub(crate) async fn run_until<F: Future>(&self, future: F) -> F::Output {
         let handle = Handle::new(self.clone());
         self.0.run_loop.drive_within(future, || context::reside(handle.clone()), || self.run_one()).await
     }
 
-    /// Ready when no task is left. For the home thread only.
+    /// Ready when no task is left. Owner thread only.
     pub(crate) fn poll_finished(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_ended() {
+        if self.is_finished() {
             return Poll::Ready(());
         }
-        // Foreign code: cloned before the borrow, dropped after it.
+        // User code: cloned before the borrow, dropped after it.
         let newest = cx.waker().clone();
-        let before = self.0.at_end.get().and_then(|wakers| {
+        let before = self.0.on_finished.get().and_then(|wakers| {
             let mut wakers = wakers.borrow_mut();
             let known = wakers.iter().position(|waker| waker.will_wake(&newest));
             wakers.push(newest);
             known.map(|known| wakers.swap_remove(known))
         });
         drop(before);
-        self.0.is_end_awaited.store(true, Relaxed);
+        self.0.is_finish_awaited.store(true, Relaxed);
         Poll::Pending
     }
 
-    fn notice_end(&self) {
-        if !self.has_ended() {
+    fn wake_finished(&self) {
+        if !self.is_finished() {
             return;
         }
-        self.0.is_end_awaited.store(false, Relaxed);
-        let woken = self.0.at_end.get().map(|wakers| std::mem::take(&mut *wakers.borrow_mut()));
+        self.0.is_finish_awaited.store(false, Relaxed);
+        let woken = self.0.on_finished.get().map(|wakers| std::mem::take(&mut *wakers.borrow_mut()));
         wake_all(woken.into_iter().flatten());
     }
 
-    /// Whether no task is left: what isn't in the table is in a queue.
-    fn has_ended(&self) -> bool {
-        let Shared { ready, inbox, live, .. } = &*self.0;
+    /// Whether no task is left: each one is in the table or in a queue.
+    fn is_finished(&self) -> bool {
+        let Shared { ready, inbox, owned, .. } = &*self.0;
         let is_ready = ready.get().is_some_and(|ready| !ready.borrow().tasks.is_empty());
-        !is_ready && inbox.lock().tasks.is_empty() && live.is_empty()
+        !is_ready && inbox.lock().tasks.is_empty() && owned.is_empty()
     }
 
-    /// Ends every task. For the home thread only.
+    /// Ends every task. Owner thread only.
     pub(crate) fn shut_down(&self) {
-        self.0.live.close();
-        // Now those that never rested.
+        self.0.owned.close();
+        // The table knows idle tasks; all others are in the queues.
         let ready = self.0.ready.get().map(|ready| ready.borrow_mut().close());
         let mail = self.0.inbox.lock().close();
         drop((ready, mail));
@@ -274,17 +275,17 @@ impl LocalHandle {
 
 impl Executor for LocalHandle {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        self.push(self.0.live.admit(task)?).map_err(Rejected::shut_down)
+        self.push(self.0.owned.admit(task)?).map_err(Rejected::shut_down)
     }
 
     fn schedule(&self, task: Task) {
-        // Not taken, it is ended here, if the shutdown hasn't ended it.
+        // After a shutdown the drop ends the task.
         drop(self.push(task));
     }
 
-    /// On the home thread this runs the tasks. Elsewhere they make progress only if the home thread is driven, too.
+    /// On the owner thread, runs the tasks meanwhile. On other threads, tasks progress only while the owner thread runs them.
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        if self.is_home() {
+        if self.is_owner_thread() {
             let _context = context::reside(Handle::new(self.clone()));
             self.wait(future);
         } else {
@@ -293,13 +294,13 @@ impl Executor for LocalHandle {
         }
     }
 
-    /// There is no other thread to run the other tasks, so this one does, inside the task that waits.
+    /// Runs the other tasks inside the waiting one, since no other thread could run them.
     ///
     /// # Panics
     ///
-    /// If 256 of them wait inside each other already. The task's handle tells.
+    /// If 256 tasks wait inside each other already. The handle of the task that called this returns the panic.
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-        if !self.is_home() {
+        if !self.is_owner_thread() {
             park_on(future);
         } else if !self.0.run_loop.nests_deep() {
             self.0.run_loop.drive(future, || self.run_one());
@@ -315,14 +316,14 @@ impl futures_task::Spawn for LocalHandle {
     }
 }
 
-/// On the home thread only.
+/// Spawns on the owner thread only.
 ///
 /// # Errors
 ///
-/// The executor has shut down, or this is another thread.
+/// The executor has shut down, or another thread owns it.
 impl futures_task::LocalSpawn for LocalHandle {
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnObjError> {
-        if !self.is_home() {
+        if !self.is_owner_thread() {
             return Err(SpawnObjError::shutdown());
         }
         let (task, _) = Task::new_local(future, self.clone());
@@ -330,13 +331,13 @@ impl futures_task::LocalSpawn for LocalHandle {
     }
 
     fn status_local(&self) -> Result<(), SpawnObjError> {
-        if self.is_home() { Ok(()) } else { Err(SpawnObjError::shutdown()) }
+        if self.is_owner_thread() { Ok(()) } else { Err(SpawnObjError::shutdown()) }
     }
 }
 
 impl fmt::Debug for LocalHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ready = self.0.ready.get().map(|ready| ready.borrow().tasks.len());
-        f.debug_struct("LocalHandle").field("ready", &ready).field("live", &self.0.live).finish()
+        f.debug_struct("LocalHandle").field("ready", &ready).field("owned", &self.0.owned).finish()
     }
 }

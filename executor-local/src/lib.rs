@@ -1,15 +1,13 @@
-//! A single-threaded queue: tasks run one after another, on the thread that made the executor, while that thread
-//! drives it.
+//! A single-threaded executor: runs tasks one after another, on the thread that made it.
 //!
-//! For futures that aren't `Send`, for programs that want no threads, and for tests that want to know what runs when:
-//! tasks are polled in the order in which they became ready. Other threads may spawn `Send` futures on it and wake
-//! them.
+//! Take it for futures that aren't `Send`, for programs without threads, and for tests that depend on the order of polls: tasks
+//! run in the order in which they became ready. Other threads may spawn `Send` futures on it, and wake its tasks.
 //!
 //! # Tasks that block
 //!
-//! A task that blocks (`join`, `block_on`) has the others run inside it, on its stack. Where 32 block inside each other, the newest
-//! tasks run first, which are most likely those that they wait for; where 256 do, one more panics, and its handle says so.
-//! `await` has no such bound.
+//! A task that blocks (`join`, `block_on`) runs the other tasks meanwhile, on its own stack. From 32 such tasks inside each
+//! other, the newest ready tasks run first, which the blocked ones most likely wait for. The 257th panics, and its handle
+//! returns the panic. `await` has no such limit.
 //!
 //! # Examples
 //!
@@ -36,3 +34,7 @@ pub use local::Local;
 mod compile_fail;
 mod handle;
 mod local;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

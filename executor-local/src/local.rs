@@ -1,4 +1,4 @@
-//! The owner, which stays on its thread.
+//! The executor itself, which stays on its owner thread. Leaves the queues to `handle`.
 
 use std::marker::PhantomData;
 
@@ -9,13 +9,13 @@ use polyexec_core::{Executor, JoinHandle, SpawnError};
 
 use crate::LocalHandle;
 
-/// Runs tasks on this thread, while it is driven by [`block_on`](Local::block_on) or
+/// Runs tasks on the thread that made it, during calls such as [`block_on`](Local::block_on), [`run`](Local::run) and
 /// [`run_until_stalled`](Local::run_until_stalled).
 ///
 /// # What dropping does
 ///
-/// Shuts down: every future is dropped, here and now, and every handle resolves. Dropped in one of its own tasks, that
-/// task ends when its poll does. No other is polled at that time, so there is nothing to wait for, and no limit to give.
+/// Shuts down: drops every future on this thread, and resolves every handle. In one of its own tasks, that task ends when its
+/// poll does. There is no shutdown with a timeout, since no other poll can be running.
 ///
 /// # Examples
 ///
@@ -32,17 +32,17 @@ use crate::LocalHandle;
 pub struct Local {
     handle: LocalHandle,
     made_in: Process,
-    /// It belongs to its thread.
+    /// Not `Send`: it belongs to its thread.
     not_send: PhantomData<*const ()>,
 }
 
 impl Local {
-    /// An executor for this thread.
+    /// An executor that the calling thread owns.
     pub fn new() -> Self {
         Self { handle: LocalHandle::new(), made_in: Process::current(), not_send: PhantomData }
     }
 
-    /// A handle, for other threads and for code that takes any executor.
+    /// A handle, for other threads, and for code that takes any executor.
     pub fn handle(&self) -> LocalHandle {
         self.handle.clone()
     }
@@ -77,8 +77,8 @@ impl Local {
         self.handle.try_spawn(future)
     }
 
-    /// Spawns `future`, which need not be `Send`: it is polled and dropped on this thread only, even if the last of its
-    /// wakers dies elsewhere.
+    /// Spawns a future that need not be `Send`: it is polled and dropped on this thread only, even if another thread drops its
+    /// last waker.
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -91,9 +91,9 @@ impl Local {
         self.handle.spawn_local(future)
     }
 
-    /// Polls `future` and runs the tasks, in turns, until `future` is ready; sleeps while there is nothing to do.
+    /// Runs the tasks until `future` is ready, and polls it in between. Sleeps while none is ready.
     ///
-    /// Tasks that aren't finished by then stay where they are, and go on with the next call.
+    /// Unfinished tasks go on with the next call.
     ///
     /// # Panics
     ///
@@ -105,10 +105,10 @@ impl Local {
         self.handle.block_on(future)
     }
 
-    /// Polls `future` and runs the tasks, in turns, until `future` is ready, as a future: so another executor's thread runs them
-    /// between its own. Where there is nothing to do it is pending.
+    /// Like [`block_on`](Local::block_on), but as a future: pending while no task is ready. So these tasks run inside another
+    /// executor that uses this thread.
     ///
-    /// It isn't `Send`: it goes into the `block_on` of whatever runs on this thread, or into a task that stays there.
+    /// The future isn't `Send`. Give it to that executor's `block_on`, or spawn it as a task that stays on this thread.
     ///
     /// # Examples
     ///
@@ -120,7 +120,7 @@ impl Local {
     /// let local = Local::new();
     /// let text = Rc::new("not Send".to_owned());
     /// let length = local.spawn_local(async move { text.len() });
-    /// // In place of `block_on`, the loop of a graphical program, say.
+    /// // `block_on` stands for any loop of this thread, such as that of a graphical program.
     /// block_on(async {
     ///     assert_eq!(local.run_until(length).await.unwrap(), 8);
     /// });
@@ -132,15 +132,14 @@ impl Local {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it drops `future`. Tasks stay where they are, and go on with the next call.
+    /// Dropping it early drops `future`. The tasks go on with the next call.
     pub async fn run_until<F: Future>(&self, future: F) -> F::Output {
         self.handle.run_until(future).await
     }
 
-    /// Runs the tasks until none is left, those that tasks and other threads spawn meanwhile among them. Sleeps while there is
-    /// nothing to do.
+    /// Runs the tasks until none is left, including those that are spawned meanwhile. Sleeps while none is ready.
     ///
-    /// A task that never ends keeps this from returning; so does the task that calls it.
+    /// Never returns if a task never ends, or if one of the tasks calls it.
     ///
     /// # Examples
     ///
@@ -157,8 +156,9 @@ impl Local {
         self.block_on(self.finished());
     }
 
-    /// Ready when no task is left. It runs none itself: await it in [`run_until`](Local::run_until), to run all tasks inside another
-    /// executor.
+    /// Ready when no task is left. Runs no task itself.
+    ///
+    /// Await it in [`run_until`](Local::run_until) to run all tasks inside another executor.
     ///
     /// # Cancel safety
     ///
@@ -179,10 +179,10 @@ impl Local {
         std::future::poll_fn(|cx| self.handle.poll_finished(cx)).await;
     }
 
-    /// Runs the tasks until none of them is ready, and returns instead of sleeping. Those count as ready for which events have
-    /// come before this, and some that come meanwhile: so a loop of somebody else's may call this now and then.
+    /// Runs the tasks until none is ready, and returns instead of sleeping. For a loop that is not an executor's.
     ///
-    /// A task that wakes itself for ever keeps this from returning.
+    /// Also handles I/O events and timers that were due before the call, and some that become due during it. Never returns if
+    /// a task wakes itself for ever.
     pub fn run_until_stalled(&self) {
         self.handle.run_until_stalled();
     }
@@ -199,7 +199,7 @@ impl Drop for Local {
         if self.made_in.is_current() {
             self.handle.shut_down();
         } else {
-            // The parent's, whose sockets and timers are the parent's, too.
+            // In a forked child, leave the executor as it is: its sockets and timers are the parent's.
             std::mem::forget(self.handle.clone());
         }
     }

@@ -1,4 +1,4 @@
-//! The conformance suite, on a queue that the test's thread drives.
+//! The conformance suite, on an executor that the test's thread drives.
 
 use polyexec_local::Local;
 

@@ -1,4 +1,4 @@
-//! What only a single-threaded queue has: futures that aren't `Send`, an order, and a home.
+//! What sets this executor apart: futures that aren't `Send`, an order of polls, and an owner thread.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -17,7 +17,7 @@ use polyexec_local::{Local, LocalHandle};
 
 type Trace = Rc<RefCell<Vec<&'static str>>>;
 
-/// Pending until the waker that it leaves in the slot was called.
+/// Pending until the waker that it leaves in the slot is called.
 async fn wait_once(slot: WakerSlot) {
     let mut waits = false;
     poll_fn(|cx| {
@@ -93,7 +93,7 @@ fn another_executor_runs_it_between_its_own_tasks() {
     let (outer, inner) = (Local::new(), Rc::new(Local::new()));
     let trace = Trace::default();
     let (bystander, log) = (trace.clone(), trace.clone());
-    // Both never rest, and neither keeps the other one from its turn.
+    // Both tasks are always ready, and neither starves the other.
     let restless = inner.spawn_local(async {
         loop {
             yield_now().await;
@@ -124,7 +124,7 @@ fn within_another_executor_it_is_woken_from_anywhere() {
         let waits = slot.clone();
         let task = local.spawn_local(async move { wait_once(waits).await });
         let waker = thread::spawn(move || wake_when_there(&slot));
-        // Two of them at once: either may run the tasks of both.
+        // Two of them at once: each may run the other's tasks.
         let nested = local.handle();
         let both = async {
             let first = Box::pin(local.run_until(task));
@@ -221,7 +221,7 @@ fn p52_local_futures_are_dropped_on_their_home_thread() {
         (place, Note(noted))
     };
 
-    // A task that rests with that note, and where its waker is.
+    // An idle task that owns the note, and the slot of its waker.
     let resting = |local: &Local, note| {
         let slot = WakerSlot::new();
         let put = slot.clone();
@@ -252,7 +252,7 @@ fn p52_local_futures_are_dropped_on_their_home_thread() {
     local.run_until_stalled();
     assert_eq!(place.get(), Some(home));
 
-    // The executor goes first, and a waker on another thread is the last that remembers the task.
+    // The executor is dropped first. A waker on another thread is the last reference to the task.
     let (place, note) = dropped_on();
     let (task, slot) = resting(&local, note);
     drop(task);
@@ -280,23 +280,23 @@ fn p55_the_owner_may_be_dropped_in_its_own_task() {
 }
 
 #[test]
-fn spawn_local_away_from_home_panics_and_says_why() {
+fn spawn_local_on_another_thread_panics_and_says_why() {
     watched!();
     let local = Local::new();
     let handle = local.handle();
-    assert!(handle.is_home());
+    assert!(handle.is_owner_thread());
     let message = thread::spawn(move || {
-        assert!(!handle.is_home());
+        assert!(!handle.is_owner_thread());
         let asked = catch_unwind(AssertUnwindSafe(|| drop(handle.spawn_local(async {}))));
         *asked.unwrap_err().downcast::<&str>().unwrap()
     })
     .join()
     .unwrap();
-    assert!(message.contains("another thread"), "{message}");
+    assert!(message.contains("doesn't own the `Local`"), "{message}");
 }
 
 #[test]
-fn other_threads_spawn_and_wait_while_the_home_thread_drives() {
+fn other_threads_spawn_and_wait_while_the_owner_thread_drives() {
     watched!();
     let local = Local::new();
     let handle = local.handle();
@@ -353,7 +353,7 @@ fn it_and_its_handle_are_executors_for_the_futures_crates() {
     local.run_until_stalled();
     assert_eq!(count.get(), 2);
 
-    // Elsewhere the future can't even be handed over, so it is dropped.
+    // On another thread the future can't be handed over, so it is dropped.
     let elsewhere = handle.clone();
     let refused = thread::spawn(move || {
         let refused = elsewhere.spawn_local_obj(LocalFutureObj::new(Box::new(async {})));
@@ -385,7 +385,7 @@ fn a_dropped_future_may_spawn_in_vain() {
     assert_eq!(refusals.try_recv(), Ok(true));
 }
 
-/// Each waits for one that is behind all the others: that is found, though not all that block can be on the stack.
+/// Each task waits for one behind all others, which runs even if not all blocked tasks fit on the stack.
 #[test]
 fn thousands_of_tasks_may_block_for_what_they_spawn() {
     const TASKS: u64 = 2_000;
@@ -403,7 +403,7 @@ fn thousands_of_tasks_may_block_for_what_they_spawn() {
     assert_eq!(sum, TASKS * (TASKS - 1) / 2);
 }
 
-/// Where tasks block deep inside each other the newest run first; one that wakes itself for ever keeps no other from its turn.
+/// Where tasks block deep inside each other, the newest run first. A task that wakes itself for ever doesn't starve the others.
 #[test]
 fn deep_inside_of_tasks_that_block_nobody_starves() {
     fn deep(handle: LocalHandle, left: u32) -> Pin<Box<dyn Future<Output = u32> + Send>> {

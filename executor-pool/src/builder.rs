@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 #[cfg(doc)]
 use polyexec_core::JoinHandle;
-use polyexec_threads::{Crew, Settings, most_threads};
+use polyexec_threads::{Settings, ThreadPool, WhenBusy, most_threads};
 
 use crate::desk::Desk;
 use crate::job::{self, Hooks, Job};
@@ -190,13 +190,13 @@ impl Builder {
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
         let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)))).collect();
         let sleep = Sleep::new(workers, num_cpus::get());
-        let crew = Crew::new(self.threads, job::take);
+        let crew = ThreadPool::new(self.threads, job::take);
         let shared = Arc::new(Shared::new(desks, sleep, crew, self.hooks));
         // Dropped on the way out, it ends the threads that did start.
         let pool = Pool::own(shared.clone());
         for (index, queue) in queues.into_iter().enumerate() {
             let worker = Worker::new(shared.clone(), index, queue);
-            shared.crew.give(Job::Work(Box::new(worker))).map_err(|refused| {
+            let _ = shared.crew.submit(Job::Work(Box::new(worker)), WhenBusy::Refuse).map_err(|refused| {
                 refused.cause.unwrap_or_else(|| unreachable!("nobody has closed the crew of a new pool"))
             })?;
         }

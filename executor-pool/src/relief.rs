@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
+use polyexec_threads::WhenBusy;
 
 use crate::Stall;
 use crate::desk::Desk;
@@ -160,7 +161,7 @@ impl Rounds {
     /// Whether a look may find something soon. Has a fence before it, and who comes to work, or goes without a thread, one
     /// after.
     pub(crate) fn is_due(&self) -> bool {
-        self.shared.crew.is_behind()
+        self.shared.crew.is_short_of_threads()
             || self.shared.roster.copy().iter().any(|desk| desk.is_at_work())
             || self.relieved.iter().any(Relieved::is_awake)
     }
@@ -170,7 +171,7 @@ impl Rounds {
         self.see_to_relieved(now);
         let desks = self.shared.roster.copy();
         // A worker that waits for a thread is given one as soon as it is to be had.
-        let is_behind = self.shared.crew.catch_up();
+        let is_behind = self.shared.crew.retry();
         let mut quiet = if is_behind || self.relieved.iter().any(Relieved::is_awake) { Quiet::No } else { Quiet::Yes };
         for (seat, desk) in desks.iter().enumerate() {
             if !desk.is_at_work() {
@@ -256,7 +257,7 @@ impl Rounds {
 
     /// A thread takes the job as soon as there is one: whoever was relieved, at the latest.
     fn give(&self, job: Job) {
-        let given = self.shared.crew.queue(job);
+        let given = self.shared.crew.submit(job, WhenBusy::WaitAlways);
         assert!(given.is_ok(), "a crew is closed only after the monitor has forgotten its pool");
     }
 
@@ -291,7 +292,7 @@ mod tests {
     use std::thread;
 
     use polyexec_core::executor::Task;
-    use polyexec_threads::{Crew, Settings};
+    use polyexec_threads::{Settings, ThreadPool};
 
     use crate::PoolHandle;
     use crate::job::Hooks;
@@ -301,7 +302,7 @@ mod tests {
     /// A pool of workers without threads, and whether each job that comes is to work.
     fn pool(workers: usize) -> (Rounds, mpsc::Receiver<bool>) {
         let (sender, jobs) = mpsc::channel();
-        let crew = Crew::new(Settings::new("relief"), move |jobs| {
+        let crew = ThreadPool::new(Settings::new("relief"), move |jobs| {
             jobs.into_iter().for_each(|job| sender.send(matches!(job, Job::Work(_))).unwrap());
         });
         let desk = |_| Arc::new(CachePadded::new(Desk::new(Queue::new_fifo().stealer(), 0)));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crossbeam_utils::CachePadded;
 use polyexec_core::executor::{OwnedTasks, Task};
 use polyexec_core::{StillRunning, block_in_place};
-use polyexec_threads::Crew;
+use polyexec_threads::ThreadPool;
 
 use crate::injector::Injector;
 use crate::job::{Hooks, Job};
@@ -26,14 +26,14 @@ pub(crate) struct Shared {
     pub(crate) workers: usize,
     pub(crate) roster: Roster,
     pub(crate) sleep: Sleep,
-    pub(crate) crew: Crew<Job>,
+    pub(crate) crew: ThreadPool<Job>,
     pub(crate) hooks: Hooks,
     /// Set by the shutdown, after `live` was closed. Never cleared.
     closed: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(desks: Desks, sleep: Sleep, crew: Crew<Job>, hooks: Hooks) -> Self {
+    pub(crate) fn new(desks: Desks, sleep: Sleep, crew: ThreadPool<Job>, hooks: Hooks) -> Self {
         Self {
             live: OwnedTasks::new(),
             injector: CachePadded::default(),

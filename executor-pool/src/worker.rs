@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use polyexec_core::executor::driver::Wait;
 use polyexec_core::executor::{Ran, Task, driver, is_polling};
+use polyexec_threads::WhenBusy;
 
 use crate::desk::Desk;
 use crate::injector::{FLOOD, MAX_BATCH};
@@ -342,7 +343,7 @@ pub(crate) fn hand_over(shared: &Arc<Shared>) {
     worker.desk.forget_noted();
     // Without a thread to be had the pool is slower, until one is free, this one at the latest, or the monitor has one.
     // Refused, since the pool has shut down, the worker ends here, and with it its tasks: this one may wait for one of them.
-    drop(shared.crew.queue(Job::Work(Box::new(worker))));
+    drop(shared.crew.submit(Job::Work(Box::new(worker)), WhenBusy::WaitAlways));
     monitor::notice();
 }
 
@@ -397,7 +398,7 @@ mod tests {
     use super::*;
     use std::future::pending;
 
-    use polyexec_threads::{Crew, Settings};
+    use polyexec_threads::{Settings, ThreadPool};
 
     use crate::job::Hooks;
     use crate::sleep::Sleep;
@@ -407,7 +408,7 @@ mod tests {
         polyexec_conformance::watched!();
         let queue = deque::Worker::new_fifo();
         let desk = Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)));
-        let crew = Crew::new(Settings::new("worker"), |_| ());
+        let crew = ThreadPool::new(Settings::new("worker"), |_| ());
         let shared = Arc::new(Shared::new([desk.clone()].into(), Sleep::new(1, 1), crew, Hooks::default()));
         let task = || Task::new(pending::<()>(), PoolHandle::new(shared.clone())).0;
         WORKER.set(Some(Worker::new(shared.clone(), 0, queue)));

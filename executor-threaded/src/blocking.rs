@@ -1,11 +1,11 @@
-//! Blocking work of any executor's tasks, on a [`Threaded`] that the process shares: bounded, and started when it is first
-//! needed. How tasks wait for its threads, `Builder::queue_when_full` says.
+//! Runs blocking work for tasks of any executor, on a [`Threaded`] that the process shares.
 //!
-//! A task that sleeps, computes for long, or waits for a disk holds up the others on its thread. It gives such work to
-//! [`unblock`] and awaits what comes of it, or to [`spawn_blocking`] for a handle. [`Unblock`] is for what reads and writes.
+//! A task that sleeps, computes for long, or waits for a disk delays the other tasks on its thread. Such work belongs in
+//! [`unblock`], which returns its output as a future, or in [`spawn_blocking`], which returns a handle. [`Unblock`] wraps
+//! blocking readers and writers.
 //!
-//! There are 512 threads at most, and work beyond that waits for one; a thread that has had none for ten seconds leaves.
-//! [`configure`] changes that before the first use.
+//! The executor starts at its first use. It has 512 threads at most; more work waits, as [`Builder::queue_when_full`]
+//! describes. An idle thread leaves after ten seconds. [`configure`] changes all this before the first use.
 //!
 //! # Examples
 //!
@@ -20,12 +20,11 @@
 //! # polyexec_core::block_on(example()).unwrap();
 //! ```
 //!
-//! # Whose tasks are spawned in it
+//! # Spawning from blocking work
 //!
-//! In the closure, [`Handle::current`] is the executor of whoever called [`spawn_blocking`] or [`unblock`]: so what spawns
-//! there spawns beside its caller, not on threads that are for blocking work. Outside of any executor, there is none. What is
-//! dropped when nobody wants it any more, a detached result or a closure that was aborted, is dropped on those threads,
-//! and spawns there.
+//! In the closure, [`Handle::current`] is the executor that [`spawn_blocking`] or [`unblock`] was called in, if any. So a task
+//! spawned there runs beside the caller's, not on a thread for blocking work. The output of detached work and the closure of
+//! aborted work are dropped on these threads: if their destructors spawn, those tasks run there, too.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -43,24 +42,22 @@ use crate::{Threaded, ThreadedHandle};
 
 mod unblock;
 
-/// The most threads, unless told otherwise: as many as tokio's. Enough for work that waits, and few enough for a system.
+/// The most threads by default, as in tokio: enough for work that waits, and few enough for any system.
 const MAX_THREADS: usize = 512;
 
 /// The executor, or `None` if it was shut down before its first use.
 static EXECUTOR: LazyStart<Option<ThreadedHandle>, Builder> = LazyStart::new();
 
-/// Runs `work`, which may block, on a thread for such work, and returns its handle.
+/// Runs `work` on a thread where it may block, and returns its handle. Works inside and outside of executors.
 ///
-/// It is a task as any other, and its handle says the same: a panic comes to whoever joins. Aborted before it has begun,
-/// it never runs, and is dropped when its turn has come; once it has begun, it runs to its end, and an abort changes
-/// nothing.
+/// The work is a task like any other; joining it returns its output or its panic. An abort before it begins drops it when its
+/// turn comes. An abort after that changes nothing: the work runs to its end.
 ///
-/// Works anywhere, inside of executors and outside. Where there are as many threads as may be, it waits for one: so work that
-/// waits for other blocking work may wait for ever.
+/// If all threads are busy, the work waits for one. So work that waits for other blocking work may deadlock.
 ///
 /// # What dropping does
 ///
-/// Dropping the handle detaches the work. See [`unblock`] for the other way.
+/// Dropping the handle detaches the work. Dropping [`unblock`]'s future cancels it instead.
 ///
 /// # Examples
 ///
@@ -76,7 +73,7 @@ static EXECUTOR: LazyStart<Option<ThreadedHandle>, Builder> = LazyStart::new();
 ///
 /// # Errors
 ///
-/// The handle resolves as rejected if there is no thread at all and none to be had, and as shut down after
+/// The handle resolves as rejected if the executor has no thread at all and the system has none, and as shut down after
 /// [`shutdown_timeout`].
 #[track_caller]
 pub fn spawn_blocking<F, T>(work: F) -> JoinHandle<T>
@@ -98,7 +95,7 @@ where
 {
     let caller = Handle::current();
     task::Builder::new().spawn_on(&Shared, async move {
-        // The thread is for blocking, so nobody is to be told of it.
+        // The thread may block: no executor has to make up for it.
         context::outside(|_| {
             let _caller = caller.map(context::enter);
             work()
@@ -106,9 +103,9 @@ where
     })
 }
 
-/// Runs `work`, which may block, on a thread for such work, and comes to what it returns.
+/// Runs `work` on a thread where it may block, and returns its output as a future.
 ///
-/// It begins when this is called, as [`spawn_blocking`] does, whether or not it is awaited.
+/// The work is queued by this call, as by [`spawn_blocking`], even if the future is never polled.
 ///
 /// # Examples
 ///
@@ -123,13 +120,13 @@ where
 ///
 /// # Panics
 ///
-/// When it is polled: with the panic of `work`; or if there is no thread at all and none to be had, or the shutdown has come
-/// first. [`spawn_blocking`] has an error for these.
+/// The future panics with the panic of `work`. It also panics if there is no thread at all, or after a shutdown;
+/// [`spawn_blocking`] returns these as errors.
 ///
 /// # Cancel safety
 ///
-/// Dropped before `work` has begun, it cancels it: `work` never runs, and is dropped when its turn has come. Dropped after
-/// that, it lets it run to its end, and the output is dropped.
+/// Dropping the future before `work` begins cancels it: `work` is dropped when its turn comes. Dropping it later changes
+/// nothing but that the output is dropped.
 #[track_caller]
 pub fn unblock<F, T>(work: F) -> Unblocked<T>
 where
@@ -142,11 +139,11 @@ where
     Unblocked(begin(work).abort_on_drop())
 }
 
-/// The output of blocking work, as a future. Made by [`unblock`].
+/// The output of blocking work, as a future. Returned by [`unblock`].
 ///
 /// # What dropping does
 ///
-/// Cancels the work, if it hasn't begun.
+/// Cancels the work if it has not begun.
 #[derive(Debug)]
 #[must_use = "dropped, it cancels the work that has not begun; await it"]
 pub struct Unblocked<T>(AbortOnDrop<T>);
@@ -167,8 +164,9 @@ impl<T> Future for Unblocked<T> {
     }
 }
 
-/// What the executor for blocking work is like by default, for [`configure`]: 512 threads at most, called `blocking-0` and
-/// so on, beyond which work waits, and which stay for ten seconds.
+/// The default configuration of the executor for blocking work, to change and give to [`configure`].
+///
+/// At most 512 threads, named `blocking-0` and so on, that stay for ten seconds when idle. More work waits.
 ///
 /// # Examples
 ///
@@ -183,12 +181,11 @@ pub fn builder() -> Builder {
     Threaded::builder().thread_name("blocking").max_threads(MAX_THREADS).queue_when_full()
 }
 
-/// Says what the executor for blocking work is to be like, before its first use. Begin with [`builder`]. The last one to
-/// say so wins.
+/// Configures the executor for blocking work before its first use. Begin with [`builder`]; the last call wins.
 ///
 /// # Errors
 ///
-/// `AlreadyExists`: it has started already, or was shut down. `InvalidInput`: as for [`Builder::build`].
+/// `AlreadyExists`: the executor has started already, or was shut down. `InvalidInput`: as for [`Builder::build`].
 pub fn configure(builder: Builder) -> io::Result<()> {
     builder.validate()?;
     match EXECUTOR.configure(builder) {
@@ -200,10 +197,10 @@ pub fn configure(builder: Builder) -> io::Result<()> {
     }
 }
 
-/// Shuts the executor for blocking work down, for the end of the program: work that hasn't begun is dropped, and what has is
-/// waited for, until `timeout` is over at the latest. From then on, [`spawn_blocking`] resolves as shut down.
+/// Shuts down the executor for blocking work: drops work that has not begun, and waits for the rest until `timeout`.
 ///
-/// Without it, work that runs when `main` returns ends there, in its midst. Called again, it waits again.
+/// For the end of a program: without it, the process ends while work still runs. From then on, [`spawn_blocking`] resolves as
+/// shut down. A second call waits again.
 ///
 /// # Examples
 ///
@@ -220,7 +217,7 @@ pub fn configure(builder: Builder) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// As for [`Threaded::shutdown_timeout`]: what still runs, and where it was spawned.
+/// As for [`Threaded::shutdown_timeout`]: names the work that still runs, and where it was spawned.
 pub fn shutdown_timeout(timeout: Duration) -> Result<(), StillRunning> {
     let executor = EXECUTOR.get_or_start(|_| Ok(None));
     match executor.expect("nothing to fail") {

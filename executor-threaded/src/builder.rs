@@ -1,4 +1,4 @@
-//! How a [`Threaded`] is configured.
+//! Configures a [`Threaded`]. Starts no thread but the respawner's.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use polyexec_threads::Settings;
 
 use crate::Threaded;
-use crate::steward::Steward;
+use crate::respawner::Respawner;
 
 /// Configures a [`Threaded`].
 ///
@@ -24,7 +24,7 @@ use crate::steward::Steward;
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     threads: Settings,
-    /// Whether tasks wait for a thread.
+    /// Tasks wait for a busy thread instead of being refused.
     queues: bool,
 }
 
@@ -37,56 +37,59 @@ impl Builder {
         self.threads
     }
 
-    /// Threads are called `name-0`, `name-1` and so on. By default `threaded`. Linux shows the first 15 bytes.
+    /// Names the threads `name-0`, `name-1` and so on. The default is `threaded`. Linux shows the first 15 bytes.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.threads.name = name.into();
         self
     }
 
-    /// The size of each thread's stack in bytes. By default what `std` gives: 2 MiB, or `RUST_MIN_STACK`. Less
-    /// than 256 KiB is taken for that; of a size that the system doesn't have, there is no thread, and tasks are refused.
+    /// The stack size of each thread in bytes. The default is that of `std`: `RUST_MIN_STACK`, or else 2 MiB.
+    ///
+    /// Values below 256 KiB are raised to that. If the system can't provide such a stack, tasks are refused.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.threads.stack_size = Some(bytes);
         self
     }
 
-    /// How long a thread stays that has no task. By default ten seconds; with zero, it leaves at once.
+    /// How long an idle thread stays. The default is ten seconds; with zero, it leaves at once.
     pub fn keep_alive(mut self, time: Duration) -> Self {
         self.threads.keep_alive = Some(time);
         self
     }
 
-    /// Starts a new thread for each task, and ends it with the task, instead of using threads again.
+    /// Starts a new thread for each task, and ends it with the task, instead of reusing threads.
     pub fn fresh_threads(mut self) -> Self {
         self.threads.keep_alive = None;
         self
     }
 
-    /// The most threads at a time, and so the most tasks; one more is refused, or [waits](Builder::queue_when_full). Zero is an
-    /// error. A thread is free a moment after its task's handle has resolved.
+    /// The most threads at a time, and so the most tasks. One more task is refused, or [waits](Builder::queue_when_full).
     ///
-    /// By default there are as many as the system has, and never more than the process has room for, whatever is said here. All
-    /// executors of a process share that room. On Linux each thread takes four memory maps, and three quarters of the
-    /// maps are for threads: 12,286 threads, unless `vm.max_map_count` is larger than its default. With more of them,
-    /// the process would end.
+    /// Zero is an error. The default is no limit. A thread is free a moment after its task's handle has resolved.
+    ///
+    /// All executors of a process share one further limit, which keeps it from running out of memory maps: then the process
+    /// would end. A thread takes four maps on Linux, and threads may take three quarters of all maps. With the default of
+    /// `vm.max_map_count` that is 12,286 threads.
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.threads.max_threads = threads;
         self
     }
 
-    /// Has a task wait for a thread where there is none for it, instead of refusing it: there are
-    /// [as many as may be](Builder::max_threads), or as the system has. Tasks that wait begin in the order in which they
-    /// came. Only if there is no thread at all, and none is to be had, is a task refused.
+    /// Lets a task wait for a thread instead of refusing it.
     ///
-    /// This is right for work that ends by itself, whatever becomes of the other tasks. **Tasks that wait for each other may
-    /// wait for ever**: those that have the threads, for one that has none.
+    /// A task waits if the executor has as many threads as it [may](Builder::max_threads), or as the system has. Waiting tasks
+    /// begin in the order of their spawns. A task is still refused if the executor has no thread at all, and the system has
+    /// none for it.
     ///
-    /// There is no limit to how many tasks wait. An abort of one that waits is in force when its turn has come, where
-    /// it is dropped instead of run; a shutdown drops all that wait at once. With
-    /// [`fresh_threads`](Builder::fresh_threads), a task that has waited takes the thread of the one before it.
+    /// Use this for work that ends by itself, whatever other tasks do. **Tasks that wait for each other may deadlock**: some
+    /// have the threads, and wait for a task that has none.
     ///
-    /// The executor has one more thread then, which sleeps, and starts threads once the system has some again: so a task
-    /// for which there was none doesn't depend on the end of those that have one.
+    /// Any number of tasks may wait. An abort takes effect when the task's turn comes: the task is dropped instead of run. A
+    /// shutdown drops all waiting tasks at once. With [`fresh_threads`](Builder::fresh_threads), a task that has waited takes
+    /// over the thread of the task before it.
+    ///
+    /// The executor then has one more thread, the respawner, which mostly sleeps. It starts threads once the system has some
+    /// again: so a task that was refused a thread doesn't depend on the end of other tasks.
     ///
     /// # Examples
     ///
@@ -115,16 +118,16 @@ impl Builder {
         self
     }
 
-    /// The executor. Its threads are started when there are tasks for them.
+    /// Makes the executor. Its threads start when tasks need them.
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: at most zero threads, or a thread name with a NUL byte in it. With
-    /// [`queue_when_full`](Builder::queue_when_full) the system's reason, too, if it has no thread.
+    /// `InvalidInput`: a maximum of zero threads, or a thread name that contains a NUL byte. With
+    /// [`queue_when_full`](Builder::queue_when_full), also the system's error if it has no thread for the respawner.
     pub fn build(self) -> io::Result<Threaded> {
         self.validate()?;
-        let steward = self.queues.then(|| Steward::new(&self.threads.name));
-        Threaded::with(self.threads, steward)
+        let respawner = self.queues.then(|| Respawner::new(&self.threads.name));
+        Threaded::with(self.threads, respawner)
     }
 
     pub(crate) fn validate(&self) -> io::Result<()> {

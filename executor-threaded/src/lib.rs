@@ -1,8 +1,7 @@
-//! A thread per task: each task has a thread to itself until it is over. Threads are reused, or fresh for each task.
+//! A thread per task: each task has a thread to itself until it ends. Threads are reused, or fresh for each task.
 //!
-//! The plainest executor there is, and the right one for tasks that block: one that sleeps, computes or waits for a
-//! disk holds up nobody. It costs a thread for each task that is alive, even while the task waits; for many tasks see
-//! `polyexec-pool`.
+//! The simplest executor, and the right one for tasks that block: a task that sleeps, computes or waits for a disk delays no
+//! other task. Each live task costs a thread, even while it waits. For many tasks, see `polyexec-pool`.
 //!
 //! # Examples
 //!
@@ -18,7 +17,8 @@
 //!
 //! # Blocking work
 //!
-//! [`blocking`] has one such executor for the process, bounded, to which tasks of all others give their blocking work.
+//! [`blocking`] is one such executor, shared by the process, with a limited number of threads. Tasks of every executor send
+//! their blocking work there.
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +27,11 @@ pub use threaded::{Threaded, ThreadedHandle};
 
 pub mod blocking;
 mod builder;
-mod hosts;
-mod mailbox;
-mod steward;
+mod parked;
+mod respawner;
+mod running;
 mod threaded;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

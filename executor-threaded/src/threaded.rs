@@ -1,4 +1,4 @@
-//! The executor: a task goes to a thread, which polls it to its end and sleeps while it waits.
+//! The executor: each task gets a thread, which polls it to its end. Leaves the threads to `polyexec-threads`.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
@@ -11,21 +11,22 @@ use polyexec_core::executor::driver::Looks;
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, OwnedTasks, Ran, Rejected, Task, context, is_large};
 use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_in_place, block_on};
-use polyexec_threads::{Crew, Given, Jobs, Settings};
+use polyexec_threads::{Jobs, Settings, Submitted, ThreadPool, WhenBusy};
 
 use crate::Builder;
-use crate::hosts::Hosts;
-use crate::mailbox::Mailbox;
-use crate::steward::Steward;
+use crate::parked::ParkedSlot;
+use crate::respawner::Respawner;
+use crate::running::RunningSlots;
 
 /// Runs each task on a thread of its own.
 ///
 /// # What dropping does
 ///
-/// Shuts down: every future is dropped, on this thread or, if it is being polled, when that poll ends; every handle
-/// resolves; every thread is waited for. A poll that doesn't end makes this wait for ever: see
-/// [`shutdown_timeout`](Threaded::shutdown_timeout). Dropped in one of its own tasks, it doesn't wait: the threads end by
-/// themselves.
+/// Shuts down: drops every future, resolves every handle, and joins every thread. A future that is being polled is dropped on
+/// its own thread when the poll ends, any other one on this thread.
+///
+/// A poll that never ends blocks this for ever: see [`shutdown_timeout`](Threaded::shutdown_timeout). In one of its own tasks,
+/// the drop joins nothing: the threads end by themselves.
 ///
 /// # Examples
 ///
@@ -33,7 +34,7 @@ use crate::steward::Steward;
 /// use polyexec_threaded::Threaded;
 ///
 /// let threaded = Threaded::new();
-/// // It may block: the thread is its own.
+/// // The task may block: it has the thread to itself.
 /// let slow = threaded.spawn(async { std::fs::read("Cargo.toml").map(|bytes| bytes.len()) });
 /// println!("{:?}", slow.join());
 /// ```
@@ -41,7 +42,7 @@ use crate::steward::Steward;
 pub struct Threaded {
     handle: ThreadedHandle,
     made_in: Process,
-    /// It needs no shutdown any more.
+    /// Shut down already: the drop does nothing.
     is_over: bool,
 }
 
@@ -49,27 +50,27 @@ pub struct Threaded {
 ///
 /// # What dropping does
 ///
-/// Nothing to the executor. A handle that outlives it refuses tasks.
+/// Nothing to the executor. A handle that outlives its executor refuses tasks.
 #[derive(Clone)]
 pub struct ThreadedHandle(Arc<Shared>);
 
-// A task's panic stays with the task, and no code of anybody's runs while a queue is changed.
+// A task's panic stays with the task, and no user code runs while a queue changes.
 impl UnwindSafe for ThreadedHandle {}
 impl RefUnwindSafe for ThreadedHandle {}
 
 struct Shared {
-    crew: Crew<Task>,
-    /// Each task that rests, with the mailbox of its thread.
-    live: OwnedTasks<Arc<Mailbox>>,
-    hosts: Hosts,
-    /// If tasks wait for a thread, instead of being refused.
-    steward: Option<Steward>,
+    threads: ThreadPool<Task>,
+    /// Each idle task, with the parked slot of its thread.
+    owned: OwnedTasks<Arc<ParkedSlot>>,
+    running: RunningSlots,
+    /// Present if tasks wait for a busy thread instead of being refused.
+    respawner: Option<Respawner>,
 }
 
 impl Threaded {
-    /// An executor that starts threads as tasks come, and uses them again.
+    /// An executor that starts threads when it needs them, and reuses them.
     pub fn new() -> Self {
-        Self::without_steward(Builder::new().settings())
+        Self::over(ThreadedHandle::new(Builder::new().settings(), None))
     }
 
     /// Configures an executor.
@@ -79,31 +80,31 @@ impl Threaded {
 
     /// # Errors
     ///
-    /// There is no thread for the steward.
-    pub(crate) fn with(settings: Settings, steward: Option<Steward>) -> io::Result<Self> {
-        let handle = ThreadedHandle::new(settings, steward);
-        if let Some(steward) = &handle.0.steward {
-            // Refers to it until the shutdown stops it.
+    /// The system has no thread for the respawner.
+    pub(crate) fn with(settings: Settings, respawner: Option<Respawner>) -> io::Result<Self> {
+        let handle = ThreadedHandle::new(settings, respawner);
+        if let Some(respawner) = &handle.0.respawner {
+            // A cycle, until the shutdown stops the respawner.
             let executor = handle.clone();
-            steward.start(move || executor.0.crew.catch_up())?;
+            respawner.start(move || executor.0.threads.retry())?;
         }
-        Ok(Self { handle, made_in: Process::current(), is_over: false })
+        Ok(Self::over(handle))
+    }
+
+    fn over(handle: ThreadedHandle) -> Self {
+        Self { handle, made_in: Process::current(), is_over: false }
     }
 
     fn shut_down(&self, timeout: Option<Duration>) -> Result<(), StillRunning> {
         if self.made_in.is_current() {
             return self.handle.shut_down(timeout);
         }
-        // The parent's, whose threads aren't here: its memory stays as it is.
+        // A forked child has none of its parent's threads: leave the executor as it is.
         std::mem::forget(self.handle.clone());
         Ok(())
     }
 
-    fn without_steward(settings: Settings) -> Self {
-        Self { handle: ThreadedHandle::new(settings, None), made_in: Process::current(), is_over: false }
-    }
-
-    /// A handle, for other threads and for code that takes any executor.
+    /// A handle, for other threads, and for code that takes any executor.
     pub fn handle(&self) -> ThreadedHandle {
         self.handle.clone()
     }
@@ -125,7 +126,7 @@ impl Threaded {
     ///
     /// # Errors
     ///
-    /// No thread can be had, or there are [as many as may be](Builder::max_threads).
+    /// The system has no thread, or the executor has as many as [`max_threads`](Builder::max_threads) allows.
     #[track_caller]
     pub fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
     where
@@ -138,12 +139,11 @@ impl Threaded {
         self.handle.try_spawn(future)
     }
 
-    /// Shuts down as dropping it does, but waits for polls that run until `timeout` is over at the latest, and then says
-    /// which these are.
+    /// Shuts down like a drop, but waits for running polls until `timeout` at most. Then it names those that still run.
     ///
-    /// Futures that rest are dropped on this thread before it waits. A task that blocks for ever keeps its thread, and
-    /// what its future owns; one that comes to the end of its poll later ends then, and its thread, too. Called in one of its
-    /// own tasks, this doesn't wait at all, and names that task among the others.
+    /// Idle futures are dropped on this thread before it waits. A task whose poll ends later ends then, with its thread. A task
+    /// that blocks for ever keeps its thread, and what its future owns. In one of its own tasks, this waits for nothing, and
+    /// names that task, too.
     ///
     /// # Examples
     ///
@@ -169,8 +169,8 @@ impl Threaded {
     ///
     /// # Errors
     ///
-    /// Not all threads have ended: [`StillRunning`] names each task that has one, and counts the threads. A thread that is in
-    /// its [`on_thread_stop`](Builder::on_thread_stop) hook, or in a destructor of its locals, has no task any more.
+    /// Some threads were still running: [`StillRunning`] names their tasks, and counts the threads. A thread in its
+    /// [`on_thread_stop`](Builder::on_thread_stop) hook, or in a destructor of its thread-locals, has no task any more.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StillRunning> {
         self.is_over = true;
         self.shut_down(Some(timeout))
@@ -198,64 +198,70 @@ impl Default for Threaded {
 impl Drop for Threaded {
     fn drop(&mut self) {
         if !self.is_over {
-            // Without a limit there is nothing to tell, but in a task of its own: that the task still runs.
+            // Fails only in a task of its own, which still runs.
             let _ = self.shut_down(None);
         }
     }
 }
 
 impl ThreadedHandle {
-    fn new(settings: Settings, steward: Option<Steward>) -> Self {
+    fn new(settings: Settings, respawner: Option<Respawner>) -> Self {
         Self(Arc::new_cyclic(|shared: &Weak<Shared>| {
             let shared = shared.clone();
             let body = move |jobs| {
-                // A thread is started for a task, which holds on to its executor; so only a race with the end of
-                // everything finds none here.
+                // A thread starts with a task, which refers to its executor. So this fails only at the very end.
                 if let Some(shared) = shared.upgrade() {
-                    host(ThreadedHandle(shared), jobs);
+                    run(ThreadedHandle(shared), jobs);
                 }
             };
-            Shared { crew: Crew::new(settings, body), live: OwnedTasks::new(), hosts: Hosts::default(), steward }
+            Shared {
+                threads: ThreadPool::new(settings, body),
+                owned: OwnedTasks::new(),
+                running: RunningSlots::default(),
+                respawner,
+            }
         }))
     }
 
-    /// Ends everything, and waits for the threads, at most so long. Once more, it only waits.
+    /// Ends all tasks, then joins the threads until `timeout`. A second call only joins.
     pub(crate) fn shut_down(&self, timeout: Option<Duration>) -> Result<(), StillRunning> {
-        // One that is too far away is none.
+        // A deadline beyond what `Instant` can hold is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let Shared { crew, live, hosts, steward } = &*self.0;
-        // First: it starts no thread for a crew that is closed.
-        steward.iter().for_each(Steward::stop);
-        // No more tasks, then none of those that there are: a thread that still has one to begin ends it.
-        crew.close();
-        live.close_with(|mailbox| mailbox.close());
-        // This may be a task of another executor, and tasks that are still polled here may wait for it.
-        match block_in_place(|| crew.join_until(deadline)) {
+        let Shared { threads, owned, running, respawner } = &*self.0;
+        // First: nothing starts a thread for a closed pool.
+        respawner.iter().for_each(Respawner::stop);
+        // First refuse new tasks, then end idle ones. A task that a thread takes after this ends when it is run.
+        threads.close();
+        owned.close_with(|parked| parked.close());
+        // The caller may be a task of another executor, whose other tasks the polls here may wait for.
+        match block_in_place(|| threads.join_until(deadline)) {
             0 => Ok(()),
-            threads => Err(StillRunning::new(hosts.unfinished(), threads)),
+            left => Err(StillRunning::new(running.unfinished(), left)),
         }
     }
 }
 
 impl Executor for ThreadedHandle {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        let given = match &self.0.steward {
-            None => self.0.crew.give(task),
-            Some(steward) => self.0.crew.give_or_queue(task).map(|given| match given {
-                Given::Taken => {}
-                Given::Behind => steward.call(),
-            }),
-        };
-        given.map_err(|refused| match refused.cause {
-            Some(cause) => Rejected::unable(refused.job, cause),
-            None => Rejected::shut_down(refused.job),
-        })
+        let Shared { threads, respawner, .. } = &*self.0;
+        let when_busy = if respawner.is_some() { WhenBusy::Wait } else { WhenBusy::Refuse };
+        match threads.submit(task, when_busy) {
+            Ok(Submitted::Accepted) => {}
+            Ok(Submitted::ShortOfThreads) => respawner.iter().for_each(Respawner::wake),
+            Err(refused) => {
+                return Err(match refused.cause {
+                    Some(cause) => Rejected::unable(refused.job, cause),
+                    None => Rejected::shut_down(refused.job),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn schedule(&self, task: Task) {
-        match self.0.live.about(&task) {
-            Some(mailbox) => mailbox.put(task),
-            // The executor has shut down, and the task has ended.
+        match self.0.owned.about(&task) {
+            Some(parked) => parked.put(task),
+            // The executor has shut down, and has ended the task.
             None => drop(task),
         }
     }
@@ -280,21 +286,21 @@ impl futures_task::Spawn for Threaded {
 
 impl fmt::Debug for ThreadedHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ThreadedHandle").field("crew", &self.0.crew).field("live", &self.0.live).finish()
+        f.debug_struct("ThreadedHandle").field("threads", &self.0.threads).field("owned", &self.0.owned).finish()
     }
 }
 
-/// What each thread does: one task after another, each to its end.
-fn host(executor: ThreadedHandle, tasks: Jobs<Task>) {
-    let live = &executor.0.live;
+/// The loop of each thread: takes one task after another, and polls each to its end.
+fn run(executor: ThreadedHandle, tasks: Jobs<Task>) {
+    let owned = &executor.0.owned;
     let _context = context::reside(Handle::new(executor.clone()));
-    let mailbox = Arc::new(Mailbox::default());
-    let host = executor.0.hosts.enter();
+    let parked = Arc::new(ParkedSlot::default());
+    let running = executor.0.running.add();
     let mut looks = Looks::new();
     for mut task in tasks {
-        host.hosts(&task);
+        running.set(&task);
         loop {
-            task = match live.run_with(task, || mailbox.clone()) {
+            task = match owned.run_with(task, || parked.clone()) {
                 Ran::Finished => break,
                 Ran::Again(task) => {
                     looks.polled();
@@ -302,14 +308,14 @@ fn host(executor: ThreadedHandle, tasks: Jobs<Task>) {
                 }
                 Ran::Waiting => {
                     looks.polled();
-                    match mailbox.take() {
+                    match parked.take() {
                         Some(task) => task,
-                        // The executor has shut down: the tasks that are left end when they are run.
+                        // The shutdown has ended the task. Those that are left end when they are run.
                         None => break,
                     }
                 }
             };
         }
-        host.is_idle();
+        running.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! The executor for blocking work: one for the process, so what changes it has a process of its own.
+//! The executor for blocking work. The process has one, so tests that configure it run in processes of their own.
 
 use std::any::Any;
 use std::io::ErrorKind;
@@ -16,10 +16,10 @@ use polyexec_threaded::blocking::{builder, configure, shutdown_timeout, spawn_bl
 const BRIEF: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Tells a process for which test it was started.
+/// An environment variable: the test for which a process was started.
 const CHILD: &str = "POLYEXEC_TEST_BLOCKING";
 
-/// Runs `test` in a process of its own, where it is the only one: it is called there again. `env` is for that process.
+/// Runs the calling `test` again in a process of its own, with the variables `env`.
 fn alone(test: &str, env: &[(&str, &str)], body: impl FnOnce()) {
     const DONE: &str = "the test has run in a process of its own";
     if std::env::var_os(CHILD).is_some() {
@@ -34,7 +34,7 @@ fn alone(test: &str, env: &[(&str, &str)], body: impl FnOnce()) {
     assert!(output.status.success() && told.contains(DONE), "{told}");
 }
 
-/// Takes a thread until the gate is open, and has begun when this returns.
+/// Occupies a thread until the gate opens. Returns when it has begun.
 fn occupy(gate: &Gate) -> JoinHandle<&'static str> {
     let (begun, opened) = (Gate::new(), gate.clone());
     let begin = begun.clone();
@@ -47,7 +47,7 @@ fn occupy(gate: &Gate) -> JoinHandle<&'static str> {
     occupant
 }
 
-/// Whether the place is in this file, rather than in the library's of that name.
+/// Whether the location is in this file, and not in the library's `blocking.rs`.
 fn is_here(location: &Location) -> bool {
     location.file() == file!()
 }
@@ -61,7 +61,7 @@ fn what_it_returns_comes_back() {
     watched!();
     assert_eq!(spawn_blocking(|| 6 * 7).join().unwrap(), 42);
     assert!(block_on(unblock(|| thread::current().name().unwrap().starts_with("blocking-"))));
-    // It may wait for other such work, while there are threads.
+    // Blocking work may wait for other blocking work while there are threads.
     assert_eq!(block_on(unblock(|| 2 * block_on(unblock(|| 3 * spawn_blocking(|| 7).join().unwrap())))), 42);
 }
 
@@ -112,7 +112,7 @@ fn it_finds_the_executor_of_its_caller() {
         .join()
         .unwrap();
     assert!(spawned && nested && driven);
-    // In a `block_on`, too.
+    // Also in a `block_on`.
     assert!(threaded.block_on(async { unblock(|| Handle::current().is_some()).await }));
     let [left] = threaded.block_on(async { unblock(|| [spawn(std::future::pending::<()>())]).await });
     drop(threaded);
@@ -152,7 +152,7 @@ fn dropped_before_it_has_begun_it_never_runs() {
         drop(works);
         let aborted = spawn_blocking(|| ());
         aborted.abort();
-        // The last in the queue.
+        // The last one in the queue.
         let last = spawn_blocking(|| thread::current().name().map(str::to_owned));
         assert_eq!((ran.get(), dropped.get(), last.is_finished()), (0, 0, false));
         gate.open();
@@ -160,7 +160,7 @@ fn dropped_before_it_has_begun_it_never_runs() {
         assert!(aborted.join().unwrap_err().is_cancelled());
         assert_eq!((ran.get(), dropped.get(), occupant.join().unwrap()), (0, 10, "through"));
 
-        // Once it has begun, it goes on.
+        // Once begun, it goes on.
         let (gate, (tell, told), (begin, begun)) = (Gate::new(), channel(), channel());
         let opened = gate.clone();
         let work = unblock(move || {
@@ -190,14 +190,14 @@ fn work_beyond_512_threads_waits() {
         });
         #[cfg(target_os = "linux")]
         {
-            // The main thread, and those of a sanitizer, are called as the program, which is called blocking-, too.
+            // The main thread and a sanitizer's threads have the program's name, which also begins with blocking-.
             let threads = std::fs::read_dir("/proc/self/task").unwrap().map(Result::unwrap);
             let names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")).unwrap());
             let names: Vec<_> =
                 names.filter_map(|name| name.trim().strip_prefix("blocking-").map(str::to_owned)).collect();
             let is_one = |name: &&String| (0..=BOUND).any(|number| number.to_string() == **name);
-            let stewards = names.iter().filter(|name| name.starts_with("stew")).count();
-            assert_eq!((names.iter().filter(is_one).count(), stewards), (BOUND, 1), "{names:?}");
+            let respawners = names.iter().filter(|name| name.starts_with("resp")).count();
+            assert_eq!((names.iter().filter(is_one).count(), respawners), (BOUND, 1), "{names:?}");
         }
         assert_eq!((ran.get(), one_more.is_finished()), (0, false));
         gate.open();
@@ -249,7 +249,7 @@ fn shut_down_before_its_first_use_it_never_starts() {
     });
 }
 
-/// In a process whose threads would need stacks larger than the address space, so that none can be started.
+/// Runs in a process whose threads would need stacks larger than the address space: none can be started.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_a_thread_the_handle_says_so_and_unblock_panics() {

@@ -1,4 +1,4 @@
-//! The conformance suite, with threads that are reused and with a fresh one for each task.
+//! The conformance suite, with reused threads, and with a fresh one for each task.
 
 use std::io;
 
@@ -50,7 +50,7 @@ mod fresh {
         },
     }
 
-    /// The property that the suite leaves out, on request: `cargo test -p polyexec-threaded --test conformance -- --ignored`.
+    /// The property that the suite leaves out. To run it: `cargo test -p polyexec-threaded --test conformance -- --ignored`.
     #[test]
     #[ignore = "takes minutes"]
     fn a_million_fresh_threads() {

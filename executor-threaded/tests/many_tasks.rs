@@ -1,4 +1,4 @@
-//! More tasks than the process has room for threads. A program of its own: they are the process's.
+//! More tasks than the process may have threads. Alone in its program, since that limit is the process's.
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ use polyexec_conformance::watched;
 use polyexec_threaded::Threaded;
 use polyexec_threads::most_threads;
 
-/// More threads than that take too long to start, and where so many may be, others are scarce first.
+/// With a higher limit, the threads take too long to start, or other resources run out first.
 const MOST: usize = 20_000;
 
 #[test]
@@ -30,11 +30,11 @@ fn one_task_more_than_there_is_room_for_is_refused() {
     };
     assert!(waits.len() <= most_threads());
     assert!(!refused.is_shutdown() && refused.source().is_some(), "{refused}");
-    // Whatever executor asks.
+    // For any executor.
     assert!(second.try_spawn(async {}).is_err());
     gate.open();
     waits.into_iter().for_each(|task| task.join().unwrap());
     drop(first);
-    // There is room again, once the threads are over.
+    // Once the threads have ended, others may start.
     assert_eq!(second.spawn(async { 7 }).join().unwrap(), 7);
 }

@@ -1,4 +1,4 @@
-//! What becomes of tasks for which the system has no thread: each in a process of its own, where threads are scarce.
+//! Tasks for which the system has no thread. Each test is a process of its own, where threads are scarce.
 
 #![cfg(target_os = "linux")]
 
@@ -13,22 +13,22 @@ use polyexec_conformance::scarce::with_scarcity;
 use polyexec_core::{Executor, JoinHandle, block_on};
 use polyexec_threaded::{Builder, Threaded};
 
-/// By number or by memory, there are less than ten threads to be had.
+/// The system has fewer than ten threads: by number, or by memory.
 const SCARCE: [Scarcity; 2] = [Threads(10), Memory(640)];
 
-/// Of one thread, in bytes: so large that few have room.
+/// The stack size of each thread in bytes: few fit into memory.
 const STACK: usize = 64 << 20;
 
 const EAGAIN: i32 = 11;
 
-/// An executor that uses threads again, and one that starts a fresh one for each task.
+/// An executor that reuses threads, and one that starts a fresh one for each task.
 fn executors() -> [Builder; 2] {
     [Threaded::builder(), Threaded::builder().fresh_threads()].map(|builder| builder.stack_size(STACK))
 }
 
 type Waiting = (Gate, JoinHandle<usize>);
 
-/// Spawns tasks, each of which waits for its gate, until there is no thread for the next.
+/// Spawns tasks that wait for their gates, until the system has no thread for the next.
 fn fill(threaded: &Threaded) -> Vec<Waiting> {
     let mut tasks = Vec::new();
     loop {
@@ -52,12 +52,12 @@ fn end((number, (gate, task)): (usize, Waiting)) {
     assert_eq!(task.join().unwrap(), number);
 }
 
-/// What the system said.
+/// The system's error code.
 fn os_error(error: &dyn Error) -> Option<i32> {
     error.source()?.downcast_ref::<io::Error>()?.raw_os_error()
 }
 
-/// Threads that have been joined are gone for us before they are gone for the system.
+/// Waits until the system no longer counts joined threads.
 fn threads_settle_at(before: Option<usize>) {
     while threads() != before {
         thread::yield_now();
@@ -94,7 +94,7 @@ fn a_task_without_a_thread_comes_back_and_the_others_go_on() {
                 }
                 assert_eq!(threads(), full, "threads that failed to start");
 
-                // Once one is over, there is one for the next; a thread is free a moment after its task.
+                // Once a task has ended, there is a thread for the next; it is free a moment after the task.
                 end((tasks.len() - 1, tasks.pop().unwrap()));
                 let next = loop {
                     match threaded.try_spawn(async { 7 }) {
@@ -169,7 +169,7 @@ fn spawns_that_fight_for_the_last_thread_all_come_to_their_end() {
                 });
                 let mut tasks = fill(&threaded);
                 go.open();
-                // One after the other, so that there are threads to fight for.
+                // One after another, so that some threads are free.
                 while tasks.len() > 1 {
                     end((tasks.len() - 1, tasks.pop().unwrap()));
                     for _ in 0..1_000 {
@@ -210,7 +210,7 @@ fn a_task_that_can_have_no_thread_for_another_goes_on_itself() {
     }
 }
 
-/// All threads that are to be had. Each lives until its sender is dropped.
+/// Takes all threads that the system has. Each lives until its sender is dropped.
 fn hogs() -> Vec<(Sender<()>, thread::JoinHandle<()>)> {
     let mut hogs = Vec::new();
     loop {
@@ -253,7 +253,7 @@ fn a_task_that_waits_has_a_thread_once_there_is_one_though_the_others_never_end(
                     })
                     .collect();
                 assert!(order.try_recv().is_err(), "there is no thread to be had");
-                // Nobody spawns, and the one thread that there is stays where it is.
+                // No spawn tries again, and the only thread stays occupied.
                 release(hogs);
                 tasks.into_iter().for_each(|task| task.join().unwrap());
                 let mut order: Vec<i32> = order.try_iter().collect();
@@ -288,7 +288,7 @@ fn a_task_that_would_wait_for_no_thread_at_all_comes_back() {
                     assert!(threaded.spawn(async {}).join().unwrap_err().is_rejected());
                 }
                 if let Threads(_) = scarcity {
-                    // The steward's thread is small, but it is a thread.
+                    // The respawner's thread is small, but it is a thread.
                     let error = refused.build().unwrap_err();
                     assert_eq!(error.raw_os_error(), Some(EAGAIN), "{error}");
                 }
@@ -346,7 +346,7 @@ fn works_that_fight_for_the_last_thread_all_run() {
                 let dropped = Tally::new();
                 let (opened, begun) = (Gate::new(), Gate::new());
                 let (gate, begin) = (opened.clone(), begun.clone());
-                // There is one that the others can wait for.
+                // There is a thread that the others can wait for.
                 let first = threaded.spawn(async move {
                     begin.open();
                     gate.wait();

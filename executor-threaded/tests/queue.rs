@@ -1,4 +1,4 @@
-//! Tasks that wait for a thread, and shutdowns that don't wait for ever.
+//! Tasks that wait for a thread, and shutdowns with a timeout.
 
 use std::future::pending;
 use std::sync::{Arc, Barrier};
@@ -11,17 +11,17 @@ use polyexec_core::{Executor, JoinHandle, StillRunning, task};
 use polyexec_futures::yield_now;
 use polyexec_threaded::{Builder, Threaded};
 
-/// Too short for what it is given to, which never ends before.
+/// A timeout that always expires.
 const BRIEF: Duration = Duration::from_millis(10);
 
-/// Longer than anything here takes.
+/// A timeout that never expires.
 const LONG: Duration = Duration::from_secs(3600);
 
 fn queueing(threads: usize) -> Builder {
     Threaded::builder().max_threads(threads).queue_when_full()
 }
 
-/// Takes a thread until the gate is open, and has begun when this returns.
+/// Occupies a thread until the gate opens. Returns when it has begun.
 fn occupy(threaded: &Threaded, gate: &Gate) -> JoinHandle<&'static str> {
     let (begun, opened) = (Gate::new(), gate.clone());
     let begin = begun.clone();
@@ -34,7 +34,7 @@ fn occupy(threaded: &Threaded, gate: &Gate) -> JoinHandle<&'static str> {
     occupant
 }
 
-/// Opens the gate at the latest when the test fails, whose executor waits for who is behind it.
+/// Opens the gate even if the test fails: its executor's drop waits for the tasks behind the gate.
 fn opening(gate: &Gate) -> OnDrop {
     let gate = gate.clone();
     OnDrop::new(move || gate.open())
@@ -60,13 +60,13 @@ fn there_are_never_more_threads_than_may_be_and_every_task_has_its_turn() {
                 threaded.spawn(async move {
                     let _this = running.upgrade().expect("the test holds one");
                     yield_now().await;
-                    // The test's, and one for each task that is at work.
+                    // The test's thread, and one for each running task.
                     assert!(running.strong_count() <= 1 + THREADS);
                     n
                 })
             })
             .collect();
-        // None has ended, so more of them would be more at a time.
+        // No thread has ended, so more thread names would mean more threads at a time.
         assert_eq!(starts.get(), THREADS);
         gate.open();
         let sum: usize = tasks.into_iter().map(|task| task.join().unwrap()).sum();
@@ -158,11 +158,11 @@ fn what_rested_and_was_ended_is_not_said_to_run() {
     for _ in 0..30 {
         let threaded = Threaded::new();
         let tasks: Vec<_> = (0..TASKS).map(|_| threaded.spawn(pending::<()>())).collect();
-        // As its `Debug` says.
+        // From its `Debug` output.
         while !format!("{:?}", threaded.handle()).contains(&format!("OwnedTasks {{ len: {TASKS} }}")) {
             thread::yield_now();
         }
-        // Their threads have hardly heard of it by then.
+        // Their threads have hardly noticed by then.
         if let Err(left) = threaded.shutdown_timeout(Duration::ZERO) {
             assert!(left.tasks().is_empty() && left.threads() > 0, "{left}");
         }
@@ -241,7 +241,7 @@ fn a_thread_that_is_held_up_at_its_end_is_counted() {
     assert_eq!(threaded.shutdown_timeout(BRIEF), Err(StillRunning::new(Vec::new(), 1)));
     gate.open();
 
-    // In a destructor of its locals, too.
+    // Also in a destructor of its thread-locals.
     struct Waits(Gate);
     impl Drop for Waits {
         fn drop(&mut self) {
@@ -256,7 +256,7 @@ fn a_thread_that_is_held_up_at_its_end_is_counted() {
         assert_eq!(threaded.shutdown_timeout(BRIEF), Err(StillRunning::new(Vec::new(), 1)));
         gate.open();
     } else {
-        // Where a crew's own local may be destroyed first, it waits for the others.
+        // Waits for the others where the pool's own thread-local may be destroyed first.
         gate.open();
         assert_eq!(threaded.shutdown_timeout(LONG), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! What only a thread per task has: threads that are reused, fresh, or not to be had.
+//! What sets this executor apart: threads that are reused, fresh, or refused by the system.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -32,7 +32,7 @@ fn threads_are_used_again() {
     for _ in 0..1_000 {
         threaded.spawn(count(3)).join().unwrap();
     }
-    // A thread tells the handle first and is idle then, so now and then a second one is needed.
+    // A thread resolves the handle before it is idle, so now and then a second one is needed.
     assert!(starts.load(SeqCst) < 100, "{} threads for tasks that came one by one", starts.load(SeqCst));
 }
 
@@ -130,7 +130,7 @@ fn the_owner_may_end_with_the_last_of_its_own_threads() {
 #[test]
 fn wakes_during_the_shutdown_find_each_task_where_it_was_left() {
     watched!();
-    /// Rests for ever, and leaves its waker.
+    /// Idle for ever. Leaves its waker.
     fn resting(wakers: Arc<Mutex<Vec<Waker>>>) -> impl Future<Output = ()> + Send {
         poll_fn(move |cx| {
             let mut wakers = wakers.lock().unwrap();
@@ -154,7 +154,7 @@ fn wakes_during_the_shutdown_find_each_task_where_it_was_left() {
                 }
             })
         };
-        // Tasks that were admitted before the shutdown come to threads whose task it has ended.
+        // Tasks that were spawned before the shutdown may reach a thread after it has ended them.
         let spawners = [(); 3].map(|()| {
             let (handle, wakers) = (threaded.handle(), wakers.clone());
             thread::spawn(move || (0..30).for_each(|_| drop(handle.spawn(resting(wakers.clone())))))
@@ -211,7 +211,7 @@ fn any_number_will_do_or_is_an_error() {
     let builders = || [Threaded::builder(), Threaded::builder().fresh_threads(), Threaded::builder().queue_when_full()];
     let use_it = |threaded: &Threaded| {
         for n in 0..3 {
-            // A thread is free a moment after its task is over.
+            // A thread is free a moment after its task has ended.
             let task = loop {
                 match threaded.try_spawn(async move { n }) {
                     Ok(task) => break task,
@@ -241,7 +241,7 @@ fn any_number_will_do_or_is_an_error() {
         }
         let threaded = builder.build().unwrap();
         use_it(&threaded);
-        // Its threads may have ended by then.
+        // Its threads may have ended by now.
         let _ = threaded.shutdown_timeout(Duration::ZERO);
     }
 }

@@ -1,4 +1,4 @@
-//! What reads and writes on threads for blocking work: the order of its bytes, and what becomes of them when something is wrong.
+//! `Unblock`: the order of bytes, and what happens to them after an error.
 
 use std::io::{self, Cursor, ErrorKind, PipeReader, PipeWriter, Read, Seek, SeekFrom, Write};
 use std::panic::AssertUnwindSafe;
@@ -31,7 +31,7 @@ fn bytes_come_through_a_pipe_in_order_whatever_the_capacity() {
             let (sent, mut received) = (bytes(length), Vec::new());
             let send = async {
                 writer.write_all(&sent).await?;
-                // The pipe's end is the reader's.
+                // The reader owns that end of the pipe.
                 writer.close().await
             };
             let (sent_all, read_all) = zip(send, reader.read_to_end(&mut received)).await;
@@ -74,7 +74,7 @@ fn what_was_written_is_written_after_a_drop() {
     assert_eq!(text, "on its way");
 }
 
-/// A disk that is full until it isn't, and takes few bytes at a time.
+/// A disk that is full for a while, and accepts few bytes at a time.
 #[derive(Debug, Default)]
 struct Disk {
     is_full: Arc<AtomicBool>,
@@ -118,7 +118,7 @@ fn a_full_disk_is_an_error_each_time_and_nothing_is_missing_in_the_end() {
     });
 }
 
-/// A file whose reads wait until each is let through.
+/// A file whose reads each wait for permission.
 struct Slow {
     file: Cursor<Vec<u8>>,
     lets_through: Receiver<()>,
@@ -153,7 +153,7 @@ fn a_seek_counts_from_what_was_asked_for() {
     block_on(async {
         let (let_through, lets_through) = channel();
         let mut file = Unblock::new(Slow { file: Cursor::new(b"one two three".to_vec()), lets_through });
-        // Given up, it reads on to the end of its buffer.
+        // Dropped early, it reads on to the end of its buffer.
         assert!(poll_once(file.read(&mut [0; 7])).await.is_none());
         let_through.send(()).unwrap();
         let mut word = [0; 3];

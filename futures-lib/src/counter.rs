@@ -1,4 +1,4 @@
-//! Counts its own polls. Prints nothing: who wants to watch gives it an observer.
+//! A future that counts its polls. Prints nothing: an observer can.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -6,9 +6,9 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::task::{Context, Poll};
 
-/// A future that is ready at its `max`th poll, with the number of its polls.
+/// Returns a future that is ready at its `max`th poll. Its output is the number of polls.
 ///
-/// The same as [`Counter::new`].
+/// Short for [`Counter::new`].
 ///
 /// # Examples
 ///
@@ -23,20 +23,20 @@ pub fn count(max: u64) -> Counter {
     Counter::new(max)
 }
 
-/// Adds one to its counter each time it is polled; ready with the counter's value once that is at least `max`.
+/// Counts its polls, and is ready once the count reaches `max`. Its output is the count.
 ///
-/// While it is pending it wakes itself by reference, so its executor polls it again as soon as its turn comes. A fresh
-/// `Counter` of `max` is pending `max - 1` times; of zero it is ready at its first poll, with one.
+/// Each pending poll wakes the task by reference, so its executor polls it again soon. A new `Counter` is pending `max - 1`
+/// times. With a `max` of zero it is ready at its first poll, and returns one.
 ///
-/// Polled again after it was ready, it counts on, and is ready again.
+/// Polled after it was ready, it counts on, and is ready again.
 ///
 /// # What dropping does
 ///
-/// Nothing: the counter is shared, and keeps its value for whoever else holds it.
+/// Nothing: the count is shared, and outlives the future.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: the polls so far stay counted.
+/// Cancel safe: polls stay counted.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Counter {
@@ -45,12 +45,12 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A counter that begins at zero.
+    /// Counts from zero.
     pub fn new(max: u64) -> Self {
         Self::sharing(Arc::default(), max)
     }
 
-    /// Counts in `counter`, together with whoever else does.
+    /// Counts in `counter`, which other futures may share.
     ///
     /// # Examples
     ///
@@ -65,7 +65,7 @@ impl Counter {
         Self { counter, max }
     }
 
-    /// The counter: how often this was polled, to be read at any time and from any thread.
+    /// The count of polls. Any thread may read it at any time.
     ///
     /// # Examples
     ///
@@ -83,12 +83,12 @@ impl Counter {
         &self.counter
     }
 
-    /// The value at which this is ready.
+    /// The count at which this is ready.
     pub fn max(&self) -> u64 {
         self.max
     }
 
-    /// Calls `observer` at each poll with the counter's value, the last one included.
+    /// Calls `observer` with the count at each poll, including the last.
     ///
     /// # Examples
     ///
@@ -103,9 +103,9 @@ impl Counter {
         Inspect { counter: self, observer }
     }
 
-    /// One poll, which `observe` sees before anybody is woken.
+    /// Polls once. Calls `observe` before it wakes the task.
     fn step(&self, cx: &Context<'_>, observe: impl FnOnce(u64)) -> Poll<u64> {
-        // Relaxed: a number of its own, by which nothing else is ordered.
+        // Relaxed: a count that orders nothing else.
         let value = self.counter.fetch_add(1, Relaxed) + 1;
         observe(value);
         if value >= self.max {
@@ -124,11 +124,11 @@ impl Future for Counter {
     }
 }
 
-/// A [`Counter`] with an observer. Made by [`Counter::inspect`].
+/// A [`Counter`] with an observer. Returned by [`Counter::inspect`].
 ///
 /// # Panics
 ///
-/// When polled, if the observer does; that poll is counted, and wakes nobody.
+/// If the observer panics. That poll is counted, and doesn't wake the task.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Inspect<F> {
     counter: Counter,

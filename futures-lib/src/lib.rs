@@ -1,8 +1,6 @@
-//! The futures that every executor runs: [`Counter`], which counts its polls, [`yield_now`], and [`watch`].
+//! Futures for every executor: [`Counter`] counts its polls, [`yield_now`] lets other tasks run, [`watch`] observes polls.
 //!
-//! They need an executor's waker and nothing else, so they run on any executor there is.
-//!
-//! This is a crate without `std`. Timers, sockets and files are in `polyexec-io`.
+//! They need nothing but a waker, and no `std`. Timers, sockets and files are in `polyexec-io`.
 //!
 //! # Examples
 //!
@@ -11,7 +9,7 @@
 //!
 //! async fn sum() -> u64 {
 //!     let ten = count(10).await; // pending nine times, then ready
-//!     yield_now().await; // lets the other tasks go first
+//!     yield_now().await; // lets other tasks run
 //!     ten + count(23).await
 //! }
 //! # assert_eq!(polyexec_core::block_on(sum()), 33);
@@ -28,3 +26,7 @@ pub use watch::{Moment, watch};
 
 mod counter;
 mod watch;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,16 +1,16 @@
-//! Tells an observer of each poll of a future, and changes nothing else.
+//! Reports each poll of a future to an observer. Changes nothing else.
 
 use core::future::poll_fn;
 use core::pin::pin;
 
-/// What an observer given to [`watch`] is told.
+/// A moment that [`watch`] reports to its observer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// The future is about to be polled.
     Polling,
-    /// The poll answered that the future isn't ready.
+    /// The poll has returned pending.
     Pending,
-    /// The poll answered that it is.
+    /// The poll has returned ready.
     Ready,
 }
 
@@ -18,7 +18,7 @@ pub enum Moment {
 ///
 /// # Examples
 ///
-/// Awaiting is no poll of its own: a nested future is polled when the outer one is.
+/// `await` adds no poll: a nested future is polled when the outer one is.
 ///
 /// ```
 /// use polyexec_futures::{Moment, watch};
@@ -35,11 +35,11 @@ pub enum Moment {
 ///
 /// # Panics
 ///
-/// When polled, if the future or the observer does.
+/// If the future or the observer panics.
 ///
 /// # Cancel safety
 ///
-/// As `future`'s. Dropped before it is ready, it drops `future`, and tells nobody.
+/// That of `future`, which is dropped without a report.
 pub async fn watch<F: Future>(future: F, mut observer: impl FnMut(Moment)) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|cx| {

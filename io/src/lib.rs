@@ -1,22 +1,22 @@
 //! Sockets, timers and files, for the tasks of every executor.
 //!
-//! An idle thread waits for events itself: a worker of a pool, the thread of a task, the caller of a `block_on`. So an event
-//! is handled on the thread that will run its task, and no other thread is woken for it.
+//! An idle thread waits for events itself: a worker of a pool, the thread of a task, the caller of a `block_on`. So the thread
+//! that handles an event also runs its task, and no other thread is woken.
 //!
-//! A process has one driver (`src/driver`), which starts with the first socket or timer. Executors don't know it: they wait
-//! in [`polyexec_core::executor::Parker`], and the parker waits in the driver. If every thread is busy, or belongs to an executor that
-//! knows nothing of polyexec, a fallback thread polls for events within a millisecond or two.
+//! A process has one driver, which starts with the first socket or timer; `src/driver/README.md` explains it. Executors don't
+//! know it: they wait in [`polyexec_core::executor::Parker`], and that waits in the driver. If every thread is busy, or belongs
+//! to an executor without polyexec's parker, then a fallback thread polls for events within a millisecond or two.
 //!
-//! [`Io`] registers a source of events that this crate has no type for.
+//! [`Io`] registers event sources that this crate has no type for.
 //!
 //! # Features
 //!
 //! | Feature | Module |
 //! |---|---|
 //! | (always) | [`time`]: sleeps, timeouts, intervals |
-//! | `net` | `net`: TCP, UDP, Unix sockets; host names |
-//! | `fs` | `fs`: files, by way of async-fs |
-//! | `hyper` | `hyper`: what hyper 1 asks of a runtime |
+//! | `net` | `net`: TCP, UDP, Unix sockets; lookups of names |
+//! | `fs` | `fs`: files, through async-fs |
+//! | `hyper` | `hyper`: adapters for hyper 1 |
 //!
 //! # Examples
 //!
@@ -48,3 +48,7 @@ pub mod hyper;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod time;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,5 @@
-//! What is always ready yields all the same: each poll of a task brings so many operations and no more, on every executor of
-//! the family; on those of others nothing changes.
+//! Futures that are always ready yield all the same: each poll of a task completes a bounded number of operations, on every
+//! polyexec executor. On other executors nothing changes.
 
 use std::future::poll_fn;
 use std::io::Write;
@@ -19,13 +19,13 @@ use polyexec_pool::Pool;
 use polyexec_threaded::Threaded;
 use polyexec_threaded::blocking::spawn_blocking;
 
-/// Operations in one poll, at most.
+/// The most operations in one poll.
 const MOST: usize = 128;
 
-/// Operations of a task. More than one poll's, few enough for files, and no multiple of `MOST`.
+/// How many operations a task does: more than one poll's, few enough for the limit on files, and no multiple of `MOST`.
 const ALL: usize = 300;
 
-/// Operations done so far. Clones count together.
+/// A count of operations. Clones share it.
 #[derive(Clone, Default)]
 struct Done(Arc<AtomicUsize>);
 
@@ -41,10 +41,10 @@ impl Done {
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Makes the work of a task. By reference to a trait, so that what runs it is compiled once.
+/// Makes the work of a task. A trait object, so that its callers are compiled once.
 type Make = Arc<dyn Fn(Done) -> Work + Send + Sync>;
 
-/// Counts the operations of each poll of a task's work, and gives the most.
+/// Returns the most operations in one poll of a task's work.
 async fn most_in_a_poll(make: Make) -> usize {
     let (done, mut most) = (Done::default(), 0);
     let mut work = make(done.clone());
@@ -59,7 +59,7 @@ async fn most_in_a_poll(make: Make) -> usize {
     most
 }
 
-/// Checks that polls of the work end after so many operations: as a task, and in `block_on`.
+/// Checks that polls of the work end within the budget: as a task, and in `block_on`.
 fn yields(name: &str, make: impl Fn(Done) -> Work + Send + Sync + 'static) {
     fn check(name: &str, executor: &(impl Executor + Clone), make: &Make) {
         let driven = executor.block_on(most_in_a_poll(make.clone()));
@@ -74,7 +74,7 @@ fn yields(name: &str, make: impl Fn(Done) -> Work + Send + Sync + 'static) {
     assert_eq!(block_on(most_in_a_poll(make)), MOST, "{name}, without an executor");
 }
 
-/// Checks that a task which does nothing but this yields. `$before` is done once a task.
+/// Checks that a task yields that only does this. `$before` runs once per task.
 macro_rules! yields {
     ($name:literal, { $($before:tt)* }, $operation:expr) => {
         yields($name, |done| {
@@ -89,14 +89,14 @@ macro_rules! yields {
     };
 }
 
-/// A socket and a peer that blocks.
+/// A socket, and a blocking peer.
 async fn connected() -> (TcpStream, std::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (listener.accept().await.unwrap().0, peer)
 }
 
-/// A socket to which its own datagrams come.
+/// A socket that is connected to itself.
 async fn to_itself() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(socket.local_addr().unwrap()).await.unwrap();
@@ -209,7 +209,7 @@ fn tcp_that_brings_much_and_takes_much() {
     );
 }
 
-/// By how much `count` grows in one poll of `future`, at most.
+/// The most by which `count` grows in one poll of `future`.
 async fn most_a_poll(count: &AtomicUsize, future: impl Future<Output = ()>) -> usize {
     let (mut future, mut most) = (pin!(future), 0);
     poll_fn(|cx| {
@@ -225,13 +225,13 @@ async fn most_a_poll(count: &AtomicUsize, future: impl Future<Output = ()>) -> u
 #[test]
 fn listeners_before_whom_many_wait() {
     watched!();
-    // Each is kept until all are there, so these are fewer.
+    // All stay open, so there are fewer of them.
     async fn most(mut accept: impl AsyncFnMut(&TcpListener)) -> usize {
         const WAITING: usize = MOST + 20;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let _peers: Vec<_> = (0..WAITING).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-        // To listen was an operation, too.
+        // Listening was an operation, too.
         yield_now().await;
         let accepted = AtomicUsize::new(0);
         most_a_poll(&accepted, async {
@@ -367,7 +367,7 @@ fn one_socket_does_not_starve_another_one_of_its_task() {
         })
         .await;
         enough.store(1, Relaxed);
-        // Whatever is on its way.
+        // Reads what has arrived.
         drop(floods);
         sender.join().unwrap();
     });
@@ -403,7 +403,7 @@ fn executors_of_others_know_no_budget() {
     assert_eq!(futures_executor::block_on(work()), ALL);
     let smol = async_executor::Executor::new();
     assert_eq!(futures_lite::future::block_on(smol.run(smol.spawn(work()))), ALL);
-    // One that is nested in a task of this family goes on.
+    // A nested `block_on` in a polyexec task goes on.
     let local = Local::new();
     let nested = local.spawn(async move { futures_executor::block_on(work()) });
     assert!(local.block_on(nested).unwrap() >= MOST);

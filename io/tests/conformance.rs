@@ -1,12 +1,12 @@
-//! The conformance suite on the executors of the family while there is something to wait for: their idle threads are inside
-//! of the driver, and every wake and every shutdown has to get them out of there.
+//! The conformance suite on every executor while the driver has a socket: idle threads wait in the driver, and each wake and each
+//! shutdown has to interrupt them.
 
 use std::sync::OnceLock;
 
 use mio::net::UdpSocket;
 use polyexec_io::Io;
 
-/// Has the driver be needed for as long as the process lives. Nothing ever comes to this socket.
+/// Keeps the driver busy for the life of the process: no event ever comes to this socket.
 fn there_is_something_to_wait_for() {
     static SOCKET: OnceLock<Io<UdpSocket>> = OnceLock::new();
     SOCKET.get_or_init(|| Io::new(UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap());

@@ -1,4 +1,4 @@
-//! The attendant serves even the waker that it calls. In a process of its own: no other test's threads are to step in.
+//! The fallback thread serves even the waker that it calls. Alone in its process, so that no other test's thread polls.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Wake, Waker};
@@ -10,7 +10,7 @@ use polyexec_core::executor::Parker;
 use polyexec_io::clock;
 use polyexec_pool::Pool;
 
-/// Waits for a timer when it is called, on the thread that calls it.
+/// When called, waits for a timer on the calling thread.
 struct Waits(Mutex<mpsc::Sender<Option<String>>>);
 
 impl Wake for Waits {
@@ -26,7 +26,7 @@ impl Wake for Waits {
 }
 
 #[test]
-fn a_waker_may_wait_for_what_only_the_attendant_sees() {
+fn a_waker_may_wait_for_an_event_that_only_the_fallback_thread_sees() {
     watched!();
     // Its workers fall asleep before there is a driver, and so outside of it.
     let pool = Pool::builder().worker_threads(2).build().unwrap();
@@ -37,6 +37,6 @@ fn a_waker_may_wait_for_what_only_the_attendant_sees() {
     let (waited, has_waited) = mpsc::channel();
     let waits = Waker::from(Arc::new(Waits(Mutex::new(waited))));
     clock().set(clock().now() + Duration::from_millis(20), &waits);
-    // Were it a worker, there would be nothing to see here: all the same, nobody hangs.
+    // If a worker calls it, the test proves less, but must not hang either.
     println!("called by {:?}", has_waited.recv().unwrap());
 }

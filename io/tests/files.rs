@@ -1,4 +1,4 @@
-//! Files whose disk is full, and what becomes of bytes that could not be written.
+//! Files on a full disk, and bytes that can't be written.
 #![cfg(target_os = "linux")]
 
 use std::io::{ErrorKind, SeekFrom};
@@ -13,7 +13,7 @@ async fn full() -> File {
     OpenOptions::new().read(true).write(true).open("/dev/full").await.unwrap()
 }
 
-/// A path of this test's, where there is nothing yet.
+/// A path of this test that doesn't exist yet.
 fn fresh(name: &str) -> std::path::PathBuf {
     let path = std::env::temp_dir().join(format!("polyexec-{name}-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
@@ -37,7 +37,7 @@ fn that_bytes_were_lost_is_said_each_time() {
     });
 }
 
-/// A sync flushes, and has to remember what that has lost.
+/// A sync flushes, and has to remember which bytes that has lost.
 #[test]
 fn that_bytes_were_lost_is_said_whoever_finds_out() {
     watched!();
@@ -52,7 +52,7 @@ fn that_bytes_were_lost_is_said_whoever_finds_out() {
         assert_eq!(file.close().await.unwrap_err().kind(), ErrorKind::StorageFull);
         assert_eq!(file.close().await.unwrap_err().kind(), ErrorKind::StorageFull);
 
-        // By itself async-fs takes the error for that of a position.
+        // async-fs alone would return the error from a seek.
         let mut file = full().await;
         file.write_all(b"important").await.unwrap();
         assert_eq!(file.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::StorageFull);
@@ -60,7 +60,7 @@ fn that_bytes_were_lost_is_said_whoever_finds_out() {
     });
 }
 
-/// More than the buffer has room for: the writer notices before it flushes.
+/// More bytes than the buffer holds: the writer notices the error before it flushes.
 #[test]
 fn a_write_to_a_full_disk_says_that_it_is_full() {
     watched!();

@@ -1,4 +1,4 @@
-//! hyper's clients and servers, of HTTP/1 and HTTP/2, on every executor of the family.
+//! hyper's clients and servers, with HTTP/1 and HTTP/2, on every executor.
 
 use std::convert::Infallible;
 use std::io::{self, Read as _, Write as _};
@@ -22,12 +22,12 @@ use polyexec_core::Executor;
 use polyexec_io::hyper::{HyperExecutor, HyperIo, HyperTimer};
 use polyexec_io::net::{TcpListener, TcpStream};
 
-/// More than the sockets hold, and than any buffer on the way.
+/// More bytes than all buffers on the way hold.
 const LARGE: usize = 9 << 20;
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
-/// The tests, each on each executor.
+/// Generates each test for each executor.
 macro_rules! on_every_executor {
     ($($test:ident)*) => {
         mod on_a_pool {
@@ -73,7 +73,7 @@ fn post(body: impl Into<Bytes>) -> Request<Body> {
     Request::builder().method(Method::POST).uri("/").header("host", "here").body(full(body)).unwrap()
 }
 
-/// The request's body as it comes, streamed.
+/// Echoes the request's body as a stream.
 async fn echo(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     Ok(Response::new(request.into_body().boxed()))
 }
@@ -82,7 +82,7 @@ async fn bytes(response: Response<Incoming>) -> Bytes {
     response.into_body().collect().await.unwrap().to_bytes()
 }
 
-/// Bytes that repeat with no power of two.
+/// Bytes with a period that is no power of two.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n % 251) as u8).collect()
 }
@@ -280,7 +280,7 @@ fn an_executor_that_has_shut_down_drops_what_hyper_spawns() {
     assert!(is_dropped.recv().is_err(), "the future is gone");
 }
 
-/// What hyper asks for is what the stream is asked for, and an error passes.
+/// hyper's calls reach the stream, and its errors reach hyper.
 #[test]
 fn reads_fill_what_there_is_room_for() {
     use hyper::rt::{Read, ReadBuf};
@@ -299,7 +299,7 @@ fn reads_fill_what_there_is_room_for() {
     assert_eq!(text, b"more than there is room for");
 }
 
-/// A stream may read from another one while it is read from, on the same thread, in the same poll.
+/// A stream may read from another one in its own read, on the same thread, in the same poll.
 #[test]
 fn a_read_within_a_read_has_a_buffer_of_its_own() {
     use std::task::{Context, Poll};

@@ -1,4 +1,4 @@
-//! A thread that waits for a late deadline gets up for an earlier one. Alone in its process, where no other timer helps.
+//! A thread that waits for a late deadline is interrupted for an earlier one. Alone in its process, where no other timer helps.
 
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use polyexec_core::block_on;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Says that it was called.
+/// Reports that it was called.
 struct Tell(Mutex<Sender<()>>);
 
 impl Wake for Tell {

@@ -1,4 +1,4 @@
-//! The timers in real time, on every executor and on none: nothing comes early, nothing is lost, nothing is left behind.
+//! Timers in real time, on every executor and without one: none is early, none is lost, none is left behind.
 
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -25,17 +25,17 @@ const fn ms(milliseconds: u64) -> Duration {
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// What isn't due before that, and comes earlier, has come in time, however slow the machine.
+/// A long deadline: a timer that fires before it is in time, however slow the machine.
 const GENEROUS: Duration = Duration::from_secs(60);
 
-/// Sleeps, and panics if that was too short.
+/// Sleeps, and panics if it wakes early.
 async fn sleep_well(duration: Duration) {
     let begin = Instant::now();
     sleep(duration).await;
     assert!(begin.elapsed() >= duration, "{:?} of {duration:?}", begin.elapsed());
 }
 
-/// What a program does with time.
+/// A program's uses of time.
 async fn some_of_each() {
     let begin = Instant::now();
     sleep_well(ms(3)).await;
@@ -49,7 +49,7 @@ async fn some_of_each() {
     assert!(begin.elapsed() >= ms(8));
 }
 
-/// Many of them, on an executor of the family.
+/// Runs many of them on a polyexec executor.
 fn many_on(executor: &(impl Executor + Clone)) {
     let tasks: Vec<_> = (0..20).map(|_| executor.spawn(some_of_each())).collect();
     executor.block_on(some_of_each());
@@ -85,7 +85,7 @@ fn without_an_executor() {
     park_on(some_of_each());
 }
 
-/// Property 81: a task waits, for an hour or for ever, and is woken at once since somebody else resets its timer.
+/// Property 81: a task waits for an hour or for ever, and is woken when another thread resets its timer.
 fn resets_on(executor: &(impl Executor + Clone)) {
     for (time, polls) in [(HOUR, 1), (HOUR, 2), (Duration::MAX, 1), (Duration::MAX, 2)] {
         let timer = Arc::new(Mutex::new(sleep(time)));
@@ -186,7 +186,7 @@ fn many_threads_at_once() {
     });
 }
 
-/// Counts how many of its kind there are, and calls.
+/// Counts its instances and its calls.
 struct Ours(AtomicUsize);
 
 impl Wake for Ours {
@@ -235,7 +235,7 @@ fn time_goes_on_while_all_workers_are_busy() {
             pool.spawn(async move {
                 begun.send(()).unwrap();
                 while !over.load(Relaxed) {
-                    // It never gives way to anybody who waits.
+                    // It never yields.
                     thread::yield_now();
                 }
             })
@@ -258,7 +258,7 @@ fn a_task_that_never_rests_keeps_no_timer_from_going_off() {
         let slept = async {
             let mut sleep = pin!(sleep_well(ms(5)));
             let mut polls = 0_u64;
-            // Each poll is by the same task, which wakes itself: its executor is never idle.
+            // The same task polls each time and wakes itself, so its executor is never idle.
             while futures_lite::future::poll_once(sleep.as_mut()).await.is_none() {
                 polls += 1;
                 yield_now().await;

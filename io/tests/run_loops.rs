@@ -1,9 +1,9 @@
-//! Threads that run an executor's tasks, or one future, see to their events themselves: many at once, and on their own thread.
-//! The driver's thread comes in when a poll is long, and leaves. In a process of its own: a pool's threads that are idle would
-//! take each event by itself.
+//! Threads that run an executor's tasks, or one future, poll for their events themselves: in batches, and on their own thread.
+//! The fallback thread steps in when a poll is long, and leaves. In a process of its own: a pool's idle threads would take each
+//! event by itself.
 //!
-//! The system may take a thread's processor away for so long that the driver's own thread steps in. So what depends on that is
-//! tried a few times, and must come true once; where it never did, it hardly ever would.
+//! The system may suspend a thread for so long that the fallback thread steps in. So each test has several tries, of which one
+//! must succeed. If the property were broken, hardly any would.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -22,10 +22,10 @@ use polyexec_local::Local;
 use polyexec_pool::Pool;
 use polyexec_threaded::Threaded;
 
-/// Rounds of which one must succeed.
+/// How many tries there are. One must succeed.
 const ROUNDS: usize = 50;
 
-/// One test at a time: another one's threads would take events, too.
+/// One test at a time: threads of another test would take events, too.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -35,7 +35,7 @@ fn socket() -> Arc<Io<UdpSocket>> {
     Arc::new(Io::new(UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap())
 }
 
-/// Two that are connected.
+/// Two connected sockets.
 fn pair() -> [Arc<Io<UdpSocket>>; 2] {
     let pair = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap());
     let addresses = [0, 1].map(|one| pair[one].local_addr().unwrap());
@@ -44,7 +44,7 @@ fn pair() -> [Arc<Io<UdpSocket>>; 2] {
     pair.map(|socket| Arc::new(Io::new(socket).unwrap()))
 }
 
-/// Sends a datagram to `to`, by means that have nothing to do with the driver.
+/// Sends a datagram to `to` without the driver.
 fn send(to: &Io<UdpSocket>) {
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     sender.send_to(b"!", to.get_ref().local_addr().unwrap()).unwrap();
@@ -55,7 +55,7 @@ async fn receive(socket: &Io<UdpSocket>) {
     assert_eq!(received.unwrap(), 1);
 }
 
-/// Sends back what comes, so often.
+/// Echoes this many datagrams.
 async fn answer(socket: Arc<Io<UdpSocket>>, times: usize) {
     for _ in 0..times {
         receive(&socket).await;
@@ -70,7 +70,7 @@ async fn ask(socket: Arc<Io<UdpSocket>>, times: usize) {
     }
 }
 
-/// Gives the others their turn.
+/// Lets other tasks run.
 async fn yield_now() {
     let mut is_first = true;
     poll_fn(|cx| {
@@ -93,7 +93,7 @@ impl Wake for Caller {
     }
 }
 
-/// Receives a datagram, and calls `waits` when it waits for one. The thread that has called the waker, if it had to wait.
+/// Receives a datagram, and calls `waits` when it waits. Returns the thread that has called the waker, if any.
 async fn woken_by(socket: &Io<UdpSocket>, waits: impl Fn()) -> Option<ThreadId> {
     let thread = Arc::new(Mutex::new(None));
     let mut received = pin!(receive(socket));
@@ -110,7 +110,7 @@ async fn woken_by(socket: &Io<UdpSocket>, waits: impl Fn()) -> Option<ThreadId> 
     *thread
 }
 
-/// Tries until `succeeds` says so, or what it says instead.
+/// Tries until `succeeds` does. Otherwise returns its last answer.
 fn once(mut succeeds: impl FnMut() -> Result<(), String>) {
     let vain: Vec<_> = (0..ROUNDS).map_while(|_| succeeds().err()).collect();
     assert!(vain.len() < ROUNDS, "{vain:?}");
@@ -140,12 +140,12 @@ fn a_local_takes_many_events_at_once() {
     });
 }
 
-/// A `Local` that does nothing else, a plain `block_on`, and a thread of a task's own.
+/// An idle `Local`, a plain `block_on`, and the thread of a `Threaded`'s task.
 #[test]
 fn events_wake_those_that_sleep_on_their_own_thread() {
     watched!(Duration::from_secs(60));
     let _alone = alone();
-    /// Waits for a datagram, after it has said so. The thread that called its waker, and its own.
+    /// Reports that it waits, and waits for a datagram. Returns the thread that called its waker, and its own.
     type Receives<'a> = &'a dyn Fn(Arc<Io<UdpSocket>>, mpsc::Sender<()>) -> (Option<ThreadId>, ThreadId);
     let woken_here = |run: Receives<'_>| {
         once(|| {
@@ -178,11 +178,11 @@ fn events_wake_those_that_sleep_on_their_own_thread() {
     });
 }
 
-/// Those that are never out of work see their events after so many polls: the looks of three times, should the driver's
-/// thread be inside at one of them.
+/// Busy threads see their events after this many polls: three times the interval, in case the fallback thread is in the driver
+/// at one of them.
 const SOON: usize = 3 * 64;
 
-/// Sends a datagram, and yields until it is there; how often.
+/// Sends a datagram, and yields until it arrives. Returns how often.
 async fn yields_until_it_comes(to: Arc<Io<UdpSocket>>, has_come: Arc<AtomicBool>) -> usize {
     // It begins where the thread is busy already.
     for _ in 0..100 {
@@ -284,7 +284,7 @@ fn the_reactors_thread_comes_for_a_long_poll_and_leaves() {
     let _alone = alone();
     let local = Local::new();
     for _ in 0..5 {
-        // A poll that lasts until somebody else, who knows nothing of polyexec, has had so many events, one after the other.
+        // A poll that lasts until a foreign executor has handled several events, one after another.
         let long = async {
             let (one, other) = (socket(), socket());
             let (had, all_had) = mpsc::channel();
@@ -316,7 +316,7 @@ fn the_reactors_thread_comes_for_a_long_poll_and_leaves() {
     }
 }
 
-/// A waker of a pool's, called by a `Local` between two of its tasks, and the other way round.
+/// A `Local` calls a pool's waker between two of its tasks, and the other way round.
 #[test]
 fn executors_beside_each_other_wake_each_others_tasks() {
     watched!(Duration::from_secs(60));
@@ -327,7 +327,7 @@ fn executors_beside_each_other_wake_each_others_tasks() {
         let local = Local::new();
         let [one, other] = pair();
         let is_over = Arc::new(AtomicBool::new(false));
-        // With work for ever, and without.
+        // With endless work, and without.
         let busy = local.spawn({
             let is_over = is_over.clone();
             async move {
@@ -395,7 +395,7 @@ fn a_local_inside_of_another_executors_task_has_its_events() {
     let local = Local::new();
     let [one, other] = pair();
     let outside = local.spawn(answer(one, TIMES));
-    // The other tasks go on inside of the one that waits.
+    // The other tasks go on inside the one that waits.
     let inside = local.spawn(async move {
         let asks = thread::spawn(move || block_on(ask(other, TIMES)));
         talk(TIMES);
@@ -406,7 +406,7 @@ fn a_local_inside_of_another_executors_task_has_its_events() {
     asks.join().unwrap();
 }
 
-/// Calls a function, and then the waker that it stands for.
+/// Calls a function, then the inner waker.
 struct Calls<F>(F, Waker);
 
 impl<F: Fn() + Send + Sync + 'static> Wake for Calls<F> {

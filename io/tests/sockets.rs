@@ -1,4 +1,4 @@
-//! Sockets without an operation that waits: readiness, attempts, options, and the way from `std` and back.
+//! Sockets without waiting operations: readiness, attempts, options, and conversions from and to `std`.
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -40,7 +40,7 @@ fn would_block<T: std::fmt::Debug>(attempt: io::Result<T>) -> bool {
     attempt.is_err_and(|cause| cause.kind() == ErrorKind::WouldBlock)
 }
 
-/// What every stream has, on both ends of a connection.
+/// Checks what all streams share, on both ends of a connection.
 macro_rules! streams {
     ($here:expr, $there:expr) => {{
         let (mut here, mut there) = ($here, $there);
@@ -64,7 +64,7 @@ macro_rules! streams {
         assert_eq!(&buffer[..15], b"some more bytes");
         assert!(would_block(there.try_read(&mut buffer)));
 
-        // An attempt in vain clears what is known, so that a wait is one for the next event. That of the bytes may come late.
+        // A failed attempt clears the readiness, so the wait is for the next event. That of the bytes may come late.
         let calls = Arc::new(Calls::default());
         let waker = Waker::from(calls.clone());
         while there.poll_read_ready(&mut Context::from_waker(&waker)).is_ready() {
@@ -289,7 +289,7 @@ fn a_socket_becomes_one_of_std_and_comes_back() {
         let mut client = client.into_std()?;
         assert!(would_block(client.read(&mut [0])), "it doesn't block");
         client.write_all(b"from std, ")?;
-        // The clone goes on, though the driver has let go of nothing else.
+        // The clone goes on, still registered.
         (&clone).write_all(b"from a clone").await?;
         drop(clone);
         let mut client = TcpStream::try_from(client)?;
@@ -355,7 +355,7 @@ mod unix {
         .unwrap();
     }
 
-    /// As a service manager hands them on: they are made elsewhere, and block.
+    /// As a service manager passes them: made elsewhere, and blocking.
     #[test]
     fn sockets_of_std_and_their_descriptors_come_in_and_go_out() {
         watched!();
@@ -394,7 +394,7 @@ mod unix {
         std::fs::remove_file(path).unwrap();
     }
 
-    /// By a path, and on Linux by a name in no file system.
+    /// By a path, and on Linux by an abstract name.
     fn addresses() -> Vec<SocketAddr> {
         let name = format!("polyexec-address-{}", std::process::id());
         let path = std::env::temp_dir().join(&name);
@@ -435,7 +435,7 @@ mod unix {
                 let mut buffer = [0; 16];
                 assert_eq!(there.recv_from(&mut buffer).await?.0, 13);
                 assert_eq!(there.recv(&mut buffer).await?, 11);
-                // It has no name to send to.
+                // It is unnamed, so it can't be sent to.
                 let nameless = here.local_addr()?;
                 let error = there.send_to_addr(b"x", &nameless).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::InvalidInput);

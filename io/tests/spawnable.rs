@@ -1,5 +1,5 @@
-//! The future of every public async function is `Send`, so that a task can await it: whether this compiles is the test.
-//! What it tests when it runs is that its list is whole.
+//! The future of every public async function is `Send`, so that a task can await it. Compiling is the test. Running it checks
+//! that its list is complete.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,15 +21,15 @@ fn given<T>() -> T {
     unreachable!("nobody polls these futures")
 }
 
-/// Futures of what stays on its thread: their functions belong to `Local`, which does.
+/// Exceptions: futures of `Local`, which stays on its thread.
 const OF_ONE_THREAD: [&str; 2] = ["Local::finished", "Local::run_until"];
 
-/// What every executor's `spawn` asks for.
+/// The bounds of every executor's `spawn`.
 fn spawnable(future: impl Future<Output: Send + 'static> + Send + 'static) {
     drop(future);
 }
 
-/// Checks each call inside of an `async` block, as a task has it, and gives the names.
+/// Checks each call inside an `async` block, as in a task. Returns the names.
 macro_rules! spawnable {
     ($($name:literal: $($call:expr),+;)*) => {{
         $($(spawnable(async { $call.await });)+)*
@@ -78,7 +78,7 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         "Unblock::get_mut": async { given::<Bytes>().get_mut().await.map(|bytes| bytes.len()) };
         "Unblock::into_inner": given::<Bytes>().into_inner();
         "Unblock::with_mut": given::<Bytes>().with_mut(|bytes| bytes.len());
-        // Of every socket, by a macro.
+        // Generated for every socket by a macro.
         "$socket::readable": given::<TcpStream>().readable();
         "$socket::writable": given::<UdpSocket>().writable();
         "consume_budget": consume_budget();

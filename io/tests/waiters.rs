@@ -1,5 +1,5 @@
-//! Property 80, on every executor: any number of tasks wait for one side of a socket, by clones, by references and within one
-//! task. Each is woken, and what gave up is in the way of none.
+//! Property 80, on every executor: any number of tasks wait for one side of a socket, through clones, through references, and
+//! within one task. All are woken, and abandoned waits don't disturb others.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -21,7 +21,7 @@ use polyexec_threaded::Threaded;
 
 type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Spawns a task. What comes back is ready when that is over.
+/// Spawns a task. Returns a future of its end.
 type Spawn<'a> = dyn Fn(Boxed) -> Boxed + 'a;
 
 fn spawn_on(executor: impl Executor + Clone) -> impl Fn(Boxed) -> Boxed {
@@ -31,7 +31,7 @@ fn spawn_on(executor: impl Executor + Clone) -> impl Fn(Boxed) -> Boxed {
     }
 }
 
-/// Runs it in a task, and on the thread that waits, on each executor of the family and on one of others.
+/// Runs it in a task, and in `block_on`, on each polyexec executor and on another one.
 fn everywhere(check: impl AsyncFn(&Spawn)) {
     let pool = Pool::builder().worker_threads(2).build().unwrap();
     pool.block_on(check(&spawn_on(pool.handle())));
@@ -43,7 +43,7 @@ fn everywhere(check: impl AsyncFn(&Spawn)) {
     futures_lite::future::block_on(others.run(check(&|task| Box::pin(others.spawn(task)))));
 }
 
-/// A stream of bytes that tasks share.
+/// A byte stream that tasks share.
 trait Shared: AsyncRead + AsyncWrite + Clone + Unpin + Send + Sync + 'static {
     fn poll_read_by_reference(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 }
@@ -86,8 +86,8 @@ async fn read_byte(stream: &impl Shared) {
     assert_eq!(poll_fn(|cx| stream.poll_read_by_reference(cx, &mut byte)).await.unwrap(), 1);
 }
 
-/// Many read a byte each; before the bytes come, as many others have tried and given up, on clones, in other tasks and in those
-/// that read.
+/// Many tasks read a byte each. Before the bytes come, as many other reads were tried and abandoned: on clones, in other tasks,
+/// and in the same tasks.
 async fn readers(spawn: &Spawn<'_>, here: impl Shared, mut there: impl Shared) {
     const READERS: usize = 20;
     for _ in 0..5 {
@@ -144,7 +144,7 @@ fn p80_each_task_that_writes_is_woken_though_others_give_up() {
     const EACH: usize = 1 << 20;
     everywhere(async |spawn| {
         let (here, mut there) = tcp_pair().await;
-        // Far less room than each has to write.
+        // Far less room than each task writes.
         socket2::SockRef::from(&here).set_send_buffer_size(1 << 16).unwrap();
         socket2::SockRef::from(&there).set_recv_buffer_size(1 << 16).unwrap();
         let here = Arc::new(here);
@@ -160,7 +160,7 @@ fn p80_each_task_that_writes_is_woken_though_others_give_up() {
                 }
             })));
             gate.opened().await;
-            // A heartbeat, for which there is hardly room.
+            // A heartbeat, with hardly any room.
             let (mut clone, shared) = (here.as_ref().clone(), here.clone());
             spawn(Box::pin(async move {
                 let _ = poll_once(clone.write(&[3])).await;
@@ -180,7 +180,7 @@ fn p80_each_task_that_writes_is_woken_though_others_give_up() {
     });
 }
 
-/// A part of a task, with a waker of its own, as in a `FuturesUnordered`: it is polled only if that was called.
+/// A part of a task with its own waker, as in a `FuturesUnordered`: polled only after that was called.
 struct Part {
     woken: AtomicBool,
     task: Mutex<Waker>,
@@ -193,7 +193,7 @@ impl Wake for Part {
     }
 }
 
-/// Waits for all, each in its part.
+/// Waits for all, each in its own part.
 async fn in_parts(futures: Vec<Pin<Box<dyn Future<Output = ()> + Send + '_>>>) {
     let part = || Arc::new(Part { woken: AtomicBool::new(true), task: Mutex::new(Waker::noop().clone()) });
     let mut parts: Vec<_> = futures.into_iter().map(|future| (part(), future)).collect();

@@ -1,4 +1,4 @@
-//! Who waits inside of the driver, and that nobody waits in vain.
+//! Which threads wait in the driver, and that no wait misses its event.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -16,7 +16,7 @@ use polyexec_conformance::watched;
 use polyexec_io::{Io, clock};
 use polyexec_pool::Pool;
 
-/// Its workers go by a name of their own, in all tests alike: those of one pool see to the events of another's.
+/// Names the workers, the same in all tests: those of one pool handle another's events.
 fn pool(workers: usize) -> Pool {
     Pool::builder().worker_threads(workers).thread_name("worker").build().unwrap()
 }
@@ -25,7 +25,7 @@ fn socket() -> Io<UdpSocket> {
     Io::new(UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap()
 }
 
-/// Sends a datagram to `to`, by means that have nothing to do with the driver.
+/// Sends a datagram to `to` without the driver.
 fn send(to: &Io<UdpSocket>) {
     let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     sender.send_to(b"!", to.get_ref().local_addr().unwrap()).unwrap();
@@ -36,7 +36,7 @@ async fn receive(socket: &Io<UdpSocket>) {
     assert_eq!(received.unwrap(), 1);
 }
 
-/// Calls a function, and then the waker that it stands for.
+/// Calls a function, then the inner waker.
 struct Calls<F>(F, Waker);
 
 impl<F: Fn() + Send + Sync + 'static> Wake for Calls<F> {
@@ -50,7 +50,7 @@ fn calling(call: impl Fn() + Send + Sync + 'static, waker: &Waker) -> Waker {
     Arc::new(Calls(call, waker.clone())).into()
 }
 
-/// How many of so many events, which come one after the other to a task of a pool, were handled by a worker.
+/// Sends events one after another to a task of a pool. Returns how many a worker has handled.
 fn handled_by_workers(events: usize) -> usize {
     let pool = pool(2);
     let socket = Arc::new(socket());
@@ -81,7 +81,7 @@ fn handled_by_workers(events: usize) -> usize {
             received.recv().unwrap();
         }
     });
-    // This thread waits inside, too, until a worker wants to.
+    // This thread waits in the driver, too, until a worker claims it.
     pool.block_on(task).unwrap();
     sender.join().unwrap();
     on_workers.load(SeqCst)
@@ -90,14 +90,13 @@ fn handled_by_workers(events: usize) -> usize {
 #[test]
 fn workers_handle_their_events_themselves() {
     watched!();
-    // Where no processor is free, a worker may wait in vain for another thread to give way: then that one serves it. Not
-    // always.
+    // Without a free processor, a worker's claim may time out: then the other thread handles the event. But not always.
     let counts: Vec<_> = (0..50).map(|_| handled_by_workers(100)).take_while(|count| *count <= 50).collect();
     assert!(counts.len() < 50, "of 100 events the workers have handled {counts:?}");
 }
 
 #[test]
-fn where_nobody_waits_the_attendant_does() {
+fn without_a_waiter_the_fallback_thread_polls() {
     watched!();
     let socket = socket();
     for _ in 0..100 {
@@ -110,7 +109,7 @@ fn where_nobody_waits_the_attendant_does() {
         woken.recv().unwrap();
         assert!(received.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
 
-        // And the time.
+        // Also timers.
         let deadline = clock().now() + Duration::from_micros(100);
         clock().set(deadline, &waker);
         assert!(woken.recv().unwrap() >= deadline, "a timer went off early");
@@ -175,7 +174,7 @@ fn of_those_that_poll_each_is_woken_once() {
             calling(move || wake.lock().unwrap().send(index).unwrap(), Waker::noop())
         })
         .collect();
-    // Two through one handle and two through the other, each more than once.
+    // Two tasks through each of two handles, each more than once.
     for _ in 0..3 {
         assert!(wakers[..2].iter().all(|waker| !poll(&socket, waker)));
         assert!(wakers[2..].iter().all(|waker| !poll(&clone, waker)));
@@ -183,7 +182,7 @@ fn of_those_that_poll_each_is_woken_once() {
     send(&socket);
     let all: HashSet<_> = (0..4).map(|_| woken.recv().unwrap()).collect();
     assert_eq!(all.len(), 4);
-    // None is called twice: the next event finds only this one.
+    // None is called twice: the next event finds only this waker.
     assert_eq!(polyexec_core::block_on(socket.read_with(|socket| socket.recv(&mut [0; 8]))).unwrap(), 1);
     assert!(!poll(&socket, &wakers[0]));
     send(&socket);
@@ -202,12 +201,12 @@ fn a_handle_that_is_dropped_leaves_no_waker_behind() {
         assert!(!poll(&socket, &lasting) && !poll(&clone, &lasting) && !poll(&clone, &passing));
         let mut cx = Context::from_waker(&passing);
         while clone.poll_writable(&mut cx).is_ready() {
-            // Nothing is in the way of a datagram: it only seems so.
+            // A datagram could be sent: the socket only seems full.
             let full = clone.try_write_with(|_| io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
             assert_eq!(full.unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }
         drop((lasting, passing, clone));
-        // The event that says that it may be written to might be taking it from there.
+        // The event for writing might be about to take the waker.
         while Arc::strong_count(&dropped) > 1 {
             thread::yield_now();
         }
@@ -257,7 +256,7 @@ fn a_waker_that_panics_keeps_no_other_from_being_called() {
     }
 }
 
-/// What it wakes is told of, though the thread that calls it isn't a worker any more when it has.
+/// A worker calls a waker that blocks. The tasks that it wakes run elsewhere, though its thread is no worker any more.
 #[test]
 fn a_waker_may_block_the_worker_that_calls_it() {
     watched!();
@@ -265,7 +264,7 @@ fn a_waker_may_block_the_worker_that_calls_it() {
     let blocked = Arc::new(AtomicUsize::new(0));
     for _ in 0..20 {
         let before = blocked.load(SeqCst);
-        // Until it was a worker that has called it.
+        // Until a worker has called it.
         while blocked.load(SeqCst) == before {
             let count = blocked.clone();
             let blocks = move || {
@@ -283,7 +282,7 @@ fn a_waker_may_block_the_worker_that_calls_it() {
             send(&socket);
             task.join().unwrap().unwrap();
         }
-        // A child runs while its parent doesn't end its poll: somebody was told of it.
+        // A child task runs while its parent's poll goes on: other workers were notified.
         let spawner = pool.clone();
         let parent = pool.spawn(async move {
             let (ran, has_run) = mpsc::channel();
@@ -333,7 +332,7 @@ fn files_and_tokens_are_given_back() {
         drop(sockets);
         after = open().unwrap();
     }
-    // Other tests have some open meanwhile.
+    // Other tests have some files open meanwhile.
     assert!(after < before + 100, "{before} files were open, and {after} are");
 }
 
@@ -345,7 +344,7 @@ fn a_timer_before_all_others_is_not_late_for_them() {
     let (wake, woken) = mpsc::channel();
     let wake = Mutex::new(wake);
     let waker = calling(move || wake.lock().unwrap().send(()).unwrap(), Waker::noop());
-    // Threads are inside by now that wait for an hour.
+    // By now, threads wait in the driver for an hour.
     for _ in 0..100 {
         let near = clock().now() + Duration::from_millis(1);
         let timer = clock().set(near, &waker);

@@ -1,25 +1,25 @@
-//! The jobs as they come to one thread.
+//! The jobs of one thread, as an iterator. Decides when an idle thread leaves.
 
 use std::fmt;
 
-use crate::{Crew, Shared};
+use crate::pool::{Shared, ThreadPool};
 
-/// The jobs that come to one thread; ends when the thread should leave.
+/// The jobs of one thread. Ends when the thread should leave.
 pub struct Jobs<J> {
-    pub(crate) crew: Crew<J>,
-    /// What the thread was started for.
+    pub(crate) pool: ThreadPool<J>,
+    /// The job that the thread was started for.
     pub(crate) first: Option<J>,
 }
 
 impl<J> Iterator for Jobs<J> {
     type Item = J;
 
-    /// Waits for a job.
+    /// Waits for the next job, for as long as [`keep_alive`](crate::Settings::keep_alive) says.
     fn next(&mut self) -> Option<J> {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        let Shared { settings, queue, changed, .. } = &*self.crew.0;
+        let Shared { settings, queue, changed, .. } = &*self.pool.0;
         let mut queue = queue.lock();
         let mut timed_out = false;
         loop {
@@ -39,6 +39,6 @@ impl<J> Iterator for Jobs<J> {
 
 impl<J> fmt::Debug for Jobs<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Jobs").field("crew", &self.crew).finish()
+        f.debug_struct("Jobs").field("pool", &self.pool).finish()
     }
 }

@@ -1,66 +1,75 @@
-//! The jobs that wait for a thread, how many threads there are, and what that means for another job. Starts none.
+//! Waiting jobs and thread counts, and what they mean for one more job. Starts no thread.
 
 use std::collections::VecDeque;
 
 use crate::Settings;
 
 pub(crate) struct Queue<J> {
-    /// Jobs for threads that are idle, or for the next one to be.
+    /// Jobs for idle threads, or for the next thread that becomes free.
     pub(crate) jobs: VecDeque<J>,
     /// Threads that wait for a job.
     pub(crate) idle: usize,
-    /// Threads that have not decided to leave, those included that are being started.
+    /// Threads that have not decided to leave, including those that are being started.
     pub(crate) threads: usize,
-    /// Threads that are being started, and may yet turn out not to be had.
+    /// Threads that are being started. The system may still refuse them.
     pub(crate) starting: usize,
     pub(crate) closed: bool,
 }
 
-/// What whoever has a job owes.
+/// Where one more job goes.
 #[must_use]
-pub(crate) enum OnJob {
-    /// Put it in the queue: a thread waits for it.
-    Queue,
-    /// Start a thread for it, which is counted already.
-    StartThread,
-    /// Wait: there are as many threads as may be, if those that are being started are to be had.
+pub(crate) enum Admission {
+    /// To an idle thread: push it to the queue.
+    Idle,
+    /// To a new thread, which is counted already: start it.
+    Start,
+    /// Unknown: the limit is reached only if all threads that are being started do start.
     Undecided,
-    /// Nothing: there are as many threads as may be, and all have a job.
+    /// To no thread yet: the limit is reached, and all threads are busy.
     Busy,
-    /// Nothing: no more jobs are taken.
+    /// Nowhere: the pool takes no more jobs.
     Closed,
 }
 
 impl<J> Queue<J> {
-    /// Whether there are more jobs than threads that are about to take them, and not all threads that there may be: those
-    /// come to the jobs by themselves.
-    pub(crate) fn is_behind(&self, settings: &Settings) -> bool {
-        self.jobs.len() > self.idle && (self.threads < settings.max_threads || self.starting > 0)
+    pub(crate) fn new() -> Self {
+        Self { jobs: VecDeque::new(), idle: 0, threads: 0, starting: 0, closed: false }
     }
 
-    pub(crate) fn welcome(&mut self, settings: &Settings) -> OnJob {
+    pub(crate) fn admit(&mut self, settings: &Settings) -> Admission {
         if self.closed {
-            OnJob::Closed
+            Admission::Closed
         } else if self.idle > self.jobs.len() {
-            OnJob::Queue
+            Admission::Idle
         } else if self.threads < settings.max_threads {
-            self.count_in();
-            OnJob::StartThread
+            self.count_start();
+            Admission::Start
         } else if self.starting > 0 {
-            OnJob::Undecided
+            Admission::Undecided
         } else {
-            OnJob::Busy
+            Admission::Busy
         }
     }
 
-    /// Whether a thread is there that comes to a job in the queue, whatever becomes of those that are being started. One
-    /// of these may have left already: then this is cautious.
-    pub(crate) fn is_manned(&self) -> bool {
+    /// More jobs than idle threads: some job has no thread yet.
+    pub(crate) fn has_backlog(&self) -> bool {
+        self.jobs.len() > self.idle
+    }
+
+    /// A job waits, and another thread could take it. At the limit none could: its threads come to the job by themselves.
+    pub(crate) fn is_short_of_threads(&self, settings: &Settings) -> bool {
+        self.has_backlog() && (self.threads < settings.max_threads || self.starting > 0)
+    }
+
+    /// Some thread will come to a queued job, even if every start in progress fails.
+    ///
+    /// Errs towards `false`: a thread may have started, and left again, before its start is counted as done.
+    pub(crate) fn has_running_thread(&self) -> bool {
         self.threads > self.starting
     }
 
     /// Counts a thread that is about to be started.
-    pub(crate) fn count_in(&mut self) {
+    pub(crate) fn count_start(&mut self) {
         self.threads += 1;
         self.starting += 1;
     }

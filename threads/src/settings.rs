@@ -1,4 +1,4 @@
-//! What a crew's threads are like. The executors' builders offer these under their own names.
+//! How a pool's threads are configured. The executors' builders offer these settings under their own names.
 
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,37 +7,37 @@ use std::{fmt, io, thread};
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// What a [`Crew`](crate::Crew)'s threads are like.
+/// Configures the threads of a [`ThreadPool`](crate::ThreadPool).
 #[derive(Clone)]
 pub struct Settings {
-    /// Threads are called this, a dash, and their number.
+    /// The name of the threads: each adds a dash and its number.
     pub name: String,
-    /// The size of each thread's stack in bytes; [`MIN_STACK`] if that is less. `None`: what `std` gives, which is 2 MiB unless
-    /// `RUST_MIN_STACK` says otherwise.
+    /// The stack size of each thread in bytes, raised to [`MIN_STACK`]. `None` is the default of `std`: `RUST_MIN_STACK`, or
+    /// else 2 MiB.
     pub stack_size: Option<usize>,
-    /// How long a thread stays that has nothing to do. `None`: it leaves after its first job.
+    /// How long an idle thread stays. `None`: each thread leaves after its first job.
     pub keep_alive: Option<Duration>,
-    /// The most threads at a time. There are never more than the process has [room](crate::most_threads) for.
+    /// The most threads at a time. [`most_threads`](crate::most_threads) limits all pools of the process together.
     pub max_threads: usize,
-    /// Called on each thread before anything else. A panic in it is contained.
+    /// Called on each thread before its first job. A panic in it is contained.
     pub on_start: Option<Hook>,
-    /// Called on each thread after everything else, whether or not `on_start` panicked. A panic in it is contained.
+    /// Called on each thread after its last job, even if `on_start` panicked. A panic in it is contained.
     pub on_stop: Option<Hook>,
 }
 
-// A hook's panic is contained, and the next thread calls it all the same.
+// A hook that panics is called again by the next thread: its author has to expect that.
 impl UnwindSafe for Settings {}
 impl RefUnwindSafe for Settings {}
 
-/// The smallest stack that a thread gets. Without optimization, a worker that waits for events and reports a panic takes
-/// between 96 and 128 KiB.
+/// The smallest stack of a thread. Without optimization, a worker that waits for events and reports a panic uses between
+/// 96 and 128 KiB.
 pub const MIN_STACK: usize = 256 << 10;
 
-/// How long a thread stays that has nothing to do, unless told otherwise: as long as tokio's blocking threads.
+/// How long an idle thread stays by default: as long as tokio's blocking threads.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 impl Settings {
-    /// Any number of threads of this name, each of which stays ten seconds when it has nothing to do.
+    /// Any number of threads of this name. An idle thread stays for ten seconds.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -49,17 +49,17 @@ impl Settings {
         }
     }
 
-    /// Whether a crew can do with these, before it has to start a thread.
+    /// Checks what a pool would only notice when it starts a thread.
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: at most zero threads, or a name with a NUL byte in it.
+    /// `InvalidInput`: a maximum of zero threads, or a name that contains a NUL byte.
     pub fn validate(&self) -> io::Result<()> {
         if self.max_threads == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "at most zero threads run nothing"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a maximum of zero threads runs nothing"));
         }
         if self.name.contains('\0') {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a thread's name can't have a NUL byte in it"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a thread's name can't contain a NUL byte"));
         }
         Ok(())
     }
@@ -72,11 +72,11 @@ impl Settings {
         }
     }
 
-    pub(crate) fn started(&self) {
+    pub(crate) fn call_on_start(&self) {
         call(self.on_start.as_ref());
     }
 
-    pub(crate) fn stopped(&self) {
+    pub(crate) fn call_on_stop(&self) {
         call(self.on_stop.as_ref());
     }
 }
@@ -87,11 +87,11 @@ fn call(hook: Option<&Hook>) {
     }
 }
 
-/// Calls a hook of somebody's on a thread that is to live on, whether or not the hook panics.
+/// Calls a user's hook, and contains its panic: the calling thread goes on.
 pub fn contain(hook: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(hook)) {
-        // The panic hook has reported it; nobody else wants it. Its drop may panic, and so may the drop of that panic's
-        // payload: that one is leaked.
+        // The panic hook has reported it. Dropping the payload may panic, and so may dropping that panic's payload, which is
+        // leaked.
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
         dropped.unwrap_or_else(std::mem::forget);
     }

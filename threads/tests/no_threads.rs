@@ -1,4 +1,4 @@
-//! Jobs that wait for a thread, and threads that leave, in processes of their own where threads are scarce.
+//! Waiting jobs and leaving threads where the system has few threads. Each test is a process of its own.
 
 #![cfg(target_os = "linux")]
 
@@ -7,15 +7,16 @@ use std::thread::{self, Builder, JoinHandle};
 
 use polyexec_conformance::scarce::Scarcity::{self, Memory, Threads};
 use polyexec_conformance::scarce::with_scarcity;
-use polyexec_threads::{Crew, Jobs, Settings};
+use polyexec_threads::WhenBusy::{Refuse, WaitAlways};
+use polyexec_threads::{Jobs, Settings, Submitted, ThreadPool};
 
-/// By number or by memory, there are less than ten threads to be had.
+/// The system has fewer than ten threads: by number, or by memory.
 const SCARCE: [Scarcity; 2] = [Threads(10), Memory(640)];
 
-/// Of one thread, in bytes: so large that few have room.
+/// The stack size of each thread in bytes: few fit into memory.
 const STACK: usize = 64 << 20;
 
-/// All threads that are to be had. Each lives until it is taken from here.
+/// Takes all threads that the system has. Each lives until its sender is dropped.
 fn hogs() -> Vec<(Sender<()>, JoinHandle<()>)> {
     let mut hogs = Vec::new();
     loop {
@@ -28,61 +29,62 @@ fn hogs() -> Vec<(Sender<()>, JoinHandle<()>)> {
     }
 }
 
-fn crew(settings: Settings) -> (Crew<u32>, std::sync::mpsc::Receiver<u32>) {
+fn pool(settings: Settings) -> (ThreadPool<u32>, std::sync::mpsc::Receiver<u32>) {
     let (sender, done) = channel();
     let settings = Settings { stack_size: Some(STACK), ..settings };
-    let crew = Crew::new(settings, move |jobs: Jobs<u32>| jobs.for_each(|job| sender.send(job).unwrap()));
-    (crew, done)
+    let pool = ThreadPool::new(settings, move |jobs: Jobs<u32>| jobs.for_each(|job| sender.send(job).unwrap()));
+    (pool, done)
 }
 
 #[test]
-fn a_job_that_waits_has_a_thread_once_there_is_one() {
+fn a_waiting_job_gets_a_thread_once_the_system_has_one() {
     for scarcity in SCARCE {
         with_scarcity(scarcity, || {
-            let (crew, done) = crew(Settings::new("scarce"));
+            let (pool, done) = pool(Settings::new("scarce"));
             let mut hogs = hogs();
-            crew.queue(1).unwrap();
-            crew.queue(2).unwrap();
-            assert!(crew.give(3).unwrap_err().cause.unwrap().raw_os_error().is_some());
-            // Of an odd number, lest those that wait change places and change back.
+            assert_eq!(pool.submit(1, WaitAlways).unwrap(), Submitted::ShortOfThreads);
+            assert_eq!(pool.submit(2, WaitAlways).unwrap(), Submitted::ShortOfThreads);
+            assert!(pool.submit(3, Refuse).unwrap_err().cause.unwrap().raw_os_error().is_some());
+            assert!(pool.is_short_of_threads());
+            // An odd number: if retries swapped the two jobs, then an even number would swap them back.
             for _ in 0..101 {
-                assert!(crew.catch_up(), "there is no thread to be had");
+                assert!(pool.retry(), "the system has a thread");
             }
             assert!(done.try_recv().is_err());
 
             let (end, hog) = hogs.pop().unwrap();
             drop(end);
             hog.join().unwrap();
-            while crew.catch_up() {
+            while pool.retry() {
                 thread::yield_now();
             }
-            // In the order in which they came.
+            // In the order of submission.
             assert_eq!([done.recv(), done.recv()], [Ok(1), Ok(2)]);
             drop(hogs);
-            crew.close();
-            crew.join();
+            pool.close();
+            pool.join();
         });
     }
 }
 
 #[test]
-fn the_memory_of_threads_that_have_left_is_there_for_the_next() {
+fn the_stack_of_an_ended_thread_is_free_for_the_next() {
     for scarcity in SCARCE {
         with_scarcity(scarcity, || {
-            let (crew, done) = crew(Settings { keep_alive: None, ..Settings::new("fresh") });
+            let (pool, done) = pool(Settings { keep_alive: None, ..Settings::new("fresh") });
             let mut hogs = hogs();
-            // Room for one, and for one only.
+            // Room for exactly one thread.
             let (end, hog) = hogs.pop().unwrap();
             drop(end);
             hog.join().unwrap();
             for job in 0..100 {
-                while crew.give(job).is_err() {
+                while pool.submit(job, Refuse).is_err() {
                     thread::yield_now();
                 }
                 assert_eq!(done.recv(), Ok(job));
             }
-            crew.close();
-            crew.join();
+            pool.close();
+            pool.join();
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Threads that come, stay, leave, and can't be had.
+//! Threads that start, stay, leave, and fail to start.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use polyexec_conformance::watched;
-use polyexec_threads::{Crew, Given, Jobs, Settings};
+use polyexec_threads::WhenBusy::{Refuse, Wait, WaitAlways};
+use polyexec_threads::{Jobs, Settings, Submitted, ThreadPool};
 
-/// A job that tells when it begins, and ends when it is told to.
+/// Reports the name of its thread when it begins. Ends when `end` is sent to, or dropped.
 struct Job {
     begun: Sender<String>,
     end: Receiver<()>,
@@ -22,12 +23,12 @@ fn job() -> (Job, Receiver<String>, Sender<()>) {
     (Job { begun, end }, begins, ends)
 }
 
-fn crew(settings: Settings) -> Crew<Job> {
-    Crew::new(settings, |jobs: Jobs<Job>| {
+fn pool(settings: Settings) -> ThreadPool<Job> {
+    ThreadPool::new(settings, |jobs: Jobs<Job>| {
         for job in jobs {
             let name = thread::current().name().unwrap_or_default().to_owned();
             job.begun.send(name).unwrap();
-            // An error says that nobody cares when it ends.
+            // An error, too: the test doesn't care when it ends.
             let _ = job.end.recv();
         }
     })
@@ -36,31 +37,31 @@ fn crew(settings: Settings) -> Crew<Job> {
 #[test]
 fn threads_are_named_by_number() {
     watched!();
-    let crew = crew(Settings::new("name"));
+    let pool = pool(Settings::new("name"));
     let (first, begins, _end) = job();
-    crew.give(first).unwrap();
+    assert_eq!(pool.submit(first, Refuse).unwrap(), Submitted::Accepted);
     assert_eq!(begins.recv().unwrap(), "name-0");
     let (second, begins, _end) = job();
-    crew.give(second).unwrap();
+    assert_eq!(pool.submit(second, Refuse).unwrap(), Submitted::Accepted);
     assert_eq!(begins.recv().unwrap(), "name-1");
 }
 
 #[test]
-fn a_job_too_many_comes_back() {
+fn a_job_beyond_the_limit_comes_back() {
     watched!();
-    let crew = crew(Settings { max_threads: 1, ..Settings::new("one") });
+    let pool = pool(Settings { max_threads: 1, ..Settings::new("one") });
     let (first, begins, end) = job();
-    crew.give(first).unwrap();
+    assert_eq!(pool.submit(first, Refuse).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
 
     let (second, begins, _end) = job();
-    let refused = crew.give(second).unwrap_err();
+    let refused = pool.submit(second, Refuse).unwrap_err();
     assert_eq!(refused.cause.unwrap().kind(), std::io::ErrorKind::WouldBlock);
 
-    // Once the first is over, the one thread takes it.
+    // Once the first job has ended, the one thread takes it.
     drop(end);
     let mut again = refused.job;
-    while let Err(refused) = crew.give(again) {
+    while let Err(refused) = pool.submit(again, Refuse) {
         again = refused.job;
         thread::yield_now();
     }
@@ -68,99 +69,99 @@ fn a_job_too_many_comes_back() {
 }
 
 #[test]
-fn a_job_without_a_thread_to_be_had_comes_back() {
+fn a_job_comes_back_if_the_system_has_no_thread() {
     watched!();
-    // Half of all addresses: no system has that.
-    let crew = crew(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
+    // Half of the address space: no system has that much.
+    let pool = pool(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
     let (one, begins, _end) = job();
-    let refused = crew.give(one).unwrap_err();
+    let refused = pool.submit(one, Refuse).unwrap_err();
     assert!(refused.cause.is_some());
     drop(refused.job);
-    assert!(begins.recv().is_err(), "somebody ran it");
-    crew.close();
-    crew.join();
+    assert!(begins.recv().is_err(), "a thread ran it");
+    pool.close();
+    pool.join();
 }
 
-/// Half of all addresses, and more: no system has that.
+/// Half of the address space, and more: no system has that much.
 const TOO_LARGE: [usize; 4] =
     [isize::MAX as usize / 4096 * 4096, isize::MAX as usize, isize::MAX as usize + 1, usize::MAX];
 
 #[test]
-fn a_stack_of_any_size_that_is_not_to_be_had_is_an_error() {
+fn a_stack_of_an_impossible_size_is_an_error() {
     watched!();
     for stack_size in TOO_LARGE {
-        let crew = crew(Settings { stack_size: Some(stack_size), ..Settings::new("none") });
+        let pool = pool(Settings { stack_size: Some(stack_size), ..Settings::new("none") });
         let (one, ..) = job();
-        assert!(crew.give(one).unwrap_err().cause.unwrap().raw_os_error().is_some());
+        assert!(pool.submit(one, Refuse).unwrap_err().cause.unwrap().raw_os_error().is_some());
     }
 }
 
 #[test]
-fn a_thread_that_fails_to_start_is_not_a_busy_one() {
+fn a_thread_that_fails_to_start_does_not_count_as_busy() {
     watched!();
-    let crew = Arc::new(crew(Settings { stack_size: Some(TOO_LARGE[0]), max_threads: 1, ..Settings::new("one") }));
-    let givers = [(); 3].map(|()| {
-        let crew = crew.clone();
+    let pool = Arc::new(pool(Settings { stack_size: Some(TOO_LARGE[0]), max_threads: 1, ..Settings::new("one") }));
+    let submitters = [(); 3].map(|()| {
+        let pool = pool.clone();
         thread::spawn(move || {
             for _ in 0..2_000 {
                 let (one, ..) = job();
-                let cause = crew.give(one).unwrap_err().cause.unwrap();
-                assert!(cause.raw_os_error().is_some(), "not what the system said: {cause}");
+                let cause = pool.submit(one, Refuse).unwrap_err().cause.unwrap();
+                assert!(cause.raw_os_error().is_some(), "not the system's error: {cause}");
             }
         })
     });
-    for giver in givers {
-        giver.join().unwrap();
+    for submitter in submitters {
+        submitter.join().unwrap();
     }
 }
 
 #[test]
-fn a_job_that_waits_for_a_thread_ends_with_the_crew() {
+fn a_waiting_job_is_dropped_when_the_pool_closes() {
     watched!();
-    let crew = crew(Settings { max_threads: 1, ..Settings::new("one") });
+    let pool = pool(Settings { max_threads: 1, ..Settings::new("one") });
     let (first, begins, end) = job();
-    crew.queue(first).unwrap();
+    assert_eq!(pool.submit(first, WaitAlways).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
     let (second, begins, _end) = job();
-    crew.queue(second).unwrap();
-    assert!(!crew.is_behind() && !crew.catch_up(), "the first comes to it, and may be the only one");
-    crew.close();
-    assert!(begins.recv().is_err(), "somebody runs it");
-    assert!(!crew.catch_up());
+    assert_eq!(pool.submit(second, WaitAlways).unwrap(), Submitted::Accepted);
+    assert!(!pool.is_short_of_threads() && !pool.retry(), "the pool has all its threads");
+    pool.close();
+    assert!(begins.recv().is_err(), "a thread runs it");
+    assert!(!pool.retry());
     end.send(()).unwrap();
-    crew.join();
+    pool.join();
 }
 
 #[test]
-fn a_closed_crew_refuses_and_finishes() {
+fn a_closed_pool_refuses_jobs_and_finishes_running_ones() {
     watched!();
-    let crew = crew(Settings::new("closed"));
+    let pool = pool(Settings::new("closed"));
     let (first, begins, end) = job();
-    crew.give(first).unwrap();
+    assert_eq!(pool.submit(first, Refuse).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
-    crew.close();
+    pool.close();
     let (second, ..) = job();
-    assert!(crew.give(second).unwrap_err().cause.is_none());
+    assert!(pool.submit(second, Refuse).unwrap_err().cause.is_none());
     end.send(()).unwrap();
-    crew.join();
+    pool.join();
 }
 
 #[test]
-fn a_thread_of_the_crew_does_not_wait_for_itself() {
+fn a_thread_of_the_pool_does_not_join_itself() {
     watched!();
-    let (sender, crews) = channel::<Arc<Crew<()>>>();
-    let crews = std::sync::Mutex::new(crews);
+    let (sender, pools) = channel::<Arc<ThreadPool<()>>>();
+    let pools = std::sync::Mutex::new(pools);
     let (done, ended) = channel();
-    let crew = Arc::new(Crew::new(Settings::new("self"), move |jobs: Jobs<()>| {
+    let pool = Arc::new(ThreadPool::new(Settings::new("self"), move |jobs: Jobs<()>| {
         for () in jobs {
-            let crew = crews.lock().unwrap().recv().unwrap();
-            crew.close();
-            crew.join();
+            let pool = pools.lock().unwrap().recv().unwrap();
+            pool.close();
+            pool.join();
             done.send(()).unwrap();
         }
     }));
-    crew.give(()).unwrap();
-    sender.send(crew).unwrap();
+    assert_eq!(pool.submit((), Refuse).unwrap(), Submitted::Accepted);
+    sender.send(pool).unwrap();
     ended.recv().unwrap();
 }
 
@@ -169,7 +170,7 @@ fn hooks_balance_and_may_panic() {
     watched!();
     let [starts, stops] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let (started, stopped) = (starts.clone(), stops.clone());
-    let crew = crew(Settings {
+    let pool = pool(Settings {
         keep_alive: Some(Duration::ZERO),
         on_start: Some(Arc::new(move || {
             started.fetch_add(1, SeqCst);
@@ -183,33 +184,33 @@ fn hooks_balance_and_may_panic() {
     });
     for _ in 0..20 {
         let (job, begins, _) = job();
-        crew.give(job).unwrap();
+        assert_eq!(pool.submit(job, Refuse).unwrap(), Submitted::Accepted);
         begins.recv().unwrap();
     }
-    crew.close();
-    crew.join();
+    pool.close();
+    pool.join();
     assert!(starts.load(SeqCst) >= 1);
     assert_eq!(starts.load(SeqCst), stops.load(SeqCst));
 }
 
 #[test]
-fn threads_that_come_and_go_are_all_joined() {
+fn threads_that_leave_are_all_joined() {
     watched!();
     for fresh in [None, Some(Duration::ZERO)] {
-        let crew = crew(Settings { keep_alive: fresh, ..Settings::new("gone") });
+        let pool = pool(Settings { keep_alive: fresh, ..Settings::new("gone") });
         for _ in 0..200 {
             let (job, begins, _) = job();
-            crew.give(job).unwrap();
+            assert_eq!(pool.submit(job, Refuse).unwrap(), Submitted::Accepted);
             begins.recv().unwrap();
         }
-        crew.close();
-        crew.join();
-        // Nothing of the threads is left that holds on to what they share.
-        assert!(format!("{crew:?}").contains("threads: 0, idle: 0"), "{crew:?}");
+        pool.close();
+        pool.join();
+        // No thread is left that refers to the pool.
+        assert!(format!("{pool:?}").contains("threads: 0, idle: 0"), "{pool:?}");
     }
 }
 
-/// What a hook panics with; its drop panics in its turn.
+/// The payload of a hook's panic. Dropping it panics, too.
 struct Payload(Arc<AtomicUsize>);
 
 impl Drop for Payload {
@@ -220,76 +221,76 @@ impl Drop for Payload {
 }
 
 #[test]
-fn what_a_hook_panics_with_is_dropped_and_may_panic() {
+fn the_payload_of_a_hooks_panic_is_dropped_and_may_panic() {
     let drops = Arc::new(AtomicUsize::new(0));
     let dropped = drops.clone();
     let on_start: Arc<dyn Fn() + Send + Sync> = Arc::new(move || resume_unwind(Box::new(Payload(dropped.clone()))));
-    let crew = crew(Settings { on_start: Some(on_start), ..Settings::new("payload") });
+    let pool = pool(Settings { on_start: Some(on_start), ..Settings::new("payload") });
     let (job, begins, _) = job();
-    crew.give(job).unwrap();
+    assert_eq!(pool.submit(job, Refuse).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
     assert_eq!(drops.load(SeqCst), 1);
 }
 
 #[test]
-fn a_job_too_many_is_queued_behind_those_that_wait_already() {
+fn a_job_beyond_the_limit_waits_behind_earlier_ones() {
     watched!();
-    let crew = crew(Settings { max_threads: 1, ..Settings::new("one") });
+    let pool = pool(Settings { max_threads: 1, ..Settings::new("one") });
     let (first, begins, end) = job();
-    assert_eq!(crew.give_or_queue(first).unwrap(), Given::Taken);
+    assert_eq!(pool.submit(first, Wait).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
 
     let (all_begun, all_begins) = channel();
     for _ in 0..100 {
         let job = Job { begun: all_begun.clone(), end: channel().1 };
-        // It waits for a thread that is there, so there is nothing to catch up with.
-        assert_eq!(crew.give_or_queue(job).unwrap(), Given::Taken);
+        // It waits for a thread that exists, so there is nothing to retry.
+        assert_eq!(pool.submit(job, Wait).unwrap(), Submitted::Accepted);
     }
-    assert!(!crew.is_behind() && !crew.catch_up());
+    assert!(!pool.is_short_of_threads() && !pool.retry());
     assert!(all_begins.try_recv().is_err());
     drop((end, all_begun));
     assert_eq!(all_begins.iter().collect::<Vec<_>>(), vec!["one-0"; 100]);
 
-    crew.close();
-    assert!(crew.give_or_queue(job().0).unwrap_err().cause.is_none());
-    crew.join();
+    pool.close();
+    assert!(pool.submit(job().0, Wait).unwrap_err().cause.is_none());
+    pool.join();
 }
 
 #[test]
-fn a_job_that_would_wait_for_no_thread_at_all_comes_back() {
+fn a_job_comes_back_instead_of_waiting_in_a_pool_without_threads() {
     watched!();
-    // Half of all addresses: no system has that.
-    let crew = crew(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
-    let threads = [(); 4].map(|()| job().0).map(|job| crew.give_or_queue(job).unwrap_err());
+    // Half of the address space: no system has that much.
+    let pool = pool(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
+    let threads = [(); 4].map(|()| job().0).map(|job| pool.submit(job, Wait).unwrap_err());
     assert!(threads.iter().all(|refused| refused.cause.is_some()));
-    assert!(!crew.is_behind());
-    // Each of them waits for the others' decision.
+    assert!(!pool.is_short_of_threads());
+    // Each of them waits until the others' starts are decided.
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..1_000).for_each(|_| assert!(crew.give_or_queue(job().0).is_err())));
+            scope.spawn(|| (0..1_000).for_each(|_| assert!(pool.submit(job().0, Wait).is_err())));
         }
     });
-    assert!(!crew.is_behind());
+    assert!(!pool.is_short_of_threads());
 }
 
 #[test]
-fn a_join_with_a_limit_counts_who_is_there_still() {
+fn a_join_with_a_deadline_counts_the_threads_that_are_left() {
     watched!();
-    let crew = crew(Settings::new("late"));
+    let pool = pool(Settings::new("late"));
     let (first, begins, end) = job();
-    crew.give(first).unwrap();
+    assert_eq!(pool.submit(first, Refuse).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
     let (second, begins, second_end) = job();
-    crew.give(second).unwrap();
+    assert_eq!(pool.submit(second, Refuse).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
 
-    crew.close();
-    assert_eq!(crew.join_until(Some(Instant::now())), 2);
+    pool.close();
+    assert_eq!(pool.join_until(Some(Instant::now())), 2);
     drop(end);
-    while crew.join_until(Some(Instant::now())) != 1 {
+    while pool.join_until(Some(Instant::now())) != 1 {
         thread::yield_now();
     }
     drop(second_end);
-    assert_eq!(crew.join_until(None), 0);
-    assert_eq!(crew.join_until(None), 0);
+    assert_eq!(pool.join_until(None), 0);
+    assert_eq!(pool.join_until(None), 0);
 }

@@ -1,4 +1,4 @@
-//! Aborting: properties 34 to 41.
+//! Properties 34 to 41: aborting.
 
 use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -31,7 +31,7 @@ pub(crate) fn p34_aborted_before_the_first_poll_it_is_dropped_unpolled(subject: 
     abort_at_once(&executor);
 }
 
-/// Aborts tasks that the executor may have begun, or not.
+/// Aborts tasks that may or may not have begun.
 fn abort_at_once(executor: &Fixture) {
     const TASKS: usize = 1_000;
 
@@ -236,7 +236,7 @@ pub(crate) fn p39_abort_against_wake_against_completion_has_one_outcome(subject:
     });
 }
 
-/// A task for which an abort and a wake compete: ready once `go` is set and it is polled.
+/// An abort and a wake race for this task: ready once `go` is set and it is polled.
 #[derive(Clone, Default)]
 struct Contested {
     go: Arc<AtomicBool>,
@@ -340,7 +340,7 @@ impl OwnAborter {
     }
 }
 
-/// A task that aborts itself has ended and left nothing: with its output if that was ready, else as cancelled.
+/// A task that aborts itself ends and leaves nothing: with its output if it was ready, else as cancelled.
 fn assert_ended(executor: Fixture, handle: JoinHandle<()>, own: OwnAborter, ready: bool) {
     let result = executor.block_on(handle);
     assert!(if ready { result.is_ok() } else { result.is_err_and(|error| error.is_cancelled()) }, "ready: {ready}");
@@ -390,7 +390,7 @@ pub(crate) fn p41_the_future_is_dropped_on_the_executor_not_by_the_aborter(subje
         }
     });
 
-    // At rest for sure, and nobody drives the executor but its own threads.
+    // Idle for certain, and only the executor's own threads drive it.
     let polled = Gate::new();
     let (handle, dropped) = task(&executor.handle(), &polled);
     executor.block_on(polled.opened());
@@ -409,7 +409,7 @@ fn assert_cancelled<T>(result: Result<T, JoinError>) {
     }
 }
 
-/// A task that was polled, and waits for nothing that will ever come.
+/// A task that was polled, and is idle for ever.
 struct Resting {
     handle: JoinHandle<()>,
     /// Opens when its future is dropped.

@@ -1,4 +1,4 @@
-//! Blocking inside a task, parking, and two executors at once: properties 60 to 64, 68, and 84.
+//! Properties 60 to 64, 68 and 84: blocking inside a task, parking, and two executors at once.
 
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
@@ -66,8 +66,8 @@ pub(crate) fn p60_a_nested_block_on_works(subject: &Subject) {
     in_each_others_tasks(subject);
 }
 
-/// A task of one executor blocks in another one, for a task there that blocks in the first, and so on. At the bottom
-/// another thread ends it.
+/// A task of one executor blocks on a task of another, which blocks on a task of the first, and so on. A foreign thread ends the
+/// innermost one.
 fn in_each_others_tasks(subject: &Subject) {
     const DEPTH: usize = 6;
 
@@ -110,12 +110,12 @@ async fn three(n: u64) -> u64 {
     sum
 }
 
-/// Uses up a call of `unpark` that somebody may have left, and doesn't wait for one.
+/// Consumes a token that an earlier `unpark` may have left, without waiting.
 fn take_token() {
     thread::park_timeout(Duration::ZERO);
 }
 
-/// Pending so often; each time it is woken by another thread, parks and unparks its own in every way, and leaves it
+/// Pending several times. Each time, another thread wakes it. It parks and unparks its own thread in every way, and leaves it
 /// with or without a token.
 fn parks(times: usize, wakers: mpsc::Sender<Waker>) -> impl Future<Output = usize> + Send + 'static {
     let mut polls = 0;
@@ -177,7 +177,7 @@ pub(crate) fn p61_park_and_unpark_of_the_users_are_harmless(subject: &Subject) {
     strangers_do_not_wake(subject);
 }
 
-/// Somebody unparks the threads all the time. That is no wake: nothing is polled for it.
+/// Another thread unparks the threads all the time. That is no wake: it causes no poll.
 fn strangers_do_not_wake(subject: &Subject) {
     let executor = subject.start();
     let (gate, polls) = (Gate::new(), Tally::new());
@@ -187,7 +187,7 @@ fn strangers_do_not_wake(subject: &Subject) {
         poll_fn(move |cx| {
             polls.add();
             let answer = opened.as_mut().poll(cx);
-            // The second time nobody listens any more.
+            // The second time, the receiver is gone.
             let _ = threads.send(thread::current());
             answer
         })
@@ -235,7 +235,7 @@ fn elsewhere<T>(subject: &Subject, use_it: impl FnOnce(Arc<dyn Executor>, &Gate)
     })
 }
 
-/// Whose turn it is, of two.
+/// Which of two has its turn.
 #[derive(Default)]
 struct Turns {
     turn: AtomicUsize,
@@ -299,7 +299,7 @@ pub(crate) fn p62_two_executors_wake_each_other(subject: &Subject) {
     }
 }
 
-/// A task on `one` whose drop aborts a task on `other`, and that one.
+/// A task on `one` whose drop aborts a task on `other`, and that task.
 fn entangled(one: &Arc<dyn Executor>, other: &Arc<dyn Executor>, dropped: &Tally) -> [JoinHandle<()>; 2] {
     let far = other.spawn(carrying(dropped.on_drop(), pending()));
     let abort = far.abort_handle();
@@ -400,10 +400,10 @@ pub(crate) fn p68_a_task_just_woken_runs_though_its_waker_blocks(subject: &Subje
 }
 
 pub(crate) fn p84_waits_nest_to_a_bound_and_never_end_the_process(subject: &Subject) {
-    /// More than may be inside of each other on a stack.
+    /// More tasks than may block inside each other on one stack.
     const TASKS: usize = 400;
     let executor = subject.start();
-    // Each task waits for one that is queued behind all others. On one thread, some may panic at the bound.
+    // Each task waits for a task that is queued behind all others. On one thread, some may panic at the limit.
     let joins = |n| {
         let handle = executor.handle();
         executor.handle().spawn(async move { handle.spawn(async move { n }).join().unwrap() })
@@ -429,7 +429,7 @@ pub(crate) fn p84_waits_nest_to_a_bound_and_never_end_the_process(subject: &Subj
     assert_eq!(executor.block_on(executor.handle().spawn(async { 7 })).unwrap(), 7);
 }
 
-/// Whether all tasks of the chain have seen the end of the next one.
+/// Whether all tasks of the chain have joined the next one.
 fn chain_of_joins(
     executor: Arc<dyn Executor>,
     left: usize,

@@ -1,4 +1,4 @@
-//! Detaching: properties 31 to 33.
+//! Properties 31 to 33: detaching.
 
 use std::mem;
 use std::sync::{Arc, Mutex};
@@ -143,7 +143,7 @@ pub(crate) fn p33_a_forgotten_handle_leaks_the_cell_at_most(subject: &Subject) {
             let _dropped_with_the_waker = &dropped;
         });
         assert!(poll_with(&mut handle, &joiner).is_pending());
-        // Forgotten, one that aborts when it is dropped is like the other.
+        // If it is forgotten, a handle that aborts on drop is like any other.
         match number % 3 {
             0 => mem::forget(handle.abort_on_drop()),
             _ => mem::forget(handle),
@@ -192,7 +192,7 @@ enum Moment {
     Finished,
 }
 
-/// A task that tells of its life.
+/// A task that reports its life.
 struct Observed {
     trace: Trace,
     begun: Gate,

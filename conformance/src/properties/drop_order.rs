@@ -1,4 +1,4 @@
-//! What is dropped, when, where, and what a `Drop` may do: properties 50 to 53.
+//! Properties 50 to 53: what is dropped, when and where, and what a `Drop` may do.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -14,7 +14,7 @@ use polyexec_core::{AbortHandle, Executor, JoinHandle};
 use crate::Subject;
 use crate::probe::{Gate, Marked, OnDrop, Trace, WakerSlot, carrying, finished, poll_with, waker};
 
-/// Puts the task's waker in `slot`, logs its polls, and rests until it is dropped.
+/// Puts the task's waker in `slot`, logs its polls, and is idle until it is dropped.
 fn resting(trace: &Trace, slot: &WakerSlot) -> impl Future<Output = ()> + Send + use<> {
     let (trace, slot) = (trace.clone(), slot.clone());
     let dropped = trace.on_drop("drop the future");
@@ -27,7 +27,7 @@ fn resting(trace: &Trace, slot: &WakerSlot) -> impl Future<Output = ()> + Send +
     )
 }
 
-/// Waits until the task whose waker goes to `slot` was polled. Spins through the executor, so that it makes progress.
+/// Waits until the task whose waker goes to `slot` was polled. Yields through the executor, so that it makes progress.
 async fn polled(slot: &WakerSlot) {
     while slot.get().is_none() {
         polyexec_futures::yield_now().await;
@@ -102,12 +102,12 @@ pub(crate) fn p50_the_future_is_dropped_once_before_the_cell_is_freed(subject: &
     }
 }
 
-/// Panics with `payload`, and tells no hook.
+/// Panics with `payload` without calling the panic hook.
 fn burst(payload: impl Send + 'static) {
     resume_unwind(Box::new(payload));
 }
 
-/// A task whose future does everything when it is dropped, and what it does it to.
+/// A task whose future uses everything when it is dropped, and the targets of that.
 struct Busybody {
     handle: Arc<dyn Executor>,
     sleeper: WakerSlot,
@@ -268,12 +268,12 @@ impl Drop for RcOnDrop {
     }
 }
 
-/// Uses an executor on this thread and on another one, while user code runs on this one: if that is under a lock of the
-/// executor, it hangs.
+/// Uses an executor on this thread and on another one while user code runs on this one. Hangs if that code runs under a lock of
+/// the executor.
 #[derive(Clone)]
 struct Poke {
     executor: Arc<dyn Executor>,
-    /// Tasks to wake and to abort, which rest.
+    /// Idle tasks to wake and to abort.
     resting: Arc<Mutex<Vec<(Waker, AbortHandle)>>>,
     trace: Trace,
 }

@@ -1,4 +1,4 @@
-//! Who runs next, where tasks run one at a time: properties 65 to 67. How much a task does in one poll: property 79.
+//! Properties 65 to 67: the order of tasks that run one at a time. Property 79: the budget of a poll.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -16,13 +16,13 @@ use polyexec_futures::yield_now;
 use crate::Subject;
 use crate::probe::{Tally, Trace, WakerSlot, carrying};
 
-/// Polls of others that a task which is ready has to wait for, at most.
+/// The most polls of other tasks before a ready task is polled.
 const MOST_POLLS: usize = 64;
 
-/// Operations that are ready in one poll of a task, at most.
+/// The most ready operations in one poll of a task.
 const MOST_OPERATIONS: usize = 128;
 
-/// One of those that keep the executor busy.
+/// A task that keeps the executor busy.
 #[derive(Clone, Default)]
 struct Player {
     polls: Tally,
@@ -35,7 +35,7 @@ fn polls(players: &[Player]) -> usize {
     players.iter().map(|player| player.polls.get()).sum()
 }
 
-/// How many polls of `players` came between two of a bystander, at most, and how many in all.
+/// The most polls of `players` between two polls of a bystander, and how many in all.
 fn longest_wait(subject: &Subject, players: Vec<Player>, play: impl Fn(usize) -> Play) -> (usize, usize) {
     const TURNS: usize = 1_000;
     let executor = subject.start();
@@ -126,7 +126,7 @@ pub(crate) fn p67_a_task_from_outside_waits_for_64_polls_at_most(subject: &Subje
     busy.abort();
 }
 
-/// Leaves of core's that are ready whenever they are awaited: by name, and how to make one.
+/// Futures of core that are always ready: names and constructors.
 fn leaves(executor: &Arc<dyn Executor>) -> [(&'static str, Arc<dyn Fn() -> Play + Send + Sync>); 2] {
     let executor = executor.clone();
     let join = move || -> Play {
@@ -145,7 +145,7 @@ async fn greedy(leaf: Arc<dyn Fn() -> Play + Send + Sync>, operations: Tally) {
     }
 }
 
-/// Runs `future`, and tells `observe` after each poll how many operations it brought.
+/// Runs `future`, and reports to `observe` after each poll how many operations it has completed.
 async fn each_poll(future: impl Future<Output = ()>, operations: Tally, mut observe: impl FnMut(usize)) {
     let mut future = std::pin::pin!(future);
     poll_fn(|cx: &mut Context<'_>| {

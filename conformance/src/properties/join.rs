@@ -1,4 +1,4 @@
-//! Joining: properties 22 to 30.
+//! Properties 22 to 30: joining.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Poll, Waker};
@@ -10,7 +10,7 @@ use polyexec_futures::yield_now;
 use crate::probe::{Gate, Meeting, OnDrop, Rng, Tally, Trace, carrying, finished, on_foreign_thread, poll_with, waker};
 use crate::{Fixture, Subject};
 
-/// Each race is run so often.
+/// How often each race is run.
 const ROUNDS: usize = 2_000;
 
 pub(crate) fn p22_the_output_is_delivered_exactly_once(subject: &Subject) {
@@ -118,7 +118,7 @@ pub(crate) fn p24_polled_again_the_newest_waker_is_woken(subject: &Subject) {
     });
 }
 
-/// Polls a handle with one waker after the other while its task comes to its end.
+/// Polls a handle with one waker after another while its task ends.
 fn change_wakers_against_completion(executor: &Arc<dyn Executor>, round: usize, rng: &mut Rng) {
     let meeting = Meeting::of(2);
     let mut task = {
@@ -185,7 +185,7 @@ pub(crate) fn p26_completion_against_poll_never_loses_the_join_wake(subject: &Su
     });
 }
 
-/// The one moment at which the race can be held: a poll drops the waker before the newest, with user code of its own.
+/// The race can be stopped only where a poll drops the waker before the newest one, which is user code.
 fn complete_while_the_waker_is_replaced(executor: &Arc<dyn Executor>) {
     let go = Gate::new();
     let opened = go.clone();
@@ -203,11 +203,11 @@ fn complete_while_the_waker_is_replaced(executor: &Arc<dyn Executor>) {
     assert!(poll_with(&mut task, &first).is_pending());
     drop(first);
     let second = poll_with(&mut task, Waker::noop());
-    assert!(second.is_ready(), "completed while the handle changed its waker, the task told nobody");
+    assert!(second.is_ready(), "the task completed while the handle changed its waker, and woke neither");
 }
 
 pub(crate) fn p27_join_works_from_a_foreign_thread_and_from_another_executor(subject: &Subject) {
-    /// Waits for a task that can't come to its end before it was waited for.
+    /// Waits for a task that can't end before it is waited for.
     async fn join((mut task, go): (JoinHandle<u32>, Gate)) -> u32 {
         let joined = std::future::poll_fn(|cx| {
             let polled = poll_with(&mut task, cx.waker());
@@ -357,9 +357,9 @@ pub(crate) fn p30_self_join_and_mutual_join_leak_nothing(subject: &Subject) {
     }
 }
 
-/// Tasks each of which waits for the next one, and the last one for the first.
+/// A ring of tasks, each of which waits for the next.
 struct Ring {
-    /// One reference a living future.
+    /// One reference per live future.
     alive: Weak<()>,
     aborters: Vec<AbortHandle>,
 }
@@ -398,7 +398,7 @@ impl Ring {
     }
 }
 
-/// The ways in which a task that rests comes to its end.
+/// The ways in which an idle task ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Ready,
@@ -409,7 +409,7 @@ enum End {
 impl End {
     const ALL: [Self; 3] = [Self::Ready, Self::Aborted, Self::ShutDown];
 
-    /// Ends the task in this way, lets its joiner be woken, and shuts the executor down.
+    /// Ends the task in this way, wakes its joiner, and shuts the executor down.
     fn bring_about(self, executor: Fixture, resting: &Resting, handle: &JoinHandle<()>) {
         match self {
             Self::Ready => resting.go.open(),
@@ -422,7 +422,7 @@ impl End {
         drop(executor.shut_down());
     }
 
-    /// Whether that is what the handle tells.
+    /// Whether the handle returns that.
     fn is_told(self, polled: Poll<Result<(), JoinError>>) -> bool {
         match (self, polled) {
             (_, Poll::Pending) => false,
@@ -435,7 +435,7 @@ impl End {
     }
 }
 
-/// A task that was polled and rests.
+/// A task that was polled and is idle.
 struct Resting {
     begun: Gate,
     /// Lets the task go on to its end.

@@ -1,4 +1,4 @@
-//! What a task's memory outlives: property 85.
+//! Property 85: how long a task's memory lives.
 
 use std::future::poll_fn;
 use std::hint::black_box;
@@ -12,7 +12,7 @@ use crate::properties::threads::resident_bytes;
 use crate::run::isolated;
 use crate::{Fixture, Subject};
 
-/// Of a future, or of an output.
+/// The size of a large future or output.
 const SIZE: usize = 128 << 10;
 const TASKS: usize = 128;
 
@@ -32,7 +32,7 @@ pub(crate) fn p85_the_memory_of_a_large_future_or_output_goes_with_it(subject: &
     });
 }
 
-/// Calls `end`, which comes to the end of a task, again and again, keeps what it returns, and looks for what else is kept.
+/// Calls `end`, which ends a task, again and again. Keeps what it returns, and measures what else stays allocated.
 fn grows_by_little<T>(when: &str, mut end: impl FnMut() -> T) {
     let before = resident_bytes();
     let kept: Vec<T> = (0..TASKS).map(|_| end()).collect();
@@ -41,7 +41,7 @@ fn grows_by_little<T>(when: &str, mut end: impl FnMut() -> T) {
     drop(kept);
 }
 
-/// Has as much memory as it says. Ready when it is polled again, if it is to be.
+/// Holds as much memory as it says. Ready at its second poll, if it should be ready at all.
 fn large(slot: &WakerSlot, is_ready: bool) -> impl Future<Output = ()> + Send + 'static + use<> {
     let (slot, mut state) = (slot.clone(), [7; SIZE]);
     let mut polls = 0;
@@ -129,7 +129,7 @@ fn output_unwanted(executor: &Fixture) -> Waker {
     waker(slot)
 }
 
-/// Returns when the task has put its waker there.
+/// Waits until the task has stored its waker.
 fn polled(executor: &Fixture, slot: &WakerSlot) {
     executor.block_on(async {
         while slot.get().is_none() {

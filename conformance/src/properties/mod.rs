@@ -1,4 +1,4 @@
-//! One file a chapter, one function a property. Each panics if its property doesn't hold.
+//! One file per chapter, one function per property. Each panics if its property doesn't hold.
 
 #![allow(clippy::waker_clone_wake, reason = "all ways to wake are tried, whichever is the shortest")]
 #![allow(clippy::type_complexity, clippy::unit_arg, reason = "checks are closures that are handed about")]

@@ -1,4 +1,4 @@
-//! Panics: properties 42 to 49, and 83.
+//! Properties 42 to 49, and 83: panics.
 
 use std::any::Any;
 use std::future::{pending, poll_fn, ready};
@@ -66,7 +66,7 @@ pub(crate) fn p42_a_panic_in_poll_reaches_the_joiner_with_its_payload(subject: &
 
 pub(crate) fn p43_workers_survive_at_full_strength(subject: &Subject) {
     const PANICS: usize = 10_000;
-    /// Tasks that panic between two looks at the executor, so that one which starts a thread a task has few of them.
+    /// How many tasks panic before the next check, so that an executor with a thread per task has few threads.
     const AT_A_TIME: usize = 20;
 
     isolated(subject, "p43_workers_survive_at_full_strength", || {
@@ -99,7 +99,7 @@ pub(crate) fn p43_workers_survive_at_full_strength(subject: &Subject) {
     });
 }
 
-/// As many tasks as there are workers come together, each in its poll. With a worker less they never do.
+/// As many tasks as there are workers meet, each in its poll. With a worker missing they never do.
 fn assert_strength(executor: &Fixture, workers: usize) {
     let (arrived, complete) = (Tally::new(), Gate::new());
     let tasks = (0..workers).map(|_| {
@@ -126,7 +126,7 @@ pub(crate) fn p44_a_panic_in_the_drop_of_a_future_is_contained(subject: &Subject
     let output = outputs.on_drop();
     let ready = executor.handle().spawn(carrying(panics_on_drop("in drop, ready"), async move { output }));
     assert_eq!(message(executor.block_on(ready)), "in drop, ready");
-    assert_eq!(outputs.get(), 1, "the output that nobody gets is dropped once");
+    assert_eq!(outputs.get(), 1, "an output without a receiver is dropped once");
 
     let aborted = executor.handle().spawn(carrying(panics_on_drop("in drop, aborted"), pending::<()>()));
     aborted.abort();
@@ -191,7 +191,7 @@ pub(crate) fn p45_a_panic_in_the_drop_of_an_output_is_contained(subject: &Subjec
 }
 
 pub(crate) fn p46_a_panic_in_the_drop_of_a_payload_is_contained(subject: &Subject) {
-    /// A payload whose drop panics, and so does the drop of that panic's payload, so many times.
+    /// A payload whose drop panics with another such payload, this many times.
     struct Payload(usize, Tally);
 
     impl Drop for Payload {
@@ -332,7 +332,7 @@ pub(crate) fn p49_a_panic_ends_the_process_only_where_panics_abort(subject: &Sub
     assert_eq!(told.contains("went on after"), !ends, "{told}");
 }
 
-/// Where a guard among the future's fields rolls back or poisons, it must not commit.
+/// A guard in the future's fields that rolls back or poisons on a panic must not commit instead.
 pub(crate) fn p83_a_future_that_panicked_is_dropped_while_its_thread_is_panicking(subject: &Subject) {
     /// Says in its drop whether the thread is panicking.
     fn asks(trace: &Trace) -> OnDrop {
@@ -368,7 +368,7 @@ pub(crate) fn p83_a_future_that_panicked_is_dropped_while_its_thread_is_panickin
         check(handle, "a local one");
     }
 
-    // One that is ready, and one that is aborted.
+    // A ready task, and an aborted one.
     executor.block_on(executor.handle().spawn(carrying(asks(&trace), ready(())))).expect("it is ready");
     let aborted = executor.handle().spawn(carrying(asks(&trace), pending::<()>()));
     aborted.abort();
@@ -403,7 +403,7 @@ fn message<T>(result: Result<T, JoinError>) -> String {
     }
 }
 
-/// New tasks, woken ones among them, come to their end.
+/// New tasks still complete, including woken ones.
 fn assert_works(executor: &Fixture) {
     let tasks: Vec<_> = (1..=50).map(|polls| executor.handle().spawn(count(polls))).collect();
     executor.block_on(async {

@@ -1,4 +1,4 @@
-//! Polling: properties 17 to 21.
+//! Properties 17 to 21: polling.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -56,7 +56,7 @@ pub(crate) fn p17_never_two_polls_at_once(subject: &Subject) {
     result.unwrap();
 }
 
-/// How a task comes to its end.
+/// How a task ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Ready,
@@ -92,7 +92,7 @@ pub(crate) fn p18_never_polled_after_ready_a_panic_or_an_abort(subject: &Subject
     assert_eq!(late.get(), 0, "polls after the end");
 }
 
-/// Runs a task until it ends so, and counts in `late` the polls after that.
+/// Runs a task until it ends in this way. Counts the polls after that in `late`.
 fn comes_to(end: End, executor: &Fixture, slot: &WakerSlot, late: &Tally) {
     let (polls, ended) = (Tally::new(), Arc::new(AtomicBool::new(false)));
     let task = {
@@ -137,12 +137,12 @@ fn comes_to(end: End, executor: &Fixture, slot: &WakerSlot, late: &Tally) {
     assert_eq!(seen, end, "the result, taken after another wake");
 }
 
-/// Notes where it is polled and where it is dropped.
+/// Notes the threads on which it is polled and dropped.
 struct Stays {
     seen: Arc<Mutex<Vec<usize>>>,
-    /// Wakes itself so many times.
+    /// How often it wakes itself.
     wakes: usize,
-    /// Whether it is ready then; else it rests.
+    /// Whether it is ready then. Otherwise it is idle.
     ready: bool,
     _pinned: PhantomPinned,
 }
@@ -217,7 +217,7 @@ pub(crate) fn p20_idle_costs_nothing(subject: &Subject) {
     isolated(subject, "p20_idle_costs_nothing", || {
         let executor = subject.start();
         let (polls, gate) = (Tally::new(), Gate::new());
-        // Whatever threads stand in for one that blocks are idle, too.
+        // Threads that replace a blocked one are idle, too.
         let inner = executor.handle();
         let blocks = executor.handle().spawn(async move { inner.spawn(yield_now()).join() });
         executor.block_on(blocks).unwrap().unwrap();
@@ -239,7 +239,7 @@ pub(crate) fn p20_idle_costs_nothing(subject: &Subject) {
                     thread::sleep(IDLE);
                     let after = (polls.get(), cpu_time());
                     // Twenty tasks, and the future that is driven.
-                    assert_eq!((before.0, after.0), (21, 21), "polls that nobody asked for");
+                    assert_eq!((before.0, after.0), (21, 21), "polls without a wake");
                     after.1 - before.1
                 });
                 least_until(CPU, used)
@@ -256,7 +256,7 @@ pub(crate) fn p20_idle_costs_nothing(subject: &Subject) {
     });
 }
 
-/// `future`, and a count of its polls.
+/// `future` with a count of its polls.
 async fn counting<F: Future>(polls: Tally, future: F) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|cx| {
@@ -266,7 +266,7 @@ async fn counting<F: Future>(polls: Tally, future: F) -> F::Output {
     .await
 }
 
-/// What the threads of this process have used.
+/// The processor time that the threads of this process have used.
 fn cpu_time() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task");
     let threads = threads.expect("CPU time is counted in /proc; leave the property out where there is none");

@@ -1,4 +1,4 @@
-//! Large numbers: properties 75 to 78.
+//! Properties 75 to 78: large numbers.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
@@ -14,14 +14,14 @@ use crate::Subject;
 use crate::probe::{Gate, Marked, Rng, Tally, carrying};
 use crate::run::PATIENCE;
 
-/// Many tasks that wait for each other. (A [`Gate`] looks through all who wait each time that one comes.)
+/// Many tasks that wait for each other. (A [`Gate`] searches its whole list for each new waiter.)
 #[derive(Default)]
 struct Crowd {
     waiting: Mutex<Vec<Waker>>,
     open: AtomicBool,
 }
 
-/// One of a [`Crowd`]: ready with its number once all are let through.
+/// A member of a [`Crowd`]: ready with its number once the crowd is released.
 struct Member {
     crowd: Arc<Crowd>,
     number: u64,
@@ -36,7 +36,7 @@ impl Future for Member {
             self.crowd.waiting.lock().unwrap().push(cx.waker().clone());
             return Poll::Pending;
         }
-        assert!(self.crowd.open.load(Acquire), "a task was polled that nobody woke");
+        assert!(self.crowd.open.load(Acquire), "a task was polled without a wake");
         Poll::Ready(self.number)
     }
 }
@@ -63,7 +63,7 @@ pub(crate) fn p75_a_million_live_tasks_complete(subject: &Subject) {
     assert_eq!(sum, TASKS * (TASKS - 1) / 2);
 }
 
-/// Counts its polls; ready when it has seen that all wakes were made.
+/// Counts its polls. Ready when all wakes were made.
 struct Woken {
     wakes: Arc<AtomicUsize>,
     polls: usize,
@@ -115,7 +115,7 @@ pub(crate) fn p76_a_task_is_woken_100_000_times_from_8_threads(subject: &Subject
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// Spawns the next one, and is ready.
+/// Spawns the next task, and is ready.
 struct Link {
     executor: Arc<dyn Executor>,
     left: u64,
@@ -143,7 +143,7 @@ pub(crate) fn p77_a_spawn_chain_a_million_deep(subject: &Subject) {
     executor.block_on(over.opened());
 }
 
-/// One of a chain of live tasks: each future owns the handle of the next.
+/// A chain of live tasks: each future owns the handle of the next.
 type Next = Arc<OnceLock<AbortOnDrop<()>>>;
 
 pub(crate) fn p77_a_chain_of_100_000_handles_is_dropped(subject: &Subject) {
@@ -181,7 +181,7 @@ pub(crate) fn p77_a_chain_of_100_000_handles_is_dropped(subject: &Subject) {
     }
 }
 
-/// Counts its first poll, and rests.
+/// Counts its first poll, and is idle then.
 fn rest(polled: Tally) -> impl Future<Output = ()> + Send + 'static {
     let mut first = true;
     std::future::poll_fn(move |_| {
@@ -194,7 +194,7 @@ fn rest(polled: Tally) -> impl Future<Output = ()> + Send + 'static {
 
 pub(crate) fn p78_cells_return_to_zero(subject: &Subject) {
     const TASKS: usize = 20_000;
-    /// Alive at a time: a thread each, on some executors.
+    /// How many tasks live at a time: each has a thread, on some executors.
     const BATCH: usize = 200;
     let executor = subject.start();
     let (made, freed) = (Tally::new(), Tally::new());
@@ -227,7 +227,7 @@ pub(crate) fn p78_cells_return_to_zero(subject: &Subject) {
     assert_eq!(freed.get(), TASKS + BATCH, "cells freed after the shutdown, of {}", made.get());
 }
 
-/// Spawns a task and sees to it that it ends, in one of the ways there are; returns the handle if the output is due.
+/// Spawns a task that ends in one of several ways. Returns the handle if it will return the output.
 fn live_and_die(executor: &Marked, rng: &mut Rng) -> Option<JoinHandle<[u8; 100]>> {
     let output = async || {
         yield_now().await;

@@ -1,4 +1,4 @@
-//! The owner's drop: properties 54 to 59, and 82.
+//! Properties 54 to 59, and 82: the owner's drop.
 
 use std::future::{pending, poll_fn};
 use std::panic::resume_unwind;
@@ -14,7 +14,7 @@ use crate::properties::threads::{open_files, resident_bytes, threads, threads_se
 use crate::run::isolated;
 use crate::{Fixture, Subject};
 
-/// Starts so many tasks that rest until they are dropped, and waits until each was polled. Their wakers are returned.
+/// Starts `tasks` tasks that are idle until they are dropped. Waits until each was polled, and returns their wakers.
 fn resting(executor: &Fixture, tasks: usize, dropped: &Tally) -> (Vec<JoinHandle<()>>, Vec<Waker>) {
     let polled = Tally::new();
     let wakers = Arc::new(Mutex::new(Vec::new()));
@@ -97,7 +97,7 @@ pub(crate) fn p55_the_owners_drop_inside_its_own_task_does_not_deadlock(subject:
     shut_down_inside(subject, |executor, shut_down| async move { executor.block_on(async { shut_down() }) });
 }
 
-/// Has the task that `make` makes shut its own executor down, which also has tasks that rest.
+/// Lets the task that `make` makes shut down its own executor, which also has idle tasks.
 fn shut_down_inside<F>(subject: &Subject, make: impl FnOnce(Arc<dyn Executor>, Box<dyn FnOnce() + Send>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -157,13 +157,13 @@ pub(crate) fn p56_a_foreign_wake_against_the_owners_drop_is_safe(subject: &Subje
 }
 
 pub(crate) fn p57_lifecycles_grow_no_threads_files_or_memory(subject: &Subject) {
-    /// As the property says.
+    /// How many lifecycles the property names.
     const LIFECYCLES: usize = 10_000;
-    /// In which what is made once is made.
+    /// How many lifecycles may allocate what is allocated once.
     const WARM_UP: usize = 500;
-    /// Bytes: less than a word or two a lifecycle, and room for what the allocator does on its own.
+    /// In bytes: less than two words per lifecycle, and some for the allocator itself.
     const SLACK: usize = 256 << 10;
-    /// An allocator may take more for a thread of its own.
+    /// How often to measure: an allocator may reserve memory for each new thread.
     const TRIES: usize = 5;
 
     isolated(subject, "p57_lifecycles_grow_no_threads_files_or_memory", || {
@@ -192,7 +192,7 @@ pub(crate) fn p57_lifecycles_grow_no_threads_files_or_memory(subject: &Subject) 
 /// A way to wait for a task.
 type Join = fn(&Arc<dyn Executor>, JoinHandle<()>) -> Result<(), JoinError>;
 
-/// Joins in every way there is, from threads that no executor knows; each result comes back.
+/// Joins in every way, from foreign threads. Each result arrives.
 fn foreign_joiners(executor: &Arc<dyn Executor>, started: &Tally) -> Vec<thread::JoinHandle<Result<(), JoinError>>> {
     let joiner = |how: Join| {
         let (executor, started) = (executor.clone(), started.clone());
@@ -228,7 +228,7 @@ pub(crate) fn p58_pending_joiners_resolve(subject: &Subject) {
     joins_of_what_is_queued(subject);
 }
 
-/// A task joins another one that is in a queue, at any moment of the shutdown.
+/// A task joins a queued task, at any moment of the shutdown.
 fn joins_of_what_is_queued(subject: &Subject) {
     const ROUNDS: u64 = 500;
 
@@ -286,7 +286,7 @@ struct Cascade {
     next: WakerSlot,
     spawner: Arc<dyn Executor>,
     dropped: Tally,
-    /// How many more futures to spawn in each other's drops.
+    /// How many more futures to spawn, each in the drop of the one before.
     spawns: usize,
 }
 
@@ -304,9 +304,9 @@ impl Drop for Cascade {
 }
 
 pub(crate) fn p59_wake_cascades_in_drops_end(subject: &Subject) {
-    /// Tasks, whose drops wake each other in a ring.
+    /// How many tasks wake each other in a ring when they are dropped.
     const RING: usize = 100;
-    /// What each drop spawns, one in the drop of the other.
+    /// How many futures each drop spawns, each in the drop of the one before.
     const SPAWNS: usize = 3;
     for end in ["aborted", "shut down"] {
         let executor = subject.start();
@@ -337,7 +337,7 @@ pub(crate) fn p59_wake_cascades_in_drops_end(subject: &Subject) {
     cascade_on_a_small_stack(subject);
 }
 
-/// Puts its waker in `slot`, and rests.
+/// Puts its waker in `slot`, and is idle then.
 fn store_waker(slot: WakerSlot) -> impl Future<Output = ()> + Send + use<> {
     poll_fn(move |cx: &mut Context<'_>| {
         slot.put(cx.waker().clone());
@@ -345,11 +345,11 @@ fn store_waker(slot: WakerSlot) -> impl Future<Output = ()> + Send + use<> {
     })
 }
 
-/// Each drop aborts the next task. If that dropped its future on the spot, the stack would overflow.
+/// Each drop aborts the next task. If that dropped its future immediately, the stack would overflow.
 fn cascade_on_a_small_stack(subject: &Subject) {
-    /// For an executor that has a thread a task, so many threads.
+    /// How many tasks there are: a thread each, on some executors.
     const TASKS: usize = 1_000;
-    /// Bytes: a hundred or so a task.
+    /// In bytes: about a hundred per task.
     const STACK: usize = 128 << 10;
     let run = || {
         let executor = subject.start();

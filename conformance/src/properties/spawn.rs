@@ -1,4 +1,4 @@
-//! Spawning: properties 1 to 8.
+//! Properties 1 to 8: spawning.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -67,9 +67,9 @@ pub(crate) fn p01_every_accepted_task_ends_exactly_once(subject: &Subject) {
     (0..50).for_each(|_| spawn_against_the_shutdown(subject));
 }
 
-/// A foreign thread spawns while the executor shuts down: each task is taken and comes to an end, or is given back.
+/// A foreign thread spawns while the executor shuts down. Each task is accepted and ends, or comes back.
 fn spawn_against_the_shutdown(subject: &Subject) {
-    /// Tasks before the shutdown begins.
+    /// How many tasks are spawned before the shutdown begins.
     const AHEAD: usize = 5;
     let executor = subject.start();
     let (handle, accepted) = (executor.handle(), Tally::new());
@@ -221,7 +221,7 @@ pub(crate) fn p04_after_shutdown_a_spawn_resolves_and_drops_its_future_once(subj
     assert!(elsewhere.join().unwrap().unwrap_err().is_shutdown());
 }
 
-/// Ready at its second poll, with what is in it: so the output is as large as the future.
+/// Ready at its second poll, with its content: so the output is as large as the future.
 struct Itself<T>(Option<T>, bool);
 
 impl<T: Unpin> Future for Itself<T> {
@@ -237,7 +237,7 @@ impl<T: Unpin> Future for Itself<T> {
 }
 
 pub(crate) fn p05_futures_and_outputs_of_any_size_and_alignment_work(subject: &Subject) {
-    /// Ready at once, and nothing in it.
+    /// Ready at its first poll, with no content.
     struct Nothing;
     impl Future for Nothing {
         type Output = ();
@@ -302,7 +302,7 @@ fn on_roomy_thread<T: Send + 'static>(executor: &crate::Fixture, work: impl FnOn
 
 pub(crate) fn p06_one_allocation_a_task(subject: &Subject) {
     const TASKS: u64 = 1_000;
-    /// A queue may get itself a block now and then, for many tasks.
+    /// A queue may allocate a block for many tasks.
     const QUEUES: u64 = TASKS / 16;
 
     let executor = subject.start();

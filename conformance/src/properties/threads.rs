@@ -1,4 +1,4 @@
-//! The executor's threads, what is counted a process, and thread-locals: properties 69 to 71.
+//! Properties 69 to 71: an executor's threads, the process's resources, and thread-locals.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -17,12 +17,12 @@ use crate::probe::{Gate, Tally, WakerSlot, on_foreign_thread, poll_with};
 use crate::run::{PATIENCE, isolated};
 use crate::{Fixture, Subject, ThreadOptions};
 
-/// The threads of this process. (A list of them, in /proc/self/task, may lack some if another one ends meanwhile.)
+/// The number of threads of this process. (A list from /proc/self/task may lack some if another thread ends meanwhile.)
 pub(crate) fn threads() -> usize {
     status("Threads")
 }
 
-/// Waits until the process has no more than so many threads. One that was joined may be counted for another moment.
+/// Waits until the process has at most this many threads. The system counts a joined thread for another moment.
 pub(crate) fn threads_settle_at(expected: usize) {
     let patience = Instant::now() + PATIENCE / 4;
     while threads() > expected && Instant::now() < patience {
@@ -31,12 +31,12 @@ pub(crate) fn threads_settle_at(expected: usize) {
     assert_eq!(threads(), expected, "threads of this process, and what they should come back to");
 }
 
-/// The memory of this process that is in use, in bytes.
+/// The memory that this process uses, in bytes.
 pub(crate) fn resident_bytes() -> usize {
     status("VmRSS") << 10
 }
 
-/// A number in what the system says of this process.
+/// A number from /proc/self/status.
 fn status(name: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status");
     let status = status.expect("threads and memory are counted in /proc; leave the property out where there is none");
@@ -45,7 +45,7 @@ fn status(name: &str) -> usize {
     number.unwrap_or_else(|| panic!("no number {name} in /proc/self/status"))
 }
 
-/// The open files of this process.
+/// The number of open files of this process.
 pub(crate) fn open_files() -> usize {
     let files = std::fs::read_dir("/proc/self/fd");
     files.expect("files are counted in /proc; leave the property out where there is none").count()
@@ -88,7 +88,7 @@ impl Hooks {
     }
 }
 
-/// Uses so many bytes of the stack, as seen from a variable at the address `from`.
+/// Uses this many bytes of the stack, counted from a variable at the address `from`.
 fn use_stack(bytes: usize, from: usize) -> u8 {
     let mut frame = [1_u8; 4096];
     let here = black_box(&mut frame).as_ptr() as usize;
@@ -110,7 +110,7 @@ pub(crate) fn p69_names_stack_sizes_and_hooks(subject: &Subject) {
 
 fn configured_threads(subject: &Subject, also: fn()) {
     const NAME: &str = "p69-thread";
-    /// Bytes: more than a thread has unless told, of which a task uses most.
+    /// In bytes: more than a thread has by default. A task uses most of it.
     const STACK: usize = 12 << 20;
     const USED: usize = 10 << 20;
 
@@ -139,15 +139,15 @@ fn configured_threads(subject: &Subject, also: fn()) {
     hooks.assert_balanced(&seen);
 }
 
-/// What a thread-local holds of an executor, and uses when its thread ends.
+/// Parts of an executor that a thread-local holds, and uses when its thread ends.
 struct AtExit {
     executor: Arc<dyn Executor>,
-    /// Of a task that then opens `woken`.
+    /// The waker of a task that opens `woken`.
     waker: Waker,
     woken: Gate,
-    /// To be opened by what is spawned.
+    /// Opened by the spawned task.
     spawned: Gate,
-    /// Of a task that rests.
+    /// The handle of an idle task.
     joined: JoinHandle<()>,
     exits: Tally,
 }
@@ -179,7 +179,7 @@ pub(crate) fn p70_wakers_and_executors_survive_in_thread_local_destructors(subje
     in_a_foreign_thread(subject);
 }
 
-/// Each task leaves something in its thread, whichever that is. They all end with the executor, at the latest.
+/// Each task stores a value in its thread's locals. The executor's end drops them all at the latest.
 fn in_the_executors_threads(subject: &Subject) {
     const TASKS: usize = 8;
     let exits = Tally::new();
@@ -201,12 +201,12 @@ fn in_the_executors_threads(subject: &Subject) {
         });
         executor.shut_down();
     };
-    // This thread may be one that runs the tasks: so it ends, too.
+    // This thread may run the tasks itself: so it ends, too.
     thread::scope(|scope| scope.spawn(life).join()).unwrap_or_else(|panic| resume_unwind(panic));
     assert_eq!(exits.get(), TASKS, "thread-locals that were destroyed");
 }
 
-/// A thread that isn't the executor's ends while the executor lives.
+/// A foreign thread ends while the executor lives.
 fn in_a_foreign_thread(subject: &Subject) {
     let executor = subject.start();
     let exits = Tally::new();
@@ -229,7 +229,7 @@ fn in_a_foreign_thread(subject: &Subject) {
     assert_eq!(exits.get(), 2, "thread-locals that were destroyed");
 }
 
-/// What a thread is to use at its end, of an executor that drives its tasks meanwhile.
+/// Parts of an executor for a thread to use at its end. The executor drives its tasks meanwhile.
 async fn at_exit(executor: &Arc<dyn Executor>, exits: &Tally) -> AtExit {
     let (slot, woken) = (WakerSlot::new(), Gate::new());
     let woken_later = {
@@ -268,7 +268,7 @@ pub(crate) fn p71_the_thread_count_returns_to_where_it_was(subject: &Subject) {
             if round % 2 == 0 {
                 executor.shut_down();
             } else {
-                // From within: nobody waits for the threads, but they end.
+                // In a task: the threads are not joined, but they end.
                 let (handle, shut_down) = executor.into_shut_down();
                 let task = handle.spawn(async move { shut_down() });
                 handle.block_on(task).unwrap();
@@ -278,7 +278,7 @@ pub(crate) fn p71_the_thread_count_returns_to_where_it_was(subject: &Subject) {
     });
 }
 
-/// Tasks that end, that block, and that rest.
+/// Tasks that end, that block, and that are idle.
 fn some_tasks(executor: &Fixture) {
     let handle = executor.handle();
     let blocking: Vec<_> = (0..4)

@@ -1,4 +1,4 @@
-//! Waking: properties 9 to 16.
+//! Properties 9 to 16: waking.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -18,7 +18,7 @@ use crate::probe::{
     Gate, OnDrop, Rng, Sleeper, Tally, Trace, WakerSlot, carrying, on_foreign_thread, poll_with, settle, waker,
 };
 
-/// The ways to wake a task, all of which are to be the same.
+/// The ways to wake a task. All are equivalent.
 pub(super) const WAYS: [(&str, fn(&Waker)); 5] = [
     ("wake_by_ref", Waker::wake_by_ref),
     ("wake", |waker| waker.clone().wake()),
@@ -126,8 +126,7 @@ pub(crate) fn p10_a_wake_during_a_poll_brings_exactly_one_more(subject: &Subject
     }
 }
 
-/// Runs tasks on another executor, but keeps those that are woken until they are let go: meanwhile they are queued, for
-/// certain.
+/// Runs tasks on another executor, but holds woken ones until they are released. Meanwhile they are queued for certain.
 #[derive(Clone)]
 struct Holding {
     executor: Arc<dyn Executor>,
@@ -139,7 +138,7 @@ impl Holding {
         Self { executor, held: Arc::default() }
     }
 
-    /// The tasks that are held.
+    /// The held tasks.
     fn len(&self) -> usize {
         self.held.lock().unwrap().len()
     }
@@ -191,7 +190,7 @@ pub(crate) fn p11_many_wakes_while_queued_bring_one_poll(subject: &Subject) {
     in_the_executors_queue(subject);
 }
 
-/// As above, in the executor's own queue: where one thread runs everything, the woken task stays in it for certain.
+/// Like the property before, in the executor's own queue: on a single thread, the woken task stays there for certain.
 fn in_the_executors_queue(subject: &Subject) {
     const WAKES: usize = 100;
     let executor = subject.start();
@@ -290,7 +289,7 @@ pub(crate) fn p13_wake_wake_by_ref_and_clones_are_equal(subject: &Subject) {
         for (rests, polls_then) in [(1, 3), (3, 4)] {
             executor.block_on(polled(rests));
             settle(&executor);
-            // A clone that is dropped wakes nobody.
+            // Dropping a clone wakes nothing.
             drop(slot.get());
             settle(&executor);
             assert_eq!(polls.get(), rests, "polls, {way}");
@@ -306,7 +305,7 @@ thread_local! {
     static AT_EXIT: RefCell<Option<OnDrop>> = const { RefCell::new(None) };
 }
 
-/// Wakes in every way, and in the destructor of a thread-local.
+/// Wakes in every way, also in the destructor of a thread-local.
 fn wake_everywhere(waker: &Waker) {
     WAYS.iter().for_each(|(_, wake)| wake(waker));
     let clone = waker.clone();

@@ -1,4 +1,4 @@
-//! Wakers as values: properties 72 to 74.
+//! Properties 72 to 74: wakers as values.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub(crate) fn p72_will_wake_is_true_for_clones_never_across_tasks(subject: &Subj
     });
 }
 
-/// An executor whose cells are counted when they are made and when they are freed.
+/// An executor that counts its tasks' cells when they are made and freed.
 fn counted(executor: Arc<dyn Executor>) -> (Marked, Tally, Tally) {
     let (made, freed) = (Tally::new(), Tally::new());
     let marked = {
@@ -75,7 +75,7 @@ fn counted(executor: Arc<dyn Executor>) -> (Marked, Tally, Tally) {
     (marked, made, freed)
 }
 
-/// Clones, drops and wakes at random, and ends with as many wakers as the random numbers have it.
+/// Clones, drops and wakes at random. The number of wakers that remain is random, too.
 fn juggle(waker: Waker, rng: &mut Rng) -> Vec<Waker> {
     const STEPS: usize = 2_000;
     let mut wakers = vec![waker];

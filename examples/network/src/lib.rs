@@ -1,5 +1,5 @@
-//! What the servers here have in common: they accept, they stop when they are told to, and they wait for a shortage to
-//! pass. Speaks no protocol, and reads no options.
+//! What these servers share: they accept connections, stop on a signal, and wait for shortages to pass. Speaks no protocol, and
+//! parses no options.
 
 #![forbid(unsafe_code)]
 

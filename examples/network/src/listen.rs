@@ -1,4 +1,4 @@
-//! Begins to listen, or says what is wrong. Accepts nothing.
+//! Starts to listen, or explains why it can't. Accepts nothing.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io;
 
 use polyexec::net::{self, TcpListener};
 
-/// Why there is nothing to listen on.
+/// Why a server can't listen.
 #[derive(Debug)]
 pub struct ListenError {
     address: String,
@@ -15,8 +15,7 @@ pub struct ListenError {
 }
 
 impl ListenError {
-    /// Whether the address is none, or nobody knows it. Otherwise it is known, but not to be had: somebody else listens
-    /// there, say.
+    /// The address is malformed, or unknown. Otherwise it is valid but not available, such as a port in use.
     pub fn is_unknown(&self) -> bool {
         self.unknown
     }
@@ -32,14 +31,14 @@ impl fmt::Display for ListenError {
     }
 }
 
-/// Its text tells the cause, so it has no source.
+/// Its text includes the cause, so it has no source.
 impl Error for ListenError {}
 
-/// Listens on `address`, a host and a port, with a colon between them. Port 0 is a free one.
+/// Listens on `address`, of the form host:port. Port 0 is a free one.
 ///
 /// # Errors
 ///
-/// If there is no such address, or it is not to be had.
+/// If the address doesn't exist, or isn't available.
 pub async fn listen(address: &str) -> Result<TcpListener, ListenError> {
     let error = |unknown, error| ListenError { address: address.to_owned(), unknown, error };
     let addresses = net::resolve(address).await.map_err(|cause| error(true, cause))?;

@@ -1,4 +1,4 @@
-//! The options that all servers have, and how a server runs by them. Speaks no protocol.
+//! Options of all servers, and a server that runs with them. Speaks no protocol.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use polyexec_network_examples::{Stop, listen, on_signal, serve};
 use crate::support::cli::{self, Failure, say};
 use crate::support::{executors, seconds, text};
 
-/// What each server's help says of the options that all have.
+/// The help text for the common options.
 macro_rules! help_of_options {
     () => {
         "\
@@ -22,7 +22,7 @@ macro_rules! help_of_options {
 }
 pub(crate) use help_of_options;
 
-/// The options that all servers have.
+/// Options of all servers.
 pub(crate) struct Common {
     executor: Option<String>,
     listen: String,
@@ -36,7 +36,7 @@ impl Default for Common {
 }
 
 impl Common {
-    /// Takes the value of the option called `name`, if it is one of these.
+    /// Takes the value of the option `name`, if it is one of these.
     pub(crate) fn take(&mut self, name: &str, parser: &mut Parser) -> Result<bool, Failure> {
         match name {
             "executor" => self.executor = Some(text(parser)?),
@@ -47,7 +47,7 @@ impl Common {
         Ok(true)
     }
 
-    /// Serves until a signal comes, with `connection` for each peer, in a task of its own.
+    /// Serves until a signal comes. Each peer gets a task that runs `connection`.
     pub(crate) fn serve<F>(&self, connection: impl Fn(TcpStream, SocketAddr, Stop) -> F) -> Result<(), Failure>
     where
         F: Future<Output = ()> + Send + 'static,

@@ -1,5 +1,4 @@
-//! Accepts connections, a task each; told to stop, accepts no more and sees the open ones to their end. Speaks no
-//! protocol.
+//! Accepts connections, one task each. On a stop, accepts no more, and lets open ones finish. Speaks no protocol.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -17,25 +16,25 @@ use polyexec::{
 
 use crate::{Stop, Stopper};
 
-/// How long a server waits that can't accept, unless a connection ends before: it may not be the one that has what is
-/// short, so that no end of its own connections would tell.
+/// How long a server waits if it can't accept, unless one of its connections ends before. Another process may have caused the
+/// shortage, so the end of that is not noticed.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Longer than any server runs: thirty years.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
-/// How often a shortage is spoken of while it lasts.
+/// How often a lasting shortage is reported.
 const REMIND: Duration = Duration::from_secs(10);
 
-/// After so many connections at once the other tasks have their turn, if they share the thread.
+/// After this many connections in a row, other tasks run, if they share the thread.
 const BURST: u32 = 16;
 
-/// How the connections ended that were open when the server was told to stop.
+/// How the connections ended that were open at the stop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// Those that came to their end in time.
+    /// How many finished in time.
     pub finished: usize,
-    /// Those that didn't, and were dropped.
+    /// How many were dropped.
     pub cut: usize,
 }
 
@@ -45,13 +44,12 @@ impl fmt::Display for Drained {
     }
 }
 
-/// Serves with `connection` until `stop`, each peer in a task on `executor`; then accepts no more, tells those that are
-/// open by the [`Stop`] that they were given, and gives them `patience` to finish. `report` is told in a line what goes
-/// wrong.
+/// Serves until `stop`: each peer gets a task on `executor` that runs `connection`. Then it accepts no more peers, notifies the
+/// open connections through their [`Stop`], and gives them `patience` to finish. `report` receives each problem as a line.
 ///
-/// **When nothing can be accepted**, since too many files are open (`EMFILE`), say: the server says so, and waits until one
-/// of its connections ends, or a second is over. Peers wait in the system's queue meanwhile. It doesn't spin. A peer
-/// that is gone before it was accepted is nobody's trouble. A connection that the executor has no thread for is closed.
+/// **If it can't accept**, for example because too many files are open (`EMFILE`), the server reports that, and waits until one
+/// of its connections ends, or for a second. Peers wait in the system's queue meanwhile. It never spins. A peer that leaves
+/// before it was accepted is no problem. A connection for which the executor has no thread is closed.
 ///
 /// # What dropping does
 ///
@@ -69,7 +67,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut open = Connections { tasks: FuturesUnordered::new(), report };
-    // Theirs is not ours: none of them is to end by it before we know how many are open.
+    // A separate `Stop` for the connections, so that none ends before the open ones are counted.
     let (stopper, theirs) = Stop::new();
     let mut stopped = pin!(stop.requested());
     let mut shortage = Shortage::default();
@@ -95,12 +93,12 @@ where
             future::yield_now().await;
         }
     }
-    // From here on, who connects is refused.
+    // From here on, new peers are refused.
     drop(listener);
     open.drain(stopper, patience).await
 }
 
-/// Whether accepting failed for a reason that went away with the peer.
+/// Whether accepting failed for a reason that concerns only that peer.
 fn is_the_peers(error: &io::Error) -> bool {
     use ErrorKind::{
         ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable, TimedOut,
@@ -119,12 +117,12 @@ fn is_the_peers(error: &io::Error) -> bool {
 
 enum Event {
     Stop,
-    /// A connection's task did.
+    /// The task of a connection has ended.
     Ended,
     Peer(io::Result<(TcpStream, SocketAddr)>),
 }
 
-/// Those that are open, and who is told what goes wrong with them.
+/// Open connections, and the receiver of their problems.
 struct Connections<R> {
     tasks: FuturesUnordered<AbortOnDrop<()>>,
     report: R,
@@ -146,7 +144,7 @@ impl<R: Fn(String)> Connections<R> {
         future::or(stop, future::or(ended, peer)).await
     }
 
-    /// Or for a while, should none end. Breaks if the server is to stop.
+    /// Waits until a connection ends, or for a while. Breaks on a stop.
     async fn wait_for_an_end(&mut self, stopped: Pin<&mut impl Future<Output = ()>>) -> std::ops::ControlFlow<()> {
         let stop = async {
             stopped.await;
@@ -164,7 +162,7 @@ impl<R: Fn(String)> Connections<R> {
         future::or(stop, end).await
     }
 
-    /// `None` if none is open. A panic is reported.
+    /// Waits for the end of a connection; `None` if none is open. Reports a panic.
     async fn next_end(&mut self) -> Option<Result<(), JoinError>> {
         let end = self.tasks.next().await?;
         if let Err(error) = &end
@@ -176,11 +174,11 @@ impl<R: Fn(String)> Connections<R> {
     }
 
     async fn drain(mut self, stopper: Stopper, patience: Duration) -> Drained {
-        // What has ended by itself already, and was only not seen yet.
+        // Connections that have ended, but were not noticed yet.
         while let Some(Some(_)) = future::poll_once(self.next_end()).await {}
         stopper.stop();
         let mut drained = Drained::default();
-        // A patience without end is none that can be added.
+        // A deadline beyond what `Instant` can hold is none.
         let deadline = Instant::now().checked_add(patience).unwrap_or_else(|| Instant::now() + FOREVER);
         while let Ok(Some(end)) = timeout_at(deadline, self.next_end()).await {
             drained.count(&end);
@@ -197,13 +195,13 @@ impl Drained {
     fn count(&mut self, end: &Result<(), JoinError>) {
         match end {
             Err(error) if error.is_cancelled() => self.cut += 1,
-            // A panic is an end of its own, too, and was reported.
+            // A panic also counts as finished, and was reported.
             _ => self.finished += 1,
         }
     }
 }
 
-/// Speaks of what is short, not too often.
+/// Reports shortages, but not too often.
 #[derive(Default)]
 struct Shortage {
     said: Option<Instant>,

@@ -1,4 +1,4 @@
-//! Tells everybody who asks that the program is to stop. Stops nothing itself.
+//! Notifies all parts of a program that it should stop. Stops nothing itself.
 
 use std::convert::Infallible;
 use std::io;
@@ -6,57 +6,56 @@ use std::process::exit;
 
 use async_channel::{Receiver, Sender};
 
-/// What a shell says of a program that Ctrl-C ended.
+/// The exit code that shells give a program ended by Ctrl-C.
 const INTERRUPTED: i32 = 130;
 
-/// Knows whether the program is to stop. Clones know the same.
+/// Knows whether the program should stop. Clones share that.
 #[derive(Clone, Debug)]
 pub struct Stop {
-    /// Nothing is sent; it is closed.
+    /// Never sent to, only closed.
     closed: Receiver<Infallible>,
 }
 
-/// Tells all clones of a [`Stop`].
+/// Notifies all clones of a [`Stop`].
 ///
 /// # What dropping does
 ///
-/// It tells them, too.
+/// Notifies them, too.
 #[derive(Debug)]
 pub struct Stopper {
     close: Sender<Infallible>,
 }
 
 impl Stop {
-    /// One, and who tells it.
+    /// A `Stop`, and its notifier.
     pub fn new() -> (Stopper, Self) {
         let (close, closed) = async_channel::bounded(1);
         (Stopper { close }, Self { closed })
     }
 
-    /// Ready once the program is to stop, and from then on.
+    /// Ready once the program should stop, and from then on.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub async fn requested(&self) {
-        // An error is all that there ever is.
+        // Always an error, since nothing is sent.
         let _ = self.closed.recv().await;
     }
 }
 
 impl Stopper {
-    /// It is to stop.
+    /// Notifies all clones.
     pub fn stop(&self) {
         self.close.close();
     }
 }
 
-/// Stops on Ctrl-C, and on what else asks a program to end: SIGTERM and SIGHUP on Unix. Who asks twice doesn't want to
-/// wait: then the process ends at once, with code 130.
+/// Stops on Ctrl-C, and on SIGTERM and SIGHUP on Unix. A second signal ends the process immediately, with code 130.
 ///
 /// # Errors
 ///
-/// If there is such a handler already, or no thread for it.
+/// If there is such a handler already, or the system has no thread for it.
 pub fn on_signal() -> io::Result<Stop> {
     let (stopper, stop) = Stop::new();
     let mut asked = false;

@@ -1,4 +1,4 @@
-//! What the programs' command lines have in common, with each other and with the examples of the facade.
+//! What the programs' command lines share, with each other and with the facade's examples.
 
 #![allow(dead_code, reason = "each program uses its part of this")]
 

@@ -1,4 +1,4 @@
-//! The program `chat`, as a process: who hears what, and what becomes of those who read slowly, or misbehave.
+//! Runs the program `chat` as a process: the lines that each client receives, and what happens to slow or misbehaving clients.
 
 #![cfg(target_os = "linux")]
 
@@ -36,7 +36,7 @@ struct Client {
 }
 
 impl Client {
-    /// Is in the room.
+    /// A client in the room.
     #[track_caller]
     fn join(address: SocketAddr, name: &str) -> Self {
         Self::join_by(connect(address), name)
@@ -68,7 +68,7 @@ impl Client {
         assert_eq!(self.line(), line);
     }
 
-    /// What is left, until the end of the connection.
+    /// Reads the rest, until the connection ends.
     #[track_caller]
     fn rest(mut self) -> String {
         let mut rest = self.stream.buffer().to_vec();
@@ -97,7 +97,7 @@ fn all_hear_what_one_says(executor: &str) {
         client.hears("bob: one");
         client.hears("bob: two");
     }
-    // Who leaves by half has said all, and hears what came before that.
+    // A client that closes its side still receives the lines before that.
     half_close(bob.stream.get_ref());
     ann.hears("* bob has left");
     eve.hears("* bob has left");
@@ -138,7 +138,7 @@ fn names(executor: &str) {
     program.stops_well();
 }
 
-/// The lines that `client` heard of `ann`, and those that it was told it missed, until her last one.
+/// The lines that `client` received from `ann`, and the counts of those it missed, until her last line.
 fn heard_and_missed(client: &mut Client, last: &str) -> (u64, u64) {
     let (mut heard, mut missed) = (0, 0);
     loop {
@@ -165,7 +165,7 @@ fn slow_readers_take_no_memory_and_are_told_what_they_missed(executor: &str) {
     let address = program.address();
     let files = program.files();
     let mut ann = Client::join(address, "ann");
-    // One doesn't read until all was said, one reads as fast as it can.
+    // One client doesn't read until the end, one reads as fast as it can.
     let mut slow = Client::join_by(connect_with_small_buffers(address), "slow");
     ann.hears("* slow has come");
     let mut fast = Client::join(address, "fast");
@@ -180,7 +180,7 @@ fn slow_readers_take_no_memory_and_are_told_what_they_missed(executor: &str) {
             assert!(program.memory() < memory + ROOM, "{} bytes, {memory} before", program.memory());
         }
     }
-    // The last one that counts: said again until both have heard it, since it, too, may find no room.
+    // The last line, repeated until both have received it, since it may be dropped, too.
     let repeats = thread::spawn(move || {
         let slow_heard = heard_and_missed(&mut slow, "that was all");
         (slow_heard, slow)
@@ -226,7 +226,7 @@ fn clients_that_misbehave(executor: &str) {
     let address = program.address();
     let files = program.files();
     let mut ann = Client::join(address, "ann");
-    // What isn't text, and what a terminal would obey.
+    // Bytes that aren't text, and control characters.
     let mut bob = Client::join(address, "bob");
     ann.hears("* bob has come");
     bob.stream.get_mut().write_all(b"\x1b[2J\xff\xfe\x00!\n").unwrap();
@@ -262,7 +262,7 @@ fn all_are_told_before_the_end(executor: &str) {
     // The one may see the other leave before.
     assert!(ann.rest().ends_with("* the server stops\n"));
     assert!(bob.rest().ends_with("* the server stops\n"));
-    // It may have come too late to be asked.
+    // It may have connected too late to be asked for its name.
     let last = read_to_end(&mut nobody);
     assert!(last.is_empty() || last == b"* your name?\n* the server stops\n", "{:?}", String::from_utf8_lossy(&last));
     let (finished, cut) = program.has_stopped();

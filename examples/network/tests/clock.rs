@@ -1,5 +1,5 @@
-//! The program `clock`, as a process: no tick and no timeout comes too early, and each policy has its way with what is
-//! missed. How late they come is the machine's affair.
+//! Runs the program `clock` as a process: no tick and no timeout is early, and each policy handles missed ticks in its way. How
+//! late they are depends on the machine.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Five thousand connections at once, and what is said if there can't be as many.
+//! Runs the program `crowd` as a process: five thousand connections at once, and an error if there can't be as many.
 
 #![cfg(target_os = "linux")]
 
@@ -12,7 +12,7 @@ use support::{Program, fails, on_every_executor, run};
 const CROWD: &str = env!("CARGO_BIN_EXE_crowd");
 const ECHO: &str = env!("CARGO_BIN_EXE_echo");
 
-/// A line of what a run says, without its name.
+/// The value of a line of the output.
 #[track_caller]
 fn said(args: &[&str], name: &str) -> String {
     let output = run(CROWD, args);
@@ -23,7 +23,7 @@ fn said(args: &[&str], name: &str) -> String {
     line.unwrap_or_else(|| panic!("no {name}: {out}")).trim().to_owned()
 }
 
-/// Whether a run may have so many files open, for which it asks by itself. If not, the calling test is left out.
+/// Whether a run may open this many files, which the program requests by itself. If not, the test is left out.
 #[track_caller]
 fn may_open(files: u64) -> bool {
     let most = file_limits().map_or(u64::MAX, |(_, most)| most);
@@ -52,7 +52,7 @@ fn some_hundreds(executor: &str) {
     if !may_open(664) {
         return;
     }
-    // The threads of Threaded are two a connection.
+    // `Threaded` has two threads per connection.
     let args = ["--executor", executor, "--connections", "300", "--rounds", "10"];
     assert!(said(&args, "round trips").starts_with("3000, "));
 }

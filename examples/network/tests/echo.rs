@@ -1,4 +1,4 @@
-//! The program `echo`, as a process: what it sends back, how it ends, and what it does with peers that misbehave.
+//! Runs the program `echo` as a process: its replies, its end, and misbehaving peers.
 
 #![cfg(target_os = "linux")]
 
@@ -32,7 +32,7 @@ fn echo(executor: &str, args: &[&str]) -> Program {
     Program::start(ECHO, executor, args)
 }
 
-/// Sends `text`, and reads as much.
+/// Sends `text`, and reads as many bytes.
 #[track_caller]
 fn round_trip(stream: &mut TcpStream, text: &[u8]) {
     stream.write_all(text).unwrap();
@@ -145,7 +145,7 @@ fn too_many_open_files(executor: &str) {
     let (wall, cpu) = (begin.elapsed(), program.cpu() - cpu);
     assert!(cpu < wall / 4, "{cpu:?} of {wall:?} spent on waiting");
 
-    // It goes on as connections end, and forgets nobody.
+    // It goes on as connections end, and serves all that wait.
     for (n, mut stream) in (0..).zip(streams) {
         let mut back = [0];
         stream.read_exact(&mut back).unwrap();

@@ -1,4 +1,4 @@
-//! The program `files`, as a process: it counts what is there, and says what it can't read.
+//! Runs the program `files` as a process: its counts, and its reports of unreadable files.
 
 #![cfg(unix)]
 
@@ -18,14 +18,14 @@ on_every_executor! {
     says_what_it_cannot_read
 }
 
-/// What stands behind `name` in a line of its own.
+/// The value of the line `name`.
 #[track_caller]
 fn number(table: &str, name: &str) -> usize {
     let line = table.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in:\n{table}")).trim().parse().unwrap()
 }
 
-/// A folder of many small files and a large one; returns lines, words and bytes.
+/// Makes a folder of many small files and a large one. Returns its lines, words and bytes.
 fn fill(folder: &Path) -> (usize, usize, usize) {
     let (mut lines, mut words, mut bytes) = (0, 0, 0);
     let mut write = |path: &str, text: String| {

@@ -1,4 +1,4 @@
-//! The program `http`, as a process: what it serves, and what it doesn't.
+//! Runs the program `http` as a process: the files that it serves, and those that it doesn't.
 
 #![cfg(target_os = "linux")]
 
@@ -96,7 +96,7 @@ fn what_the_client_has_already(executor: &str) {
     assert_eq!((answer.status, answer.text()), (304, ""));
     assert_eq!(client.get("/ten.txt", &format!("If-Modified-Since: {LONG_AGO}\r\n")).status, 200);
     assert_eq!(client.get("/ten.txt", "If-Modified-Since: nonsense\r\n").status, 200);
-    // A tag counts more than a date, and none here is that one.
+    // A tag takes precedence over a date, and no file has that tag.
     let tagged = format!("If-None-Match: \"it\"\r\nIf-Modified-Since: {modified}\r\n");
     assert_eq!(client.get("/ten.txt", &tagged).status, 200);
     // The rest of what it has, and of what it hasn't.
@@ -155,7 +155,7 @@ fn nothing_outside_of_the_folder(executor: &str) {
         assert_eq!(get(address, path).status, 400, "{path}");
     }
     assert_eq!(get(address, "/loop").status, 404);
-    // A request to a proxy: of what it asks for, the path counts.
+    // A request to a proxy: only its path matters.
     assert_eq!(get(address, "http://elsewhere.example/../secret.txt").status, 404);
     // A link that stays within is all right.
     assert_eq!(get(address, "/within.txt").text(), "0123456789");

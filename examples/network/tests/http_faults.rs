@@ -1,4 +1,4 @@
-//! The program `http`, as a process: what it does with clients that misbehave, with shortages, and at its end.
+//! Runs the program `http` as a process: misbehaving clients, shortages, and its end.
 
 #![cfg(target_os = "linux")]
 
@@ -108,7 +108,7 @@ fn slow_clients_are_cut(executor: &str) {
     let address = program.address();
     let open = program.files();
 
-    // Nothing at all; half of a request; one, and no other.
+    // No bytes; half of a request; one request and no other.
     let begin = Instant::now();
     assert_eq!(read_to_end(&mut connect(address)), b"");
     assert!(begin.elapsed() + Duration::from_millis(10) >= IDLE, "{:?}", begin.elapsed());
@@ -120,7 +120,7 @@ fn slow_clients_are_cut(executor: &str) {
     assert_eq!(client.get("/ten.txt", "").status, 200);
     assert_eq!(read_to_end(client.stream.get_mut()), b"");
 
-    // One that asks and doesn't read.
+    // A client that sends requests and doesn't read.
     let mut stream = connect_with_small_buffers(address);
     stream.write_all(b"GET /large.bin HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
     soon("the file is open", || program.files() > open + 1);

@@ -1,4 +1,4 @@
-//! The executors that are compiled in, each in a module gated by its feature; and the choice among them by name.
+//! The compiled-in executors, each in a module behind its feature, and the choice among them by name.
 
 #![allow(dead_code, reason = "each example uses its part of this")]
 
@@ -16,7 +16,7 @@ mod pool;
 #[cfg(feature = "threaded")]
 mod threaded;
 
-/// In the order of the facade's precedence: the first one is the default.
+/// All of them, in the facade's order of precedence: the first one is the default.
 pub(crate) const COMPILED_IN: &[Choice] = &[
     #[cfg(feature = "pool")]
     pool::CHOICE,
@@ -26,10 +26,10 @@ pub(crate) const COMPILED_IN: &[Choice] = &[
     local::CHOICE,
 ];
 
-/// An executor that could be started.
+/// An executor that may be started.
 #[derive(Debug)]
 pub(crate) struct Choice {
-    /// What `--executor` calls it.
+    /// Its name for `--executor`.
     pub(crate) name: &'static str,
     start: fn() -> io::Result<Running>,
 }
@@ -40,7 +40,7 @@ impl Choice {
     }
 }
 
-/// An executor that runs. Dropping it shuts it down.
+/// A running executor. Dropping it shuts it down.
 pub(crate) struct Running {
     pub(crate) handle: Handle,
     threads: Box<dyn Fn() -> usize>,
@@ -48,7 +48,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Threads that have run tasks so far.
+    /// The number of threads that have run tasks so far.
     pub(crate) fn threads(&self) -> usize {
         (self.threads)()
     }
@@ -64,7 +64,7 @@ pub(crate) fn choose(name: Option<&str>) -> Result<&'static Choice, Failure> {
     })
 }
 
-/// The first of those that are compiled in.
+/// The first compiled-in executor.
 pub(crate) fn default() -> Result<&'static Choice, Failure> {
     COMPILED_IN.first().ok_or_else(|| {
         Failure::usage("no executor is compiled in; build with `--features pool`, `threaded` or `local`")

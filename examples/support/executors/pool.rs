@@ -1,4 +1,4 @@
-//! A work-stealing pool, a worker a core.
+//! A work-stealing pool with a worker per core.
 
 use polyexec::{Handle, Pool};
 

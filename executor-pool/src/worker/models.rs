@@ -8,7 +8,7 @@ use polyexec_core::{
     Executor, JoinHandle,
     modelled::{Drops, check_fewer},
 };
-use polyexec_threads::{Crew, Settings};
+use polyexec_threads::{Settings, ThreadPool};
 
 use crate::job::Hooks;
 use crate::sleep::Sleep;
@@ -18,7 +18,7 @@ fn pool(workers: usize, processors: usize) -> (PoolHandle, impl FnOnce() -> Vec<
     let queues: Vec<_> = (0..workers).map(|_| deque::Worker::new_fifo()).collect();
     let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)))).collect();
     // A crew without threads.
-    let crew = Crew::new(Settings::new("model"), |_| ());
+    let crew = ThreadPool::new(Settings::new("model"), |_| ());
     let shared = Arc::new(Shared::new(desks, Sleep::new(workers, processors), crew, Hooks::default()));
     let pool = PoolHandle::new(shared.clone());
     let start = move || {

@@ -1,4 +1,4 @@
-//! What reads, writes and seeks in a blocking way, as a stream of `futures-io`: each operation is one of blocking work.
+//! Turns a blocking reader or writer into a stream of `futures-io`. Leaves the threads to `blocking`.
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,33 +11,33 @@ use polyexec_core::{JoinError, JoinHandle};
 
 use super::spawn_blocking;
 
-/// Bytes that one operation moves at most, unless told otherwise: as many as tokio's. A buffer is no larger than the reads
-/// and writes that have come.
+/// The most bytes that one operation moves by default, as in tokio. A buffer grows only as large as the largest operation.
 const CAPACITY: usize = 2 << 20;
 
-/// Reads, writes and seeks on threads for blocking work what would block: standard input and output, a pipe of a child, a
-/// device.
+/// Reads, writes and seeks a blocking value without blocking its task: standard input and output, a child's pipe, a device.
 ///
-/// Each operation is handed to such a thread, one after another. So it costs some 10 µs more, and many small ones are better
-/// gathered in a buffer, by the `BufReader` and `BufWriter` of `futures`, say. A read reads no further than it was asked to.
+/// Each operation runs on a thread for blocking work, one after another. That adds some 10 µs, so gather many small operations
+/// in a buffer, such as the `BufReader` and `BufWriter` of `futures`. A read never reads ahead.
 ///
-/// A write is done when the thread has the bytes. [`flush`](AsyncWrite::poll_flush) waits until they are written.
+/// A write is ready when the thread has the bytes. [`flush`](AsyncWrite::poll_flush) waits until they are written.
 ///
 /// # Errors
 ///
-/// If a write fails, the next operation says so. What isn't written yet is kept, and each write and flush tries again. So a full
-/// disk is an error each time until there is room, and then nothing is missing.
+/// A failed write is reported by the next operation. Unwritten bytes are kept, and each write and flush tries them again. So a
+/// full disk is an error each time until it has room; then nothing is missing.
 ///
 /// # What dropping does
 ///
-/// What was written goes on its way, and then the inner value is dropped, on that thread; if it fails, nobody hears of it. A
-/// read that hasn't begun is cancelled; one that has takes what comes, and that is lost.
+/// Bytes that a write has accepted are still written, unless that fails, which goes unnoticed. Then the inner value is dropped,
+/// on that thread. A read that has not begun is cancelled; one that has begun loses what it reads.
 ///
 /// # Cancel safety
 ///
-/// A read that is dropped before it is ready goes on, and the next one gets what it brings. A write has taken nothing. A flush
-/// goes on. So does a seek; the next operation, if it is a seek to the same position, gets its result and moves no further, even
-/// where that position is relative.
+/// - A read that is dropped early goes on; the next read returns its bytes.
+/// - A write that is dropped early has accepted nothing.
+/// - A flush that is dropped early goes on.
+/// - A seek that is dropped early goes on. If the next operation is a seek to the same position, it returns that seek's result,
+///   and does not move again, even for a relative position.
 ///
 /// # Examples
 ///
@@ -64,19 +64,19 @@ pub struct Unblock<T> {
 
 enum State<T> {
     Idle(Box<Inner<T>>),
-    /// A thread has it.
+    /// A thread has the inner value.
     Busy(Operation, JoinHandle<(Box<Inner<T>>, io::Result<u64>)>),
-    /// Closed; or lost, by a panic or a shutdown.
+    /// Closed, or lost by a panic or a shutdown.
     Gone,
 }
 
 struct Inner<T> {
     io: T,
-    /// What a read has brought and nobody has asked for yet, from `begin` on.
+    /// Bytes that no caller has taken yet, from `begin` on.
     read: Vec<u8>,
     begin: usize,
     unwritten: Vec<u8>,
-    /// There may be something to flush.
+    /// Whether there may be bytes to flush.
     is_dirty: bool,
 }
 
@@ -90,27 +90,27 @@ enum Operation {
 }
 
 impl<T> Unblock<T> {
-    /// Wraps what reads, writes or seeks.
+    /// Wraps a value that reads, writes or seeks.
     pub fn new(io: T) -> Self {
         Self::with_capacity(CAPACITY, io)
     }
 
-    /// As [`new`](Unblock::new), with so many bytes at a time, at most. By default they are 2 MiB.
+    /// Like [`new`](Unblock::new), but moves at most `capacity` bytes in one operation. The default is 2 MiB.
     ///
     /// # Panics
     ///
     /// If `capacity` is zero.
     pub fn with_capacity(capacity: usize, io: T) -> Self {
-        assert!(capacity > 0, "no byte can be moved with a capacity of zero");
+        assert!(capacity > 0, "a capacity of zero moves no bytes");
         let inner = Inner { io, read: Vec::new(), begin: 0, unwritten: Vec::new(), is_dirty: false };
         Self { state: State::Idle(Box::new(inner)), capacity }
     }
 }
 
 impl<T: Send + 'static> Unblock<T> {
-    /// Waits for the operation that goes on, and lends the inner value.
+    /// Waits for the operation in progress, and lends the inner value.
     ///
-    /// What a write could not write is still kept here, for the next one.
+    /// Unwritten bytes stay here for the next write.
     ///
     /// # Errors
     ///
@@ -122,13 +122,13 @@ impl<T: Send + 'static> Unblock<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe, but for an error, which is told once.
+    /// Cancel safe, except that an error is reported only once.
     pub async fn get_mut(&mut self) -> io::Result<&mut T> {
         std::future::poll_fn(|cx| self.poll_finish(cx)).await?;
         self.inner().map(|inner| &mut inner.io)
     }
 
-    /// Runs `operation` on the inner value, on a thread for blocking work.
+    /// Runs `operation` on the inner value, on a thread where it may block.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl<T: Send + 'static> Unblock<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, `operation` runs nevertheless, if it has come to that. Its output is dropped.
+    /// If the future is dropped after `operation` was queued, then it still runs, and its output is dropped.
     ///
     /// # Examples
     ///
@@ -164,7 +164,7 @@ impl<T: Send + 'static> Unblock<T> {
         std::future::poll_fn(|cx| self.poll_finish(cx)).await?;
         let (give, output) = std::sync::mpsc::sync_channel(1);
         self.begin(Operation::Other, move |inner| {
-            // Nobody may wait for it any more.
+            // Fails if the caller was dropped.
             let _ = give.send(operation(&mut inner.io));
             Ok(0)
         })?;
@@ -172,15 +172,15 @@ impl<T: Send + 'static> Unblock<T> {
         output.recv().map_err(io::Error::other)
     }
 
-    /// Waits for the operation that goes on, and gives the inner value back. What a write could not write is lost.
+    /// Waits for the operation in progress, and returns the inner value. Unwritten bytes are lost.
     ///
     /// # Errors
     ///
-    /// As for [`get_mut`](Unblock::get_mut). The inner value is dropped then.
+    /// As for [`get_mut`](Unblock::get_mut). An error drops the inner value.
     ///
     /// # Panics
     ///
-    /// As there.
+    /// As for [`get_mut`](Unblock::get_mut).
     pub async fn into_inner(mut self) -> io::Result<T> {
         std::future::poll_fn(|cx| self.poll_finish(cx)).await?;
         match std::mem::replace(&mut self.state, State::Gone) {
@@ -196,7 +196,7 @@ impl<T: Send + 'static> Unblock<T> {
         }
     }
 
-    /// Hands the inner value to a thread, which does this with it. For an idle one.
+    /// Hands the inner value to a thread that does `work`. Must be idle.
     fn begin(
         &mut self,
         operation: Operation,
@@ -215,7 +215,7 @@ impl<T: Send + 'static> Unblock<T> {
         }
     }
 
-    /// Waits until it is idle, or gone. What was done at last, and what came of it.
+    /// Waits until this is idle or gone. Returns the operation that has just ended, with its result.
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<(Operation, u64)>>> {
         let State::Busy(operation, handle) = &mut self.state else { return Poll::Ready(Ok(None)) };
         let operation = *operation;
@@ -228,7 +228,7 @@ impl<T: Send + 'static> Unblock<T> {
 }
 
 impl<T: Write> Inner<T> {
-    /// Writes what there is, and keeps what can't be written.
+    /// Writes all unwritten bytes. After an error, keeps the rest.
     fn write(&mut self) -> io::Result<u64> {
         let (mut written, mut done) = (0, Ok(0));
         while written < self.unwritten.len() && done.is_ok() {
@@ -305,8 +305,8 @@ impl<T: Write + Send + 'static> AsyncWrite for Unblock<T> {
         }
     }
 
-    /// Flushes, and drops the inner value, which closes it: the child whose standard input it is sees the end. Closed already,
-    /// this does nothing.
+    /// Flushes, then drops the inner value, which closes it: a child sees the end of its standard input. Does nothing if closed
+    /// already.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.as_mut().poll_flush(cx))?;
         self.state = State::Gone;
@@ -314,7 +314,8 @@ impl<T: Write + Send + 'static> AsyncWrite for Unblock<T> {
     }
 }
 
-/// Writes what is behind first, so `T` has to write. [`with_mut`](Unblock::with_mut) seeks in what can only be read.
+/// Seeks after writing unwritten bytes, so `T` has to be a writer. To seek in a mere reader, use
+/// [`with_mut`](Unblock::with_mut).
 impl<T: Write + Seek + Send + 'static> AsyncSeek for Unblock<T> {
     fn poll_seek(mut self: Pin<&mut Self>, cx: &mut Context<'_>, position: SeekFrom) -> Poll<io::Result<u64>> {
         loop {
@@ -325,7 +326,7 @@ impl<T: Write + Seek + Send + 'static> AsyncSeek for Unblock<T> {
             self.begin(Operation::Seek(position), move |inner| {
                 inner.write()?;
                 let unread = (inner.read.len() - inner.begin) as i64;
-                // Counted from what was asked for, not from what was read.
+                // Relative to what the caller has taken, not to what was read.
                 let target = match position {
                     SeekFrom::Current(distance) => SeekFrom::Current(distance - unread),
                     from => from,
@@ -341,7 +342,7 @@ impl<T: Write + Seek + Send + 'static> AsyncSeek for Unblock<T> {
 
 impl<T> Drop for Unblock<T> {
     fn drop(&mut self) {
-        // All else runs to its end.
+        // Any other operation runs to its end.
         if let State::Busy(Operation::Read, handle) = &self.state {
             handle.abort();
         }
@@ -359,10 +360,10 @@ impl<T: fmt::Debug> fmt::Debug for Unblock<T> {
 }
 
 fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "it was closed")
+    io::Error::new(io::ErrorKind::NotConnected, "the value was closed, or lost by a panic")
 }
 
-/// The inner value went with the work. A panic goes on here.
+/// The inner value is lost with the work. Resumes the work's panic.
 fn lost(error: JoinError) -> io::Error {
     match error.try_into_panic() {
         Ok(payload) => resume_unwind(payload),

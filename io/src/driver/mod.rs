@@ -18,7 +18,7 @@ use slab::Slab;
 
 use fallback::Fallback;
 use lock::DriverLock;
-use readiness::{Readiness, Said, Side};
+use readiness::{Readiness, Report, Side};
 use timers::{OnSet, Timers};
 
 pub use source::Io;
@@ -218,8 +218,8 @@ impl IoDriver {
     }
 }
 
-fn said(event: &Event) -> Said {
-    let mut said = Said::default();
+fn said(event: &Event) -> Report {
+    let mut said = Report::default();
     if event.is_readable() || event.is_error() {
         said.ready(Side::Read);
     }

@@ -1,8 +1,9 @@
-//! A source of events, and operations on it that wait until they can be done.
+//! An event source that is registered with the driver, and operations that wait until they succeed.
 
 use std::future::poll_fn;
 use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use mio::Token;
@@ -10,34 +11,30 @@ use mio::event::Source;
 use polyexec_core::executor::process::Process;
 use polyexec_core::task::{Proceed, poll_proceed};
 
-use crate::driver::readiness::{Readiness, Seen, Side, Who};
+use crate::driver::readiness::{Readiness, Seen, Side, WaiterId};
 use crate::driver::{IoDriver, started};
-use std::sync::Arc;
 
-/// Whether an operation that has moved less than there was room for has emptied the source, or filled it, as epoll(7) and
-/// kqueue have it.
+/// On these systems, a short read or write means that the source is empty, or full: see epoll(7).
 const SHORT_IS_ALL: bool =
     cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd"));
 
-/// Why an operation can't wait.
-const FORKED: &str = "the socket was registered before a fork: the events of it come to the parent process";
+/// The error of an operation that would wait in a forked child.
+const FORKED: &str = "the socket was registered before a fork, and its events go to the parent process";
 
 /// A socket or another source of events, registered with the driver.
 ///
-/// Operations are tried when the system has said that they can be done; if they can't after all, they wait until it says so
-/// again. Clones are handles of the same source.
+/// An operation is tried when the system has reported the source ready. If it would block after all, it waits for the next
+/// report. Clones are handles of the same source.
 ///
-/// Any number of tasks may wait for either side, by futures or by polls, through one handle or several: an event wakes them all.
-/// A future that is dropped leaves no waker behind. A poll that is not repeated leaves its waker in the list of its side. It
-/// stays there until the next event, or until its handle is dropped. Many such wakers, some dozens, are woken when another task
-/// polls, and forgotten.
+/// Any number of tasks may wait for either side, through futures or polls, and through one handle or several: an event wakes
+/// them all. A future that is dropped leaves no waker behind. A poll that is not repeated leaves its waker until the next event,
+/// or until its handle is dropped. If some dozens of wakers wait, then another poll wakes and removes them.
 ///
-/// An operation that was done counts to the [budget](poll_proceed) of its task's poll: a peer that sends fast doesn't keep a
-/// task from yielding.
-///
+/// Each completed operation counts toward the [budget](poll_proceed) of its task's poll. So a task yields even to a peer that
+/// always has more to send.
 /// # What dropping does
 ///
-/// Forgets the wakers of this handle's polls. The last handle's drop deregisters the source, and drops it.
+/// Removes the wakers of this handle's polls. Dropping the last handle deregisters the source, and drops it.
 ///
 /// # Examples
 ///
@@ -59,7 +56,7 @@ const FORKED: &str = "the socket was registered before a fork: the events of it 
 /// ```
 pub struct Io<S: Source> {
     registered: Arc<Registered<S>>,
-    /// The handle's.
+    /// The handle's number.
     number: u64,
 }
 
@@ -70,18 +67,18 @@ struct Registered<S: Source> {
     readiness: Arc<Readiness>,
 }
 
-// No code of anybody's runs while what is known of the source is changed.
+// No user code runs while what is known of the source changes.
 impl<S: Source + UnwindSafe> UnwindSafe for Io<S> {}
 impl<S: Source + RefUnwindSafe> RefUnwindSafe for Io<S> {}
 
 impl<S: Source> Io<S> {
-    /// Registers `source`, and starts the driver if need be.
+    /// Registers `source` with the driver, which the first call starts.
     ///
     /// # Errors
     ///
-    /// The system's: there are no file descriptors or threads left for the driver, or `source` can't be registered.
+    /// The system has no file descriptor or thread for the driver, or `source` can't be registered.
     pub fn new(mut source: S) -> io::Result<Self> {
-        // Here a child notices that it is one.
+        // Lets a forked child notice that it is one.
         Process::current();
         let driver = started()?;
         let (token, readiness) = driver.register(&mut source)?;
@@ -98,48 +95,47 @@ impl<S: Source> Io<S> {
         &self.registered.readiness
     }
 
-    /// Takes the source to be ready for writing, as a new connection's is, instead of waiting for the system to say so.
+    /// Marks the source ready for writing, as a new connection is, without waiting for the system to report it.
     pub fn assume_writable(&self) {
         self.readiness().assume_ready(Side::Write);
     }
 
-    /// Ready when a read may succeed: there is something to read, or an end, or an error. Otherwise the task is woken then.
+    /// Ready when a read may succeed: there are bytes, an end, or an error. Otherwise the task is woken then.
     ///
-    /// It stays ready until an operation of this crate finds that there is nothing to read, so follow it by
-    /// [`try_read_with`](Io::try_read_with).
+    /// Stays ready until an operation of this crate finds nothing to read. So call [`try_read_with`](Io::try_read_with) next.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_ready(Side::Read, cx)
     }
 
-    /// As [`poll_readable`](Io::poll_readable), for a write.
+    /// Like [`poll_readable`](Io::poll_readable), for writing.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_ready(Side::Write, cx)
     }
 
-    /// Waits until a read may succeed, as [`poll_readable`](Io::poll_readable).
+    /// Waits until a read may succeed. See [`poll_readable`](Io::poll_readable).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves no trace.
+    /// Cancel safe: dropped early, it leaves no trace.
     pub async fn readable(&self) {
         self.wait_ready(Side::Read).await;
     }
 
-    /// Waits until a write may succeed, as [`poll_writable`](Io::poll_writable).
+    /// Waits until a write may succeed. See [`poll_writable`](Io::poll_writable).
     ///
     /// # Cancel safety
     ///
-    /// As there.
+    /// Cancel safe: dropped early, it leaves no trace.
     pub async fn writable(&self) {
         self.wait_ready(Side::Write).await;
     }
 
-    /// Tries `operation`, which reads, once and at once.
+    /// Tries `operation`, which reads, once. Never waits.
     ///
     /// # Errors
     ///
-    /// Those of `operation`, but for `Interrupted`, upon which it tries again. After `WouldBlock`,
-    /// [`readable`](Io::readable) waits for the next event.
+    /// Those of `operation`, except `Interrupted`, which is retried. After `WouldBlock`, [`readable`](Io::readable) waits for the
+    /// next event.
     ///
     /// # Examples
     ///
@@ -169,20 +165,20 @@ impl<S: Source> Io<S> {
         self.try_with(Side::Read, operation)
     }
 
-    /// As [`try_read_with`](Io::try_read_with), for an operation that writes.
+    /// Like [`try_read_with`](Io::try_read_with), for an operation that writes.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`try_read_with`](Io::try_read_with).
     pub fn try_write_with<T>(&self, operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
         self.try_with(Side::Write, operation)
     }
 
-    /// Tries `operation`, which reads, when the source is ready for that.
+    /// Tries `operation`, which reads, once the source is ready.
     ///
     /// # Errors
     ///
-    /// Those of `operation`, but for `WouldBlock`, upon which this waits, and `Interrupted`, upon which it tries again.
+    /// Those of `operation`, except `WouldBlock`, which waits for the next event, and `Interrupted`, which is retried.
     pub fn poll_read_with<T>(
         &self,
         cx: &mut Context<'_>,
@@ -191,11 +187,11 @@ impl<S: Source> Io<S> {
         self.poll_with(Side::Read, cx, |cx| self.poll_seen(Side::Read, cx), operation).map_ok(|(_, value)| value)
     }
 
-    /// As [`poll_read_with`](Io::poll_read_with), for an operation that writes.
+    /// Like [`poll_read_with`](Io::poll_read_with), for an operation that writes.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`poll_read_with`](Io::poll_read_with).
     pub fn poll_write_with<T>(
         &self,
         cx: &mut Context<'_>,
@@ -204,16 +200,15 @@ impl<S: Source> Io<S> {
         self.poll_with(Side::Write, cx, |cx| self.poll_seen(Side::Write, cx), operation).map_ok(|(_, value)| value)
     }
 
-    /// As [`poll_read_with`](Io::poll_read_with), for a stream from which `operation` reads at most `room` bytes, and fewer only
-    /// where there are no more: then the next one waits without having to try. With a `room` of zero a short read says
-    /// nothing.
+    /// Like [`poll_read_with`](Io::poll_read_with), for a stream. Knows from a short read that the next one would block.
     ///
-    /// TCP is such a stream, urgent data or not, as long as no more slices are read into than the system takes at once. One
-    /// that brings file descriptors isn't.
+    /// `operation` reads at most `room` bytes, and fewer only if there are no more. Pass a `room` of zero if a short read doesn't
+    /// mean that. It does for TCP, even with urgent data, unless the read has more slices than the system takes at once. It
+    /// doesn't for streams that carry file descriptors.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`poll_read_with`](Io::poll_read_with).
     pub fn poll_read_some(
         &self,
         cx: &mut Context<'_>,
@@ -223,13 +218,14 @@ impl<S: Source> Io<S> {
         self.poll_some(Side::Read, cx, room, operation)
     }
 
-    /// As [`poll_write_with`](Io::poll_write_with), for a stream to which `operation` writes at most `room` bytes, and fewer only
-    /// where there is no room for more: then the next one waits without having to try. With a `room` of zero a short write
-    /// says nothing.
+    /// Like [`poll_write_with`](Io::poll_write_with), for a stream. Knows from a short write that the next one would block.
+    ///
+    /// `operation` writes at most `room` bytes, and fewer only if the system has no room for more. Pass a `room` of zero if a
+    /// short write doesn't mean that.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`poll_read_with`](Io::poll_read_with).
     pub fn poll_write_some(
         &self,
         cx: &mut Context<'_>,
@@ -239,7 +235,7 @@ impl<S: Source> Io<S> {
         self.poll_some(Side::Write, cx, room, operation)
     }
 
-    /// Tries `operation`, which reads, when the source is ready for that.
+    /// Waits until the source is ready and `operation`, which reads, has not blocked.
     ///
     /// # Errors
     ///
@@ -247,20 +243,20 @@ impl<S: Source> Io<S> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, `operation` wasn't done.
+    /// Cancel safe: dropped early, `operation` has not succeeded.
     pub async fn read_with<T>(&self, operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
         self.wait_with(Side::Read, operation).await
     }
 
-    /// As [`read_with`](Io::read_with), for an operation that writes.
+    /// Like [`read_with`](Io::read_with), for an operation that writes.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`poll_read_with`](Io::poll_read_with).
     ///
     /// # Cancel safety
     ///
-    /// As there.
+    /// Cancel safe: dropped early, `operation` has not succeeded.
     pub async fn write_with<T>(&self, operation: impl FnMut(&S) -> io::Result<T>) -> io::Result<T> {
         self.wait_with(Side::Write, operation).await
     }
@@ -289,7 +285,7 @@ impl<S: Source> Io<S> {
         poll_fn(|cx| self.poll_counted(cx, |cx| waiter.poll(cx))).await
     }
 
-    /// Whether it was registered by the process that this one was forked from, as far as is known.
+    /// Whether the parent of this forked process has registered the source, as far as is known.
     fn is_parents(&self) -> bool {
         !self.registered.driver.process.is_known()
     }
@@ -298,18 +294,18 @@ impl<S: Source> Io<S> {
         self.poll_counted(cx, |cx| self.poll_seen(side, cx))
     }
 
-    /// That a side is ready counts as an operation: what is told so may go on without another one that does.
+    /// Polls for a side. Being ready counts as an operation: its caller may go on without one that does.
     fn poll_counted(&self, cx: &Context<'_>, wait: impl FnOnce(&Context<'_>) -> Poll<Seen>) -> Poll<()> {
-        // An operation says why.
+        // In a forked child, ready: the operation that follows returns the error.
         if wait(cx).is_pending() && !self.is_parents() {
             return Poll::Pending;
         }
         poll_proceed(cx).map(Proceed::made_progress)
     }
 
-    /// As this handle.
+    /// Polls for a side as this handle.
     fn poll_seen(&self, side: Side, cx: &Context<'_>) -> Poll<Seen> {
-        self.readiness().poll(side, Who::Handle(self.number), cx)
+        self.readiness().poll(side, WaiterId::Handle(self.number), cx)
     }
 
     fn poll_with<T>(
@@ -352,7 +348,7 @@ impl<S: Source> Io<S> {
     }
 }
 
-/// The clone is another handle: what polls it waits, too.
+/// Makes another handle of the source. Its polls wait apart from this handle's.
 impl<S: Source> Clone for Io<S> {
     fn clone(&self) -> Self {
         Self { registered: self.registered.clone(), number: self.readiness().number() }
@@ -377,7 +373,11 @@ impl<S: Source + std::fmt::Debug> std::fmt::Debug for Io<S> {
     }
 }
 
-/// A future's wait for a side. Dropped, it leaves no waker behind.
+/// A future's wait for a side.
+///
+/// # What dropping does
+///
+/// Removes its waker.
 struct Waiter<'a> {
     readiness: &'a Readiness,
     side: Side,
@@ -391,7 +391,7 @@ impl<'a> Waiter<'a> {
     }
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Seen> {
-        let seen = self.readiness.poll(self.side, Who::Future(self.number), cx);
+        let seen = self.readiness.poll(self.side, WaiterId::Future(self.number), cx);
         self.has_waited |= seen.is_pending();
         seen
     }

@@ -1,9 +1,10 @@
-//! Who is to be woken when. Knows no time but that which it is told, and calls nobody.
+//! Which timers are set, and which are due. Reads no clock, and calls no waker: its callers do.
 //!
-//! Time is counted in ticks. A timer is due at the first tick that isn't before its deadline, and in a bucket with others of that
-//! tick: so to set one takes a look at the ticks that have any, which are few where many timers are set for much the same time.
-//! And they are in parts, each with a lock of its own, where a thread sets its timers in the same part each time: so threads that
-//! set many rarely meet.
+//! Time is counted in ticks. A timer is due at the first tick that isn't before its deadline. All timers of one tick are in one
+//! bucket. So setting a timer finds its tick among those that have timers. These are few: many timers are mostly set for similar
+//! times.
+//!
+//! The timers are sharded. Each shard has a lock, and a thread always sets its timers in the same shard, so threads rarely meet.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -24,119 +25,119 @@ mod bucket;
 mod models;
 mod next_wake;
 
-/// Ticks since the timers' beginning, and one more. Never zero.
+/// Ticks since the timers were made, plus one. Never zero.
 type Tick = u64;
-/// One that doesn't come, and that no timer has.
+/// Later than the tick of any timer.
 const NEVER: Tick = Tick::MAX;
 
-/// Nanoseconds: a sixteenth of what the system's wait is exact to.
+/// The length of a tick in nanoseconds: 66 µs, a sixteenth of the millisecond that the system's wait is exact to.
 const TICK: u64 = 1 << 16;
 
-/// A power of two.
-const PARTS: usize = if cfg!(polyexec_loom) { 2 } else { 16 };
+/// How many shards there are. A power of two.
+const SHARDS: usize = if cfg!(polyexec_loom) { 2 } else { 16 };
 
 /// The timers that are set.
 pub(crate) struct Timers {
     begin: Instant,
-    parts: [Part; PARTS],
+    shards: [Shard; SHARDS],
     next_wake: NextWake,
-    /// It is that late, or later.
+    /// A tick that has passed. Later ones may have, too.
     passed: Line<AtomicU64>,
 }
 
-/// On a cache line of its own (two, since processors fetch them in pairs).
+/// Has a cache line of its own. (Two, since processors fetch them in pairs.)
 #[derive(Default)]
 #[repr(align(128))]
 struct Line<T>(T);
 
-struct Part {
+struct Shard {
     set: Line<Mutex<Set>>,
     marks: Line<Marks>,
 }
 
 #[derive(Default)]
 struct Set {
-    /// None is empty.
+    /// No bucket is empty.
     buckets: BTreeMap<Tick, Bucket>,
-    /// An empty one, to be used again.
+    /// An empty bucket, for reuse.
     spare: Bucket,
-    /// Timers set so far.
-    so_far: u64,
+    /// How many timers were set in this shard so far.
+    count: u64,
 }
 
-/// What can be known of a part without its lock. Changed under it.
+/// What is known of a shard without its lock. Changed under it.
 struct Marks {
-    /// No timer is due before that. `NEVER`: there is none.
+    /// The tick before which no timer is due. `NEVER` if there is no timer.
     first: AtomicU64,
-    /// What was due by then has been taken out.
+    /// The last tick whose timers were taken out.
     taken: AtomicU64,
 }
 
-/// In the number of a timer that was due already when it was set. The part comes next, and then how many there were before.
+/// A bit in the number of a timer that was due already when it was set. The shard comes next, then the count.
 const LATE: u64 = 1;
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        /// A child keeps the timers of the process it was forked from. Their numbers are none of the child's own.
+        /// A forked child inherits its parent's timers. Their numbers differ from its own.
         static PROCESSES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        // Models begin anew many times.
-        const TIMERS_A_PROCESS: u64 = if cfg!(polyexec_loom) { 0 } else { 1 << 40 };
+        // A model makes many `Timers`.
+        const TIMERS_PER_PROCESS: u64 = if cfg!(polyexec_loom) { 0 } else { 1 << 40 };
 
-        let so_far = PROCESSES.fetch_add(TIMERS_A_PROCESS, Relaxed);
+        let count = PROCESSES.fetch_add(TIMERS_PER_PROCESS, Relaxed);
         let marks = || Marks { first: AtomicU64::new(NEVER), taken: AtomicU64::new(0) };
-        let part = |_| Part { set: Line(Mutex::new(Set { so_far, ..Set::default() })), marks: Line(marks()) };
+        let shard = |_| Shard { set: Line(Mutex::new(Set { count, ..Set::default() })), marks: Line(marks()) };
         Self {
             begin: Instant::now(),
-            parts: std::array::from_fn(part),
+            shards: std::array::from_fn(shard),
             next_wake: NextWake::default(),
             passed: Line::default(),
         }
     }
 
-    /// Whether there are timers.
+    /// Whether any timer is set.
     pub(crate) fn are_any(&self) -> bool {
         self.first() != NEVER
     }
 
-    /// Whether that is known to have passed by now. If not, it may have nevertheless.
+    /// Whether `deadline` is known to have passed. If not, it may have passed all the same.
     pub(crate) fn is_known_to_be_over(&self, deadline: Instant) -> bool {
         // Relaxed: time passes everywhere.
         self.due_at(deadline) <= self.passed.0.load(Relaxed)
     }
 
-    /// Sets a timer, and gives its number.
+    /// Sets a timer. Returns its number, and what the caller owes.
     pub(crate) fn set(&self, deadline: Instant, waker: Waker) -> (u64, OnSet) {
-        self.set_in(own_part(), deadline, waker)
+        self.set_in(own_shard(), deadline, waker)
     }
 
-    fn set_in(&self, place: usize, deadline: Instant, waker: Waker) -> (u64, OnSet) {
+    fn set_in(&self, index: usize, deadline: Instant, waker: Waker) -> (u64, OnSet) {
         let due = self.due_at(deadline);
-        let part = &self.parts[place];
+        let shard = &self.shards[index];
         let number = {
-            let mut set = part.set.0.lock();
-            set.so_far += 1;
-            let is_late = due <= part.marks.0.taken.load(Relaxed);
-            let number = (set.so_far * PARTS as u64 + place as u64) * 2 + if is_late { LATE } else { 0 };
+            let mut set = shard.set.0.lock();
+            set.count += 1;
+            let is_late = due <= shard.marks.0.taken.load(Relaxed);
+            let number = (set.count * SHARDS as u64 + index as u64) * 2 + if is_late { LATE } else { 0 };
             set.bucket(due).push(number, waker);
-            if due < part.marks.0.first.load(Relaxed) {
-                // Relaxed: before the fence of the next_wake, and that of the driver's alarm.
-                part.marks.0.first.store(due, Relaxed);
+            if due < shard.marks.0.first.load(Relaxed) {
+                // Relaxed: before the fence in `on_set`, and that of the driver's alarm.
+                shard.marks.0.first.store(due, Relaxed);
             }
             number
         };
         (number, self.next_wake.on_set(due))
     }
 
-    /// Replaces the waker of a timer. `false`: it isn't set any more.
+    /// Replaces the waker of a timer. Returns `false` if the timer isn't set any more.
     pub(crate) fn renew(&self, deadline: Instant, number: u64, waker: &Waker) -> bool {
         let due = self.due_at(deadline);
-        let set = &self.part(number).set.0;
+        let set = &self.shard(number).set.0;
         match set.lock().find(due, number) {
             Some(before) if before.will_wake(waker) => return true,
             Some(_) => (),
             None => return false,
         }
-        // Cloned and dropped outside of the lock: both are code of somebody's.
+        // User code: cloned and dropped outside of the lock.
         let mut waker = waker.clone();
         let mut set = set.lock();
         let place = set.find(due, number);
@@ -146,28 +147,28 @@ impl Timers {
         is_set
     }
 
-    /// Takes a timer out, if it is still set. If it isn't, its waker was called, or is about to be.
+    /// Takes a timer out. `None` if its waker was called, or is about to be.
     pub(crate) fn cancel(&self, deadline: Instant, number: u64) -> Option<Waker> {
-        let (due, part) = (self.due_at(deadline), self.part(number));
-        // Relaxed: if this doesn't know yet that it was taken out, the lock will.
-        if number & LATE == 0 && due <= part.marks.0.taken.load(Relaxed) {
-            // It was set before that tick had passed, so it was taken out then.
+        let (due, shard) = (self.due_at(deadline), self.shard(number));
+        // Relaxed: a stale value only costs the lock.
+        if number & LATE == 0 && due <= shard.marks.0.taken.load(Relaxed) {
+            // It was set before that tick was taken, so it was taken out with it.
             return None;
         }
-        let mut set = part.set.0.lock();
+        let mut set = shard.set.0.lock();
         let Entry::Occupied(mut bucket) = set.buckets.entry(due) else { return None };
         let waker = bucket.get_mut().remove(number);
         if bucket.get().is_empty() {
-            // The mark stays as long as there are others: one look in vain costs less than to find the first for each timer.
+            // With other timers left, `first` stays: one fruitless look costs less than to find the first each time.
             set.spare = bucket.remove();
             if set.buckets.is_empty() {
-                part.marks.0.first.store(NEVER, Relaxed);
+                shard.marks.0.first.store(NEVER, Relaxed);
             }
         }
         waker
     }
 
-    /// A thread is about to wait: for how long it may. `None`: for as long as it takes.
+    /// Begins a wait. Returns how long it may last; `None` is for ever.
     pub(crate) fn begin_wait(&self, now: impl FnOnce() -> Instant) -> Option<Duration> {
         self.next_wake.begin();
         let first = self.first();
@@ -179,12 +180,12 @@ impl Timers {
         Some(Duration::from_nanos((first - 1).saturating_mul(TICK)).saturating_sub(since))
     }
 
-    /// The thread waits no longer.
+    /// Ends the wait.
     pub(crate) fn end_wait(&self) {
         self.next_wake.end();
     }
 
-    /// Adds to `woken` who is to be woken by now, in the order of the ticks.
+    /// Takes out what is due by now. Adds the wakers to `woken` in the order of the ticks.
     pub(crate) fn take_due(&self, now: impl FnOnce() -> Instant, woken: &mut Vec<Waker>) {
         let first = self.first();
         if first == NEVER {
@@ -194,28 +195,28 @@ impl Timers {
         if first > now {
             return;
         }
-        // Relaxed: one thread at a time takes what is due, and an earlier tick is true as well.
+        // Relaxed: one thread at a time takes what is due, and a stale tick has passed, too.
         self.passed.0.store(now, Relaxed);
-        let mut due: Vec<_> = self.parts.iter().filter_map(|part| part.take_due(now)).flatten().collect();
+        let mut due: Vec<_> = self.shards.iter().filter_map(|shard| shard.take_due(now)).flatten().collect();
         due.sort_by_key(|(tick, _)| *tick);
         due.into_iter().for_each(|(_, bucket)| bucket.empty_into(woken));
     }
 
-    /// No timer is due before that. `NEVER`: there is none.
+    /// The tick before which no timer is due. `NEVER` if there is no timer.
     fn first(&self) -> Tick {
-        // Relaxed: after the fence of the next_wake, or that of the driver's alarm.
-        self.parts.iter().map(|part| part.marks.0.first.load(Relaxed)).min().unwrap_or(NEVER)
+        // Relaxed: after the fence in `begin`, or that of the driver's alarm.
+        self.shards.iter().map(|shard| shard.marks.0.first.load(Relaxed)).min().unwrap_or(NEVER)
     }
 
-    fn part(&self, number: u64) -> &Part {
-        &self.parts[(number / 2) as usize % PARTS]
+    fn shard(&self, number: u64) -> &Shard {
+        &self.shards[(number / 2) as usize % SHARDS]
     }
 
     fn due_at(&self, deadline: Instant) -> Tick {
         self.nanoseconds(deadline).div_ceil(TICK) + 1
     }
 
-    /// Since the beginning; five centuries at most.
+    /// Nanoseconds since the timers were made: five centuries at most.
     fn nanoseconds(&self, instant: Instant) -> u64 {
         let since = instant.saturating_duration_since(self.begin);
         since.as_secs().saturating_mul(1_000_000_000).saturating_add(since.subsec_nanos().into())
@@ -232,9 +233,9 @@ impl Set {
     }
 }
 
-impl Part {
+impl Shard {
     fn take_due(&self, now: Tick) -> Option<BTreeMap<Tick, Bucket>> {
-        // Relaxed: whoever sets a timer just now sees to it that somebody looks again.
+        // Relaxed: a timer that is being set has its setter interrupt the wait, or announce the timer.
         if self.marks.0.first.load(Relaxed) > now {
             return None;
         }
@@ -248,17 +249,17 @@ impl Part {
     }
 }
 
-/// Where this thread sets its timers: the threads take turns.
-fn own_part() -> usize {
+/// The shard in which this thread sets its timers. Assigned round-robin.
+fn own_shard() -> usize {
     thread_local! {
-        static PART: Cell<usize> = const { Cell::new(PARTS) };
+        static SHARD: Cell<usize> = const { Cell::new(SHARDS) };
     }
-    static SO_FAR: AtomicUsize = AtomicUsize::new(0);
-    PART.with(|part| {
-        if part.get() == PARTS {
-            part.set(SO_FAR.fetch_add(1, Relaxed) % PARTS);
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    SHARD.with(|shard| {
+        if shard.get() == SHARDS {
+            shard.set(THREADS.fetch_add(1, Relaxed) % SHARDS);
         }
-        part.get()
+        shard.get()
     })
 }
 
@@ -280,7 +281,7 @@ mod tests {
         }
     }
 
-    /// So many ticks after the beginning.
+    /// The time that many ticks after the timers were made.
     fn after(timers: &Timers, ticks: u32) -> Instant {
         timers.begin + ticks * Duration::from_nanos(TICK)
     }
@@ -320,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn threads_set_their_timers_in_different_parts_and_all_are_found() {
+    fn threads_set_their_timers_in_different_shards_and_all_are_found() {
         polyexec_conformance::watched!();
         let timers = Timers::new();
         let [first, second] = [2, 1].map(|ticks| {
             let set = || timers.set(after(&timers, ticks), Waker::noop().clone()).0;
             thread::scope(|threads| threads.spawn(set).join().unwrap())
         });
-        assert_ne!(first / 2 % PARTS as u64, second / 2 % PARTS as u64);
+        assert_ne!(first / 2 % SHARDS as u64, second / 2 % SHARDS as u64);
         assert_eq!(timers.begin_wait(|| timers.begin), Some(Duration::from_nanos(TICK)));
         assert!(timers.renew(after(&timers, 2), first, Waker::noop()));
         assert_eq!([1, 2].map(|ticks| due(&timers, after(&timers, ticks))), [1, 1]);
@@ -361,7 +362,7 @@ mod tests {
         assert!(!timers.are_any());
         // It takes over what is left of the others' bucket.
         set(2);
-        let set = timers.parts[own_part()].set.0.lock();
+        let set = timers.shards[own_shard()].set.0.lock();
         assert!(set.buckets.values().all(|bucket| bucket.room() <= 64));
     }
 

@@ -1,7 +1,7 @@
-//! A file of async-fs, and the error that has lost some of what was written to it.
+//! A file of async-fs that remembers a failed write.
 //!
-//! async-fs writes in the background. Where that fails, it drops what it has not written yet, and tells the error once: the
-//! next flush says that all is well, and a read takes the error for its own.
+//! async-fs writes in the background. If that fails, it drops the unwritten bytes, and reports the error once: the next flush
+//! succeeds, and a read may return the error as its own.
 
 use std::fmt;
 use std::fs::{Metadata, Permissions};
@@ -17,23 +17,23 @@ use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 
 /// A file, open for reading, for writing, or for both.
 ///
-/// Reads and writes go through a buffer, which another thread fills or empties. So a write may be done long before the
-/// system has the bytes: [`flush`](futures_io::AsyncWrite::poll_flush) waits until it has them, and
+/// Reads and writes go through a buffer, which another thread fills or empties. So a write may be ready long before the
+/// system has the bytes. [`flush`](futures_io::AsyncWrite::poll_flush) waits until it has them, and
 /// [`sync_all`](File::sync_all) until the disk has.
 ///
 /// # Errors
 ///
-/// If a write fails, a full disk's say, what was written and not flushed is lost, and the next write, flush, sync, seek or
-/// read tells. From then on each write, flush, sync and close tells it again, until a seek says where to go on.
+/// If a write fails, such as on a full disk, the unflushed bytes are lost. The next write, flush, sync, seek or read returns the
+/// error. Then each write, flush, sync and close returns it again, until a seek sets a new position.
 ///
 /// # What dropping does
 ///
-/// Closes the file. What was written and not flushed is written in the background; if that fails, nobody hears of it.
+/// Closes the file. Unflushed bytes are written in the background; if that fails, it goes unnoticed.
 ///
 /// # Cancel safety
 ///
-/// A read or a seek that is dropped before it is ready may have moved the position of the file. A write that is dropped
-/// before it is ready has written nothing. A flush or a sync goes on in the background, and the next one waits for it.
+/// A read or a seek that is dropped early may have moved the position of the file. A write that is dropped early has written
+/// nothing. A flush or a sync that is dropped early goes on, and the next one waits for it.
 ///
 /// # Examples
 ///
@@ -50,13 +50,13 @@ use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 /// ```
 pub struct File {
     inner: Inner,
-    /// Something was written since the last flush that has gone well.
+    /// Whether bytes were written since the last successful flush.
     is_dirty: bool,
-    /// Set by what has lost bytes, cleared by a seek.
+    /// Set by an operation that has lost bytes, cleared by a seek.
     lost: OnceLock<Lost>,
 }
 
-/// Why bytes were lost. An [`io::Error`] has no copies.
+/// Why bytes were lost. An [`io::Error`] can't be cloned.
 struct Lost {
     kind: io::ErrorKind,
     code: Option<i32>,
@@ -79,11 +79,11 @@ impl File {
         Inner::open(path).await.map(Self::of)
     }
 
-    /// Opens a file for writing. One that is there already is emptied, else it is made.
+    /// Opens a file for writing. Truncates an existing file, or creates a new one.
     ///
     /// # Errors
     ///
-    /// The system's: `PermissionDenied`, say.
+    /// The system's, such as `PermissionDenied`.
     pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         Inner::create(path).await.map(Self::of)
     }
@@ -92,39 +92,39 @@ impl File {
         Self { inner, is_dirty: false, lost: OnceLock::new() }
     }
 
-    /// Flushes, and waits until the disk has the contents and all that the system knows of the file.
+    /// Flushes, and waits until the disk has the contents and the metadata.
     ///
     /// # Errors
     ///
-    /// The system's, or that of a write before. An error that comes from the disk is told again, too, as one of a write is: the
-    /// system may take what it could not write for written.
+    /// The system's, or that of an earlier write. An error of the disk is returned again, too: the system may forget that it
+    /// has failed to write.
     pub async fn sync_all(&self) -> io::Result<()> {
         self.check()?;
         self.note_sync(self.inner.sync_all().await)
     }
 
-    /// As [`sync_all`](File::sync_all), without what isn't needed to read the contents: the time of the last change, say.
+    /// Like [`sync_all`](File::sync_all), but without metadata that isn't needed to read the contents.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`sync_all`](File::sync_all).
     pub async fn sync_data(&self) -> io::Result<()> {
         self.check()?;
         self.note_sync(self.inner.sync_data().await)
     }
 
-    /// Flushes, and cuts the file to `size`, or fills it up with zeros. The position stays.
+    /// Flushes, then truncates the file to `size`, or extends it with zeros. The position stays.
     ///
     /// # Errors
     ///
-    /// The system's, or that of a write before.
+    /// The system's, or that of an earlier write.
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
         self.check()?;
         // The error may be the flush's.
         self.note_sync(self.inner.set_len(size).await)
     }
 
-    /// What the system knows of the file.
+    /// The file's metadata.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl File {
         self.inner.metadata().await
     }
 
-    /// Sets who may do what with the file.
+    /// Sets the file's permissions.
     ///
     /// # Errors
     ///
@@ -142,19 +142,19 @@ impl File {
         self.inner.set_permissions(permissions).await
     }
 
-    /// The error by which bytes were lost, if any were.
+    /// Returns the error that has lost bytes, if any.
     fn check(&self) -> io::Result<()> {
         self.lost.get().map_or(Ok(()), |lost| Err(lost.to_error()))
     }
 
-    /// Bytes were lost by this.
+    /// Remembers that `cause` has lost bytes.
     fn note(&self, cause: io::Error) -> io::Error {
-        // Set already, it keeps the first cause.
+        // The first cause stays.
         let _ = self.lost.set(Lost { kind: cause.kind(), code: cause.raw_os_error(), words: cause.to_string() });
         cause
     }
 
-    /// Bytes were lost, unless this says no more than that the file can't be synced or cut: a pipe, say.
+    /// Remembers the error, unless the file just can't be synced or truncated, as a pipe can't.
     fn note_sync(&self, result: io::Result<()>) -> io::Result<()> {
         result.map_err(|cause| match cause.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => cause,
@@ -162,7 +162,7 @@ impl File {
         })
     }
 
-    /// Waits until what was written is the system's, so that an error of that isn't taken for another operation's.
+    /// Waits until the system has all bytes, so that no other operation returns a write's error as its own.
     fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_dirty {
             let flushed = ready!(Pin::new(&mut self.inner).poll_flush(cx));
@@ -184,7 +184,7 @@ impl AsyncWrite for File {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
         let written = match ready!(Pin::new(&mut self.inner).poll_write(cx, bytes)) {
-            // A flush that was given up leaves the error of what was written before to this write.
+            // After an abandoned flush, this is the error of an earlier write.
             Err(cause) if self.is_dirty => {
                 self.is_dirty = false;
                 return Poll::Ready(Err(self.note(cause)));
@@ -193,7 +193,7 @@ impl AsyncWrite for File {
         };
         self.is_dirty = true;
         if written == 0 && !bytes.is_empty() {
-            // Nobody takes bytes any more in the background: the flush says why.
+            // The background writer has ended: the flush returns why.
             ready!(self.poll_settle(cx))?;
         }
         Poll::Ready(Ok(written))
@@ -204,7 +204,7 @@ impl AsyncWrite for File {
         Poll::Ready(self.check())
     }
 
-    /// Flushes, and closes the file whether or not that goes well.
+    /// Flushes, and closes the file even if that fails.
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = ready!(self.poll_settle(cx));
         let closed = ready!(Pin::new(&mut self.inner).poll_close(cx));
@@ -233,7 +233,7 @@ impl From<std::fs::File> for File {
     }
 }
 
-/// A panic leaves nothing half done here: what it interrupts is on another thread, or undone.
+/// A panic leaves nothing half done: a background operation is on another thread.
 impl UnwindSafe for File {}
 impl RefUnwindSafe for File {}
 

@@ -1,5 +1,4 @@
-//! Files: [`async_fs`], whose operations run on the threads of the `blocking` crate, with a [`File`] that doesn't forget
-//! that a write has failed.
+//! Files: [`async_fs`], with a [`File`] that remembers a failed write. Operations run on the threads of the `blocking` crate.
 //!
 //! # Examples
 //!
@@ -11,7 +10,7 @@
 //! # let path = std::env::temp_dir().join(format!("polyexec-fs-{}", std::process::id()));
 //! let mut file = File::create(&path).await?;
 //! file.write_all(b"important").await?;
-//! file.flush().await?; // what was written is the system's from here on
+//! file.flush().await?; // now the system has the bytes
 //!
 //! let mut text = String::new();
 //! File::open(&path).await?.read_to_string(&mut text).await?;
@@ -24,14 +23,14 @@
 
 pub use async_fs::*;
 
-// In place of those of `async_fs`.
+// Shadow those of `async_fs`.
 pub use file::File;
 pub use options::OpenOptions;
 
 mod file;
 mod options;
 
-/// What only Unix has.
+/// Extensions for Unix.
 #[cfg(unix)]
 pub mod unix {
     pub use async_fs::unix::*;
@@ -39,7 +38,7 @@ pub mod unix {
     pub use super::options::unix::OpenOptionsExt;
 }
 
-/// What only Windows has.
+/// Extensions for Windows.
 #[cfg(windows)]
 pub mod windows {
     pub use async_fs::windows::*;

@@ -1,11 +1,11 @@
-//! How a file is opened: the options of async-fs, for a file of ours.
+//! Options to open a file: those of async-fs, for this crate's `File`.
 
 use std::io;
 use std::path::Path;
 
 use super::File;
 
-/// How a [`File`] is opened, as [`std::fs::OpenOptions`] has it. At first every option is `false`.
+/// Options to open a [`File`], as in [`std::fs::OpenOptions`]. Each one is `false` by default.
 ///
 /// # Examples
 ///
@@ -20,7 +20,7 @@ use super::File;
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions(async_fs::OpenOptions);
 
-/// Methods that set one option each.
+/// Setters of one option each.
 macro_rules! options {
     ($($(#[doc = $doc:literal])+ $option:ident;)+) => {$(
         $(#[doc = $doc])+
@@ -32,23 +32,23 @@ macro_rules! options {
 }
 
 impl OpenOptions {
-    /// No option is set.
+    /// All options are `false`.
     pub fn new() -> Self {
         Self::default()
     }
 
     options! {
-        /// It can be read.
+        /// Allows reads.
         read;
-        /// It can be written. What is there is overwritten.
+        /// Allows writes, which overwrite existing bytes.
         write;
-        /// It can be written, behind what is there.
+        /// Allows writes, which append to the file.
         append;
-        /// It is emptied. Needs `write`.
+        /// Truncates the file. Needs `write`.
         truncate;
-        /// It is made if it isn't there. Needs `write` or `append`.
+        /// Creates the file if it doesn't exist. Needs `write` or `append`.
         create;
-        /// It is made, and must not be there. Needs `write` or `append`.
+        /// Creates the file, which must not exist. Needs `write` or `append`.
         create_new;
     }
 
@@ -56,11 +56,12 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// The system's: `NotFound`, `PermissionDenied`, `AlreadyExists` and so on; `InvalidInput` if the options don't go together.
+    /// The system's: `NotFound`, `PermissionDenied`, `AlreadyExists` and so on. `InvalidInput` if the options contradict each
+    /// other.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it may have made the file, or emptied it.
+    /// Dropped early, it may have created or truncated the file.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         self.0.open(path).await.map(File::of)
     }
@@ -70,12 +71,12 @@ impl OpenOptions {
 pub(super) mod unix {
     use super::OpenOptions;
 
-    /// Options that only Unix has.
+    /// Options for Unix.
     pub trait OpenOptionsExt: sealed::Sealed {
-        /// Who may do what with a file that is made, before the `umask`. At first that is `0o666`.
+        /// The permissions of a created file, before the `umask`. The default is `0o666`.
         fn mode(&mut self, mode: u32) -> &mut Self;
 
-        /// Flags for `open` but for those of how it is accessed.
+        /// Further flags for `open`, except the access mode.
         fn custom_flags(&mut self, flags: i32) -> &mut Self;
     }
 
@@ -102,7 +103,7 @@ pub(super) mod unix {
 pub(super) mod windows {
     use super::OpenOptions;
 
-    /// Options that only Windows has: arguments of `CreateFile`.
+    /// Options for Windows: arguments of `CreateFile`.
     pub trait OpenOptionsExt: sealed::Sealed {
         /// `dwDesiredAccess`.
         fn access_mode(&mut self, access: u32) -> &mut Self;
@@ -120,7 +121,7 @@ pub(super) mod windows {
         fn security_qos_flags(&mut self, flags: u32) -> &mut Self;
     }
 
-    /// Hands each option on.
+    /// Forwards each option.
     macro_rules! options {
         ($($option:ident),+) => {$(
             fn $option(&mut self, $option: u32) -> &mut Self {

@@ -1,12 +1,12 @@
-//! Spawns what hyper wants to have spawned. Knows nothing of HTTP.
+//! Spawns hyper's tasks. Knows nothing of HTTP.
 
 use ::hyper::rt;
 use polyexec_core::Executor;
 
-/// Any [`Executor`] as one of hyper's: for HTTP/2, whose connections spawn tasks of their own.
+/// Adapts any [`Executor`] for hyper. HTTP/2 needs it, whose connections spawn tasks.
 ///
-/// What it spawns is detached. A task that the executor refuses, since it has shut down, say, is dropped; hyper sees a
-/// connection or a request that ends early.
+/// Tasks are detached. A task that the executor refuses, such as after a shutdown, is dropped; hyper then sees a connection or a
+/// request that ends early.
 ///
 /// # Examples
 ///
@@ -31,18 +31,18 @@ pub struct HyperExecutor<E> {
 }
 
 impl<E> HyperExecutor<E> {
-    /// hyper's tasks shall run on `executor`.
+    /// Spawns on `executor`.
     pub fn new(executor: E) -> Self {
         Self { executor }
     }
 
-    /// The executor within.
+    /// Returns the inner executor.
     pub fn into_inner(self) -> E {
         self.executor
     }
 }
 
-/// The executor isn't pinned, and hyper's client asks for this.
+/// The executor is never pinned, and hyper's client requires `Unpin`.
 impl<E> Unpin for HyperExecutor<E> {}
 
 impl<E, F> rt::Executor<F> for HyperExecutor<E>
@@ -52,7 +52,7 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        // Dropping the handle detaches.
+        // Dropping the handle detaches the task.
         drop(self.executor.spawn(future));
     }
 }

@@ -1,4 +1,4 @@
-//! A futures-io stream as hyper sees one. Reads and writes nothing by itself.
+//! Adapts a stream of futures-io for hyper.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -10,21 +10,21 @@ use ::hyper::rt;
 use futures_io::{AsyncRead, AsyncWrite};
 use pin_project_lite::pin_project;
 
-/// What a read may bring at most, in bytes. hyper begins with 8 KiB and asks for more as bodies fill that; beyond 64 KiB
-/// a system call costs little beside what it copies.
+/// The most bytes of one read. hyper begins with 8 KiB, and asks for more if bodies fill that. Beyond 64 KiB, a system call
+/// costs little compared to its copying.
 const ROOM: usize = 64 * 1024;
 
 std::thread_local! {
-    /// Where a read's bytes arrive, on their way to hyper's buffer: its place may be uninitialized, and to say how much
-    /// of it was filled takes unsafe code, or a copy. Read from only as far as a stream says that it wrote to.
+    /// Receives a read's bytes before they are copied to hyper's buffer. That one may be uninitialized, and to fill it directly
+    /// takes unsafe code. Only bytes that the stream says it has written are read from here.
     static ARRIVALS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 pin_project! {
-    /// A stream of futures-io as one of hyper's.
+    /// Adapts a stream of futures-io for hyper.
     ///
-    /// What is read is copied once more, from a buffer that each thread has one of, to hyper's. A connection that waits
-    /// has no buffer here.
+    /// Each thread has one buffer for reads, whose bytes are copied once more, to hyper's buffer. A connection that waits has
+    /// none.
     ///
     /// # Examples
     ///
@@ -45,30 +45,30 @@ pin_project! {
 }
 
 impl<T> HyperIo<T> {
-    /// hyper shall see `inner`, and give it one buffer at a time to write.
+    /// Adapts `inner`. hyper gives it one buffer at a time to write.
     pub fn new(inner: T) -> Self {
         Self { inner, vectored: false }
     }
 
-    /// As [`new`](Self::new), for a stream whose `poll_write_vectored` writes several buffers at once, as sockets do: hyper
-    /// then gives it heads and bodies as they are, instead of copying them into one buffer.
+    /// Like [`new`](Self::new), for a stream whose `poll_write_vectored` writes several buffers at once, as sockets do. hyper
+    /// then passes heads and bodies as they are, instead of copying them into one buffer.
     ///
-    /// A stream that writes the first buffer only works too, with more calls.
+    /// Also works for a stream that writes only the first buffer, with more calls.
     pub fn vectored(inner: T) -> Self {
         Self { inner, vectored: true }
     }
 
-    /// The stream within.
+    /// The inner stream.
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
-    /// The stream within.
+    /// The inner stream.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
-    /// The stream within, once hyper has given this back: after an upgrade, say.
+    /// Returns the inner stream, such as after an upgrade.
     pub fn into_inner(self) -> T {
         self.inner
     }
@@ -80,7 +80,7 @@ impl<T: AsyncRead> rt::Read for HyperIo<T> {
         cx: &mut Context<'_>,
         mut buffer: rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Taken, not borrowed: a stream that reads from another one of these, in its own read, finds none and makes one.
+        // Taken, not borrowed: if the stream itself reads from another `HyperIo`, that one finds none, and makes one.
         let mut arrivals = ARRIVALS.try_with(Cell::take).unwrap_or_default();
         arrivals.resize(ROOM, 0);
         let room = buffer.remaining().min(ROOM);

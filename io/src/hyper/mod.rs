@@ -1,12 +1,12 @@
-//! hyper 1 on any executor: what it spawns with, its timers, and its view of a stream. Speaks no HTTP.
+//! hyper 1 on any executor: an executor, a timer and streams for it. Contains no HTTP.
 //!
-//! hyper brings no runtime of its own; it asks for three things, and here they are: [`HyperExecutor`] spawns on any
-//! [`Executor`](polyexec_core::Executor), [`HyperTimer`] sleeps on this crate's [timers](crate::time), and [`HyperIo`] makes any
-//! stream that implements futures-io's `AsyncRead` and `AsyncWrite` one of hyper's.
+//! hyper has no runtime, and asks its user for three things. [`HyperExecutor`] spawns on any
+//! [`Executor`](polyexec_core::Executor). [`HyperTimer`] sleeps on this crate's [timers](crate::time). [`HyperIo`] adapts any
+//! stream that implements `AsyncRead` and `AsyncWrite` of futures-io.
 //!
 //! # Examples
 //!
-//! A server's connection, where a client has five seconds for the head of a request:
+//! Serves a connection. The client has five seconds to send the head of a request:
 //!
 //! ```
 //! # use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! Sleeps for hyper. Counts no time of its own.
+//! Adapts this crate's timers for hyper.
 
 use std::boxed::Box;
 use std::pin::{Pin, pin};
@@ -10,7 +10,7 @@ use ::hyper::rt;
 
 use crate::time;
 
-/// This crate's [timers](crate::time) as hyper's: for its timeouts, none of which works without one.
+/// Adapts this crate's [timers](crate::time) for hyper. Its timeouts need one.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ impl rt::Timer for HyperTimer {
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             Some(mut sleep) => sleep.0.reset(deadline),
-            // Of another timer, which hyper was given before.
+            // Made by another timer, which hyper had before.
             None => *sleep = self.sleep_until(deadline),
         }
     }

@@ -1,44 +1,43 @@
-//! Where to connect or to bind: what is an address already, and names, which the system looks up on another thread.
+//! Addresses to connect or bind to. Names are looked up on another thread.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as _};
 
 use polyexec_core::task::consume_budget;
 
-/// One or more addresses, or a name that is to be looked up.
+/// Addresses, or a name to look up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addresses {
-    /// To be tried in this order.
+    /// Addresses, in the order in which to try them.
     Known(Vec<SocketAddr>),
-    /// The system knows its addresses.
+    /// A name, to look up.
     Name {
-        /// Such as `localhost`.
+        /// The host, such as `localhost`.
         host: String,
-        /// The port at each of its addresses.
+        /// The port, for each address of the host.
         port: u16,
     },
 }
 
-/// What can be an address: as [`std::net::ToSocketAddrs`], but it doesn't look names up itself, which would block.
+/// A value that names one or more addresses. Like [`std::net::ToSocketAddrs`], but doesn't look up names, which would block.
 pub trait ToSocketAddrs {
-    /// What it is.
+    /// The addresses, or the name to look up.
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: it is neither an address nor a name with a port.
+    /// `InvalidInput`: the value is neither an address nor a name with a port.
     fn to_addresses(&self) -> io::Result<Addresses>;
 }
 
-/// Looks up the addresses of a name; what is an address already, comes back as it is.
+/// Looks up the addresses of a name. Returns known addresses as they are.
 ///
 /// # Errors
 ///
-/// `InvalidInput`: it is neither an address nor a name with a port. Else the system's: nobody knows the name, or nobody
-/// can be asked.
+/// `InvalidInput`: the value is neither an address nor a name with a port. Or the system's error, such as an unknown name.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, the lookup goes on in the background, and nobody hears of what comes of it.
+/// Cancel safe. A lookup goes on in the background, and its result is dropped.
 ///
 /// # Examples
 ///
@@ -54,19 +53,19 @@ pub async fn resolve(address: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>>
 async fn look_up(addresses: Addresses) -> io::Result<Vec<SocketAddr>> {
     match addresses {
         Addresses::Known(addresses) => {
-            // What binds or connects in a loop comes past here, and need not wait for anything.
+            // Lets other tasks run if the caller binds or connects in a loop, which may never wait.
             consume_budget().await;
             Ok(addresses)
         }
         Addresses::Name { host, port } => {
             let name = host.clone();
             let found = blocking::unblock(move || (&*name, port).to_socket_addrs().map(Iterator::collect)).await;
-            found.map_err(|cause| io::Error::new(cause.kind(), format!("no address of {host} is to be had: {cause}")))
+            found.map_err(|cause| io::Error::new(cause.kind(), format!("can't look up {host}: {cause}")))
         }
     }
 }
 
-/// Tries one address after the other, until `attempt` has worked with one. The error is the last one's.
+/// Tries one address after another until `attempt` succeeds. Returns the last error.
 ///
 /// `attempt` returns a future that doesn't borrow from it. With an `AsyncFnMut`, whose futures do, a caller's future isn't
 /// `Send` (rust-lang/rust#110338).
@@ -74,7 +73,7 @@ pub(super) async fn first<T, F>(address: impl ToSocketAddrs, mut attempt: impl F
 where
     F: Future<Output = io::Result<T>>,
 {
-    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "there is no address to try");
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "no address to try");
     for address in resolve(address).await? {
         match attempt(address).await {
             Ok(value) => return Ok(value),
@@ -92,7 +91,7 @@ fn named(host: &str, port: u16) -> io::Result<Addresses> {
     match host.parse::<IpAddr>() {
         Ok(address) => known((address, port)),
         Err(_) if host.is_empty() || host.contains(['\0', ':', '/', ' ']) => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{host:?} is no host's name")))
+            Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{host:?} is not a host name")))
         }
         Err(_) => Ok(Addresses::Name { host: host.to_owned(), port }),
     }
@@ -104,7 +103,8 @@ impl ToSocketAddrs for str {
             return known(address);
         }
         let parts = self.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-        let invalid = || io::Error::new(io::ErrorKind::InvalidInput, format!("{self:?} is no address: host:port is"));
+        let invalid =
+            || io::Error::new(io::ErrorKind::InvalidInput, format!("{self:?} is not an address of the form host:port"));
         let (host, port) = parts.ok_or_else(invalid)?;
         named(host, port)
     }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_in_digits_is_known() {
+    fn numeric_addresses_are_known() {
         let v4 = Addresses::Known(vec![SocketAddr::from(([127, 0, 0, 1], 80))]);
         assert_eq!("127.0.0.1:80".to_addresses().unwrap(), v4);
         assert_eq!(("127.0.0.1", 80).to_addresses().unwrap(), v4);
@@ -180,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_name_is_looked_up_later() {
+    fn names_are_looked_up_later() {
         let name = Addresses::Name { host: "localhost".to_owned(), port: 80 };
         assert_eq!("localhost:80".to_addresses().unwrap(), name);
         assert_eq!(("localhost", 80).to_addresses().unwrap(), name);
     }
 
     #[test]
-    fn what_is_neither_is_refused_with_what_it_should_be() {
+    fn anything_else_is_an_error() {
         for wrong in ["", "localhost", "localhost:", "localhost:http", "localhost:65536", "::1", ":80", "a\0b:80"] {
             let error = wrong.to_addresses().unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{wrong:?}: {error}");

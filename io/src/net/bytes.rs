@@ -1,13 +1,13 @@
-//! Bytes from a socket and to it, by the shortest way into the system: on Linux that is rustix's, which doesn't go through the C
-//! library. There each call is a point at which the thread can be cancelled, and so makes two atomic changes: glibc 2.36 does, for
-//! 1 % of a round trip by TCP on one machine.
+//! Reads and writes of bytes, by the shortest way into the system. On Linux, rustix makes the system calls itself: in the C
+//! library, `recv` and `send` are points where a thread can be cancelled. With glibc 2.36 that costs two atomic changes a call,
+//! 1 % of a TCP round trip on one machine.
 //!
-//! A write to a peer that is gone is an error on every system. On Unix it would also raise `SIGPIPE`, which ends a process that
-//! doesn't ignore it: a C program with a library in Rust, say. Each write suppresses that by a flag, and on Apple's systems mio
-//! has set an option of the socket.
+//! A write to a peer that is gone returns an error on every system. On Unix it would also raise `SIGPIPE`, which ends a process
+//! that doesn't ignore it, such as a C program with a Rust library. So each write passes a flag against that. On Apple's
+//! systems, mio sets a socket option instead.
 
 #[cfg(all(unix, not(target_vendor = "apple")))]
-mod way {
+mod calls {
     use std::io::{self, IoSlice, IoSliceMut};
     use std::os::fd::AsFd;
 
@@ -29,14 +29,14 @@ mod way {
     }
 
     pub(in crate::net) fn write_vectored(socket: &impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        // `writev` takes no flags, and raises the signal.
+        // Not `writev`: it takes no flags, and raises the signal.
         let slices = &slices[..slices.len().min(IOV_MAX)];
         Ok(sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
     }
 }
 
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
-mod way {
+mod calls {
     use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 
     pub(in crate::net) fn read<S>(mut socket: &S, buffer: &mut [u8]) -> io::Result<usize>
@@ -68,4 +68,4 @@ mod way {
     }
 }
 
-pub(super) use way::{read, read_vectored, write, write_vectored};
+pub(super) use calls::{read, read_vectored, write, write_vectored};

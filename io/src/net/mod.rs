@@ -1,11 +1,10 @@
-//! TCP, UDP and, on Unix, Unix sockets: on every executor, and on threads that have none.
+//! TCP, UDP and Unix sockets, for every executor, and for threads without one.
 //!
-//! Streams implement [`AsyncRead`](futures_io::AsyncRead) and [`AsyncWrite`](futures_io::AsyncWrite) of `futures-io`, and so do references to them: any number
-//! of tasks may read and write. The extension traits of `futures` and `futures-lite` have the rest (`read_exact`,
-//! `write_all`, `split`, `lines`). The types and their methods are called as in `std::net` and `async-net`.
+//! Streams and references to them implement [`AsyncRead`](futures_io::AsyncRead) and [`AsyncWrite`](futures_io::AsyncWrite) of
+//! `futures-io`, so any number of tasks may read and write. `read_exact`, `write_all`, `split`, `lines` and so on are in the
+//! extension traits of `futures` and `futures-lite`. Types and methods have the names of `std::net` and `async-net`.
 //!
-//! Names are looked up on other threads (those of the `blocking` crate), since the system has no other way; addresses that are
-//! written in digits need none.
+//! Names are looked up on threads of the `blocking` crate, since the system's lookup blocks. Numeric addresses need no thread.
 //!
 //! # Examples
 //!
@@ -30,8 +29,8 @@
 //!
 //! # Waiting for a side
 //!
-//! `readable` and `writable` wait until an operation may succeed, and `try_read`, `try_write` and so on do it at once or not at all.
-//! So a server needs no buffer for a client that says nothing:
+//! `readable` and `writable` wait until an operation may succeed. `try_read`, `try_write` and so on never wait. So a server needs
+//! no buffer for an idle client:
 //!
 //! ```
 //! use std::io::ErrorKind;
@@ -64,13 +63,13 @@
 //!
 //! # Fairness
 //!
-//! Each read, write, accept and so on that is ready counts to the [budget](polyexec_core::task::poll_proceed) of its task's poll. After
-//! 128 of them the task lets others run, however fast its peers send.
+//! Each completed operation counts toward the [budget](polyexec_core::task::poll_proceed) of its task's poll. After 128 of them
+//! the task yields, however fast its peers send.
 //!
 //! # Errors
 //!
-//! Those of the system, as in `std::net`. An error of `accept` says nothing of the listener: where there are too many open
-//! files, it can accept again when there are fewer, and a server waits a while until then.
+//! The system's, as in `std::net`. An error of `accept` doesn't mean that the listener is broken. If too many files are open, it
+//! can accept again once there are fewer, so a server should wait a while.
 
 pub use address::{Addresses, ToSocketAddrs, resolve};
 pub use tcp::{Incoming, TcpListener, TcpStream};

@@ -1,22 +1,21 @@
-//! What all sockets have: waits for a side without an operation on it, file descriptors, and the way from `std`'s sockets and
-//! back.
+//! What all sockets share: readiness, conversions from and to `std`, and file descriptors.
 
-/// Waits for a side of a socket with a field `io: Io<_>`.
+/// Implements `readable`, `writable` and their polls, for a socket with a field `io: Io<_>`.
 macro_rules! readiness {
     ($socket:ty) => {
         impl $socket {
-            /// Waits until a read may succeed: there is something to read, or an end, or an error.
+            /// Waits until a read may succeed: there are bytes, an end, or an error.
             ///
-            /// Follow it by a `try_` method of this socket, in a loop: another task may be faster, and the system may be
-            /// mistaken. See [the example](crate::net#waiting-for-a-side).
+            /// Call a `try_` method of this socket next, in a loop: another task may be faster, and the system may be mistaken.
+            /// See [the example](crate::net#waiting-for-a-side).
             ///
             /// # Errors
             ///
-            /// None. What is wrong, the operation says.
+            /// None. The operation that follows returns any error.
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: dropped before it is ready, it leaves no trace.
+            /// Cancel safe: dropped early, it leaves no trace.
             pub async fn readable(&self) -> std::io::Result<()> {
                 self.io.readable().await;
                 Ok(())
@@ -24,21 +23,21 @@ macro_rules! readiness {
 
             /// Waits until a write may succeed: there is room, or an error.
             ///
-            /// Follow it by a `try_` method of this socket, in a loop, as for [`readable`](Self::readable).
+            /// Call a `try_` method of this socket next, in a loop, as for [`readable`](Self::readable).
             ///
             /// # Errors
             ///
-            /// None. What is wrong, the operation says.
+            /// None. The operation that follows returns any error.
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: dropped before it is ready, it leaves no trace.
+            /// Cancel safe: dropped early, it leaves no trace.
             pub async fn writable(&self) -> std::io::Result<()> {
                 self.io.writable().await;
                 Ok(())
             }
 
-            /// As [`readable`](Self::readable), as a poll. The task is woken when the side is ready.
+            /// [`readable`](Self::readable) as a poll. The task is woken when the socket is ready.
             ///
             /// # Errors
             ///
@@ -47,7 +46,7 @@ macro_rules! readiness {
                 self.io.poll_readable(cx).map(Ok)
             }
 
-            /// As [`writable`](Self::writable), as a poll. The task is woken when the side is ready.
+            /// [`writable`](Self::writable) as a poll. The task is woken when the socket is ready.
             ///
             /// # Errors
             ///
@@ -56,11 +55,11 @@ macro_rules! readiness {
                 self.io.poll_writable(cx).map(Ok)
             }
 
-            /// Takes the error that the system has kept for this socket, if there is one.
+            /// Takes the pending error of this socket, if any (`SO_ERROR`).
             ///
             /// # Errors
             ///
-            /// The system's, if it doesn't say.
+            /// The system's, if it can't tell.
             pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
                 self.io.get_ref().take_error()
             }
@@ -68,10 +67,10 @@ macro_rules! readiness {
     };
 }
 
-/// The way from `std`'s sockets, from descriptors, and back, for a type with a field `io: Io<_>`.
+/// Implements conversions from and to `std`'s socket, and descriptors, for a type with a field `io: Io<_>`.
 macro_rules! conversions {
     ($socket:ident, $std:ty) => {
-        /// A socket of `std`'s, or of `socket2`'s by way of that. It is set not to block.
+        /// Registers a socket of `std`, and makes it non-blocking. A socket of `socket2` converts to one of `std` first.
         impl TryFrom<$std> for $socket {
             type Error = std::io::Error;
 
@@ -82,13 +81,13 @@ macro_rules! conversions {
         }
 
         impl $socket {
-            /// The socket as one of `std`'s, which doesn't block: `set_nonblocking` changes that.
+            /// Converts to a socket of `std`. It stays non-blocking: `set_nonblocking` changes that.
             ///
-            /// Clones go on as they were, and share the socket with the one that is returned.
+            /// Clones stay registered, and share the socket with the returned one.
             ///
             /// # Errors
             ///
-            /// The system's: too many open files. For a moment there is one more.
+            /// The system's: too many open files, since there is one more for a moment.
             pub fn into_std(self) -> std::io::Result<$std> {
                 #[cfg(unix)]
                 let owned = std::os::fd::AsFd::as_fd(&self).try_clone_to_owned()?;
@@ -98,7 +97,7 @@ macro_rules! conversions {
             }
         }
 
-        /// A descriptor of such a socket, from a parent process, say.
+        /// Registers the descriptor of such a socket, such as one from a parent process.
         #[cfg(unix)]
         impl TryFrom<std::os::fd::OwnedFd> for $socket {
             type Error = std::io::Error;
@@ -108,7 +107,7 @@ macro_rules! conversions {
             }
         }
 
-        /// As `into_std`.
+        /// See `into_std`.
         #[cfg(unix)]
         impl TryFrom<$socket> for std::os::fd::OwnedFd {
             type Error = std::io::Error;
@@ -120,7 +119,7 @@ macro_rules! conversions {
     };
 }
 
-/// Has other crates use the file descriptor of a type with a field `io`: to set what has no method here, by `socket2` say.
+/// Lends the file descriptor of a type with a field `io`, so that `socket2` can set options that have no method here.
 macro_rules! descriptor {
     ($socket:ty) => {
         #[cfg(unix)]

@@ -1,23 +1,23 @@
-//! What TCP's and Unix's streams have in common: `futures-io` on top of a source that is shared; and their listeners.
+//! What TCP and Unix streams share: the traits of `futures-io`, over a shared source.
 
 use std::io;
 use std::task::{Context, Poll};
 
 use polyexec_core::task::poll_proceed;
 
-/// Connections that may wait to be accepted, if the system lets them (Linux does, since 5.4). With the 128 of `std`, a burst
-/// of more has to try again after a second.
+/// How many connections may wait to be accepted. Linux allows as many since 5.4. With the 128 of `std`, connections of a larger
+/// burst try again after a second.
 pub(super) const BACKLOG: i32 = 4096;
 
-/// Slices that the system takes at once, at most.
+/// The most slices that one system call takes.
 pub(super) const IOV_MAX: usize = 1024;
 
-/// For how many bytes an operation has room; or for none, if it says nothing that it has moved fewer than that.
+/// The room of an operation in bytes. Zero if a short result wouldn't mean that no more can be moved.
 pub(super) fn room(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
     if lengths.len() > IOV_MAX { 0 } else { lengths.sum() }
 }
 
-/// Reads into no room, or writes nothing. That is ready at once, and so it counts to the budget as others do.
+/// A read into an empty buffer, or a write of no bytes. Always ready, so it counts toward the budget.
 pub(super) fn nothing(cx: &Context<'_>) -> Poll<io::Result<usize>> {
     poll_proceed(cx).map(|proceed| {
         proceed.made_progress();
@@ -25,43 +25,43 @@ pub(super) fn nothing(cx: &Context<'_>) -> Poll<io::Result<usize>> {
     })
 }
 
-/// Implements reads and writes, `AsyncRead` and `AsyncWrite`, for a stream with a field `io: Io<_>`, and for references to it. A short read
-/// says that there is no more, or it says nothing.
+/// Implements `try_read` and so on, `AsyncRead` and `AsyncWrite`, for a stream with a field `io: Io<_>`, and for references to
+/// it. `short_reads_tell`: a short read means that there are no more bytes.
 macro_rules! stream {
     ($stream:ty, short_reads_tell: $tell:literal) => {
         impl $stream {
-            /// Reads at once, or not at all. Zero bytes are the end, unless `buffer` has no room.
+            /// Reads without waiting. Zero bytes are the end, unless `buffer` is empty.
             ///
             /// # Errors
             ///
-            /// `WouldBlock` if there is nothing to read: [`readable`](Self::readable) waits for that. Else the system's.
+            /// `WouldBlock` if there are no bytes: [`readable`](Self::readable) waits for some. Otherwise the system's.
             pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
                 self.io.try_read_with(|stream| $crate::net::bytes::read(stream, buffer))
             }
 
-            /// As [`try_read`](Self::try_read), into several buffers.
+            /// [`try_read`](Self::try_read) into several buffers.
             ///
             /// # Errors
             ///
-            /// As there.
+            /// As for [`try_read`](Self::try_read).
             pub fn try_read_vectored(&self, buffers: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
                 self.io.try_read_with(|stream| $crate::net::bytes::read_vectored(stream, buffers))
             }
 
-            /// Writes at once, or not at all. It may write less than all.
+            /// Writes without waiting. May write only some of the bytes.
             ///
             /// # Errors
             ///
-            /// `WouldBlock` if there is no room: [`writable`](Self::writable) waits for that. Else the system's.
+            /// `WouldBlock` if there is no room: [`writable`](Self::writable) waits for some. Otherwise the system's.
             pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
                 self.io.try_write_with(|stream| $crate::net::bytes::write(stream, bytes))
             }
 
-            /// As [`try_write`](Self::try_write), from several buffers.
+            /// [`try_write`](Self::try_write) from several buffers.
             ///
             /// # Errors
             ///
-            /// As there.
+            /// As for [`try_write`](Self::try_write).
             pub fn try_write_vectored(&self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
                 self.io.try_write_with(|stream| $crate::net::bytes::write_vectored(stream, slices))
             }
@@ -145,13 +145,12 @@ macro_rules! stream {
                 self.io.poll_write_some(cx, room, |stream| $crate::net::bytes::write_vectored(stream, slices))
             }
 
-            /// There is nothing to flush: what was written is the system's.
+            /// Ready at once: written bytes are the system's already.
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(Ok(()))
             }
 
-            /// The peer reads to the end of what was written, and then that it is the end. Closed already, this does
-            /// nothing.
+            /// Closes the writing side: the peer reads all that was written, then the end. Does nothing if closed already.
             fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(match self.io.get_ref().shutdown(Shutdown::Write) {
                     Err(cause) if cause.kind() == io::ErrorKind::NotConnected => Ok(()),

@@ -1,4 +1,4 @@
-//! TCP: connections, and what listens for them.
+//! TCP connections and listeners.
 
 use std::future;
 use std::io;
@@ -16,13 +16,13 @@ use super::stream::{BACKLOG, nothing, room, stream};
 
 /// A TCP connection.
 ///
-/// Clones are the same connection. Any number of tasks may read and write, through clones and references: each is woken when its
-/// side is ready, and the bytes go to the first that reads.
+/// Clones share the connection. Any number of tasks may read and write, through clones and references. All tasks that wait for
+/// a side are woken when it is ready; the first that reads gets the bytes.
 ///
 /// # What dropping does
 ///
-/// The last clone's drop closes the connection. What was written goes on its way all the same. A clone's drop forgets the tasks
-/// that have polled it.
+/// Removes the wakers of this clone's polls. Dropping the last clone closes the connection; the system still sends what was
+/// written.
 ///
 /// # Examples
 ///
@@ -41,8 +41,8 @@ use super::stream::{BACKLOG, nothing, room, stream};
 ///
 /// # Cancel safety
 ///
-/// A read or a write that is dropped before it is ready has moved nothing. `read_exact`, `write_all` and the like are made of
-/// several, and forget how far they have come. Its task may be woken once more, by the next event.
+/// A read or write that is dropped early has moved nothing. `read_exact`, `write_all` and the like consist of several, and forget
+/// how far they have come. The next event may wake the task once more.
 #[derive(Clone, Debug)]
 pub struct TcpStream {
     io: Io<net::TcpStream>,
@@ -54,18 +54,17 @@ conversions!(TcpStream, std::net::TcpStream);
 descriptor!(TcpStream);
 
 impl TcpStream {
-    /// Connects to the first of the addresses that takes the connection.
+    /// Connects to the first of the addresses that accepts.
     ///
-    /// There is no limit of time but the system's, which may be minutes.
+    /// The only timeout is the system's, which may be minutes.
     ///
     /// # Errors
     ///
-    /// As for [`resolve`](super::resolve), or those of the last address that was tried: `ConnectionRefused`, `TimedOut` and
-    /// so on.
+    /// As for [`resolve`](super::resolve), or that of the last address: `ConnectionRefused`, `TimedOut` and so on.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the attempt is given up.
+    /// Dropped early, it abandons the attempt.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
         first(address, Self::connect_to).await
     }
@@ -74,7 +73,7 @@ impl TcpStream {
         Self::connecting(net::TcpStream::connect(address)?).await
     }
 
-    /// Waits for the end of an attempt.
+    /// Waits until an attempt to connect has succeeded or failed.
     pub(super) async fn connecting(stream: net::TcpStream) -> io::Result<Self> {
         let io = Io::new(stream)?;
         io.write_with(|stream| {
@@ -92,12 +91,12 @@ impl TcpStream {
 
     fn accepted(stream: net::TcpStream) -> io::Result<Self> {
         let io = Io::new(stream)?;
-        // Nothing was written yet.
+        // Nothing is written yet, so there is room.
         io.assume_writable();
         Ok(Self { io })
     }
 
-    /// The address on this side.
+    /// The local address.
     ///
     /// # Errors
     ///
@@ -106,25 +105,25 @@ impl TcpStream {
         self.io.get_ref().local_addr()
     }
 
-    /// The address on the other side.
+    /// The peer's address.
     ///
     /// # Errors
     ///
-    /// The system's: `NotConnected`, say.
+    /// The system's, such as `NotConnected`.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get_ref().peer_addr()
     }
 
-    /// Closes one side of the connection or both, for all clones.
+    /// Closes one or both sides of the connection, for all clones.
     ///
     /// # Errors
     ///
-    /// The system's: `NotConnected`, say.
+    /// The system's, such as `NotConnected`.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.get_ref().shutdown(how)
     }
 
-    /// Reads what the next read will, and leaves it there.
+    /// Reads without removing: the next read returns the same bytes.
     ///
     /// # Errors
     ///
@@ -133,7 +132,7 @@ impl TcpStream {
         self.io.read_with(|stream| stream.peek(buffer)).await
     }
 
-    /// Whether small writes are sent at once, instead of being gathered (Nagle's algorithm).
+    /// Whether small writes are sent immediately, instead of being gathered (Nagle's algorithm).
     ///
     /// # Errors
     ///
@@ -142,16 +141,16 @@ impl TcpStream {
         self.io.get_ref().nodelay()
     }
 
-    /// Sends small writes at once, or gathers them. By default the system gathers.
+    /// Sends small writes immediately, or gathers them. The default is to gather.
     ///
     /// # Errors
     ///
     /// The system's.
-    pub fn set_nodelay(&self, at_once: bool) -> io::Result<()> {
-        self.io.get_ref().set_nodelay(at_once)
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.io.get_ref().set_nodelay(nodelay)
     }
 
-    /// How many routers a packet may pass.
+    /// The most routers that a packet may pass (time to live).
     ///
     /// # Errors
     ///
@@ -160,7 +159,7 @@ impl TcpStream {
         self.io.get_ref().ttl()
     }
 
-    /// Sets how many routers a packet may pass.
+    /// Sets the most routers that a packet may pass.
     ///
     /// # Errors
     ///
@@ -170,11 +169,11 @@ impl TcpStream {
     }
 }
 
-/// Listens for TCP connections. Clones listen at the same place.
+/// Listens for TCP connections. Clones share the listener.
 ///
 /// # What dropping does
 ///
-/// The last clone's drop ends the listening. Connections that nobody has accepted are refused; others live on.
+/// Dropping the last clone closes the listener. Connections that were not accepted are refused; others live on.
 ///
 /// # Examples
 ///
@@ -185,7 +184,7 @@ impl TcpStream {
 /// let listener = TcpListener::bind(("0.0.0.0", 8080)).await?;
 /// loop {
 ///     let (stream, from) = listener.accept().await?;
-///     println!("{from} is here: {stream:?}");
+///     println!("{from} has connected: {stream:?}");
 /// }
 /// # }
 /// ```
@@ -198,13 +197,12 @@ conversions!(TcpListener, std::net::TcpListener);
 descriptor!(TcpListener);
 
 impl TcpListener {
-    /// Listens at the first of the addresses that is free. Port 0 is one that the system chooses. As many connections may wait
-    /// to be accepted as the system allows, up to 4096.
+    /// Listens at the first of the addresses that is free. With port 0 the system chooses a port. Up to 4096 connections may
+    /// wait to be accepted, if the system allows as many.
     ///
     /// # Errors
     ///
-    /// As for [`resolve`](super::resolve), or those of the last address that was tried: `AddrInUse`, `PermissionDenied` and
-    /// so on.
+    /// As for [`resolve`](super::resolve), or that of the last address: `AddrInUse`, `PermissionDenied` and so on.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let bound = first(address, |address| future::ready(net::TcpListener::bind(address))).await?;
         socket2::SockRef::from(&bound).listen(BACKLOG)?;
@@ -215,7 +213,7 @@ impl TcpListener {
         Self { io }
     }
 
-    /// The address at which this listens.
+    /// The local address.
     ///
     /// # Errors
     ///
@@ -224,32 +222,31 @@ impl TcpListener {
         self.io.get_ref().local_addr()
     }
 
-    /// Waits for a connection, and says from where it comes. Of several that wait, one has it.
+    /// Waits for a connection. Returns it with the peer's address. If several tasks wait, one of them gets the connection.
     ///
     /// # Errors
     ///
-    /// The system's. They are the connection's or the process's, not the listener's: too many open files, say, of which there
-    /// may be fewer later.
+    /// The system's. They concern the connection or the process, not the listener: too many open files may be fewer later.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has accepted none.
+    /// Cancel safe: dropped early, it has accepted no connection.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, from) = self.io.read_with(net::TcpListener::accept).await?;
         Ok((TcpStream::accepted(stream)?, from))
     }
 
-    /// As [`accept`](TcpListener::accept), for those who poll.
+    /// [`accept`](TcpListener::accept) as a poll.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`accept`](TcpListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let (stream, from) = ready!(self.io.poll_read_with(cx, net::TcpListener::accept))?;
         Poll::Ready(TcpStream::accepted(stream).map(|stream| (stream, from)))
     }
 
-    /// The connections as a stream, which has no end.
+    /// The connections as an endless stream.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }

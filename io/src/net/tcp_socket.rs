@@ -1,4 +1,4 @@
-//! A TCP socket that is set up before it connects or listens.
+//! A TCP socket to configure before it connects or listens.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,9 +10,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{TcpListener, TcpStream};
 
-/// A TCP socket that neither is connected nor listens yet, for what has to be set before.
+/// A TCP socket that neither is connected nor listens yet, so that its options can be set before.
 ///
-/// [`TcpStream::connect`] and [`TcpListener::bind`] do for the rest.
+/// If no option has to be set before, use [`TcpStream::connect`] or [`TcpListener::bind`].
 ///
 /// # What dropping does
 ///
@@ -20,7 +20,7 @@ use super::{TcpListener, TcpStream};
 ///
 /// # Examples
 ///
-/// A server that starts again where another one has just ended, and a client with an address of its own:
+/// A server that restarts at the address of one that has just ended, and a client with its own address:
 ///
 /// ```
 /// use polyexec_io::net::TcpSocket;
@@ -48,7 +48,7 @@ pub struct TcpSocket {
     socket: Socket,
 }
 
-/// A method that asks for an option, and one that sets it.
+/// A getter and a setter of an option.
 macro_rules! option {
     (
         $(#[cfg($cfg:meta)])?
@@ -84,7 +84,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// The system's: too many open files, say.
+    /// The system's, such as too many open files.
     pub fn new_v4() -> io::Result<Self> {
         Self::new(Domain::IPV4)
     }
@@ -93,7 +93,7 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// The system's: too many open files, or no IPv6, say.
+    /// The system's, such as too many open files, or no IPv6.
     pub fn new_v6() -> io::Result<Self> {
         Self::new(Domain::IPV6)
     }
@@ -103,10 +103,10 @@ impl TcpSocket {
     }
 
     option! {
-        /// Whether an address can be used again at once that a connection has used before.
+        /// Whether an address may be reused immediately after a connection has used it.
         reuseaddr, reuse_address;
-        /// Says whether an address can be used again at once that a connection has used before. (On Windows another socket
-        /// may take it away.)
+        /// Sets whether an address may be reused immediately after a connection has used it. (On Windows, another socket may then
+        /// take it away.)
         set_reuseaddr, set_reuse_address: bool
     }
 
@@ -114,76 +114,76 @@ impl TcpSocket {
         #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
         /// Whether several sockets may listen at the address.
         reuseport, reuse_port;
-        /// Says whether several sockets may listen at the address: on Linux they share what comes.
+        /// Sets whether several sockets may listen at the address. On Linux they share the connections.
         set_reuseport, set_reuse_port: bool
     }
 
     option! {
-        /// The size of the buffer for what is sent, in bytes.
+        /// The size of the send buffer in bytes.
         send_buffer_size, send_buffer_size;
-        /// Sets the size of the buffer for what is sent, in bytes. Linux doubles it.
+        /// Sets the size of the send buffer in bytes. Linux doubles it.
         set_send_buffer_size, set_send_buffer_size: usize
     }
 
     option! {
-        /// The size of the buffer for what has come, in bytes.
+        /// The size of the receive buffer in bytes.
         recv_buffer_size, recv_buffer_size;
-        /// Sets the size of the buffer for what has come, in bytes. Linux doubles it. Set before the connection, it also says
-        /// how much the peer may send at once.
+        /// Sets the size of the receive buffer in bytes. Linux doubles it. Before a connection, it also limits how much the
+        /// peer may send unacknowledged.
         set_recv_buffer_size, set_recv_buffer_size: usize
     }
 
     option! {
-        /// Whether the system looks from time to time whether a silent peer is still there.
+        /// Whether the system probes a silent peer from time to time.
         keepalive, keepalive;
-        /// Says whether the system looks from time to time whether a silent peer is still there.
+        /// Sets whether the system probes a silent peer from time to time.
         set_keepalive, set_keepalive: bool
     }
 
     option! {
-        /// Whether small writes are sent at once, instead of being gathered (Nagle's algorithm).
+        /// Whether small writes are sent immediately, instead of being gathered (Nagle's algorithm).
         nodelay, tcp_nodelay;
-        /// Sends small writes at once, or gathers them. At first the system gathers.
+        /// Sends small writes immediately, or gathers them. The default is to gather.
         set_nodelay, set_tcp_nodelay: bool
     }
 
     option! {
-        /// How long what was written may be on its way after the socket was closed. `None`: as the system has it.
+        /// How long the system may keep sending after the socket was closed. `None` is the system's default.
         linger, linger;
-        /// Says how long what was written may be on its way after the socket was closed. With zero it is lost, and the peer sees
-        /// a reset. With more than that, closing blocks its thread on some systems.
+        /// Sets how long the system may keep sending after the socket was closed. With zero, unsent bytes are lost, and the
+        /// peer sees a reset. With more, closing blocks its thread on some systems.
         set_linger, set_linger: Option<Duration>
     }
 
     option! {
         #[cfg(not(any(target_os = "fuchsia", target_os = "redox", target_os = "solaris", target_os = "illumos")))]
-        /// The type of service that packets ask for, in IPv4.
+        /// The type of service of IPv4 packets.
         tos, tos_v4;
-        /// Sets the type of service that packets ask for, in IPv4. (Windows takes it and does nothing.)
+        /// Sets the type of service of IPv4 packets. (Windows ignores it.)
         set_tos, set_tos_v4: u32
     }
 
-    /// Uses this network interface only, whatever the address. `None`: any.
+    /// Uses only this network interface, whatever the address. `None` is any.
     ///
     /// # Errors
     ///
-    /// The system's: there is no such interface, say.
+    /// The system's, such as an unknown interface.
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
         self.socket.bind_device(interface)
     }
 
-    /// The address of this socket.
+    /// The local address.
     ///
     /// # Errors
     ///
     /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let address = self.socket.local_addr()?;
-        address.as_socket().ok_or_else(|| io::Error::other("the socket's address isn't one of TCP"))
+        address.as_socket().ok_or_else(|| io::Error::other("the socket's address is not a TCP address"))
     }
 
-    /// Takes this address: to listen there, or to connect from there.
+    /// Binds to an address, to listen there or to connect from there.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl TcpSocket {
         self.socket.bind(&address.into())
     }
 
-    /// Connects to who listens at `address`.
+    /// Connects to `address`.
     ///
     /// # Errors
     ///
@@ -200,7 +200,7 @@ impl TcpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the attempt is given up.
+    /// Dropped early, it abandons the attempt.
     pub async fn connect(self, address: SocketAddr) -> io::Result<TcpStream> {
         if let Err(cause) = self.socket.connect(&address.into())
             && !is_on_its_way(&cause)
@@ -210,18 +210,18 @@ impl TcpSocket {
         TcpStream::connecting(net::TcpStream::from_std(self.socket.into())).await
     }
 
-    /// Listens for connections. As many may wait to be accepted as the system allows, up to `backlog`.
+    /// Listens for connections. Up to `backlog` may wait to be accepted, if the system allows as many.
     ///
     /// # Errors
     ///
-    /// The system's: `AddrInUse`, say.
+    /// The system's, such as `AddrInUse`.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
         self.socket.listen(backlog.try_into().unwrap_or(i32::MAX))?;
         Ok(TcpListener::from_io(Io::new(net::TcpListener::from_std(self.socket.into()))?))
     }
 }
 
-/// Whether the system connects in the background.
+/// Whether the attempt goes on in the background.
 fn is_on_its_way(cause: &io::Error) -> bool {
     #[cfg(unix)]
     let is_in_progress = cause.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error());
@@ -230,7 +230,7 @@ fn is_on_its_way(cause: &io::Error) -> bool {
     is_in_progress || cause.kind() == io::ErrorKind::WouldBlock
 }
 
-/// A socket of `socket2`'s that neither is connected nor listens. It is set not to block.
+/// Takes a socket of `socket2` that neither is connected nor listens. Makes it non-blocking.
 impl TryFrom<Socket> for TcpSocket {
     type Error = io::Error;
 
@@ -258,7 +258,7 @@ mod descriptor {
         }
     }
 
-    /// A descriptor of a socket that neither is connected nor listens. It is set not to block.
+    /// Takes the descriptor of a socket that neither is connected nor listens. Makes it non-blocking.
     impl TryFrom<OwnedFd> for TcpSocket {
         type Error = std::io::Error;
 

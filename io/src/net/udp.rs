@@ -1,4 +1,4 @@
-//! UDP: datagrams to and from anywhere.
+//! UDP sockets.
 
 use std::future::ready;
 use std::io;
@@ -11,15 +11,15 @@ use mio::net;
 use super::address::{ToSocketAddrs, first};
 use super::socket::{conversions, descriptor, readiness};
 
-/// A UDP socket. Clones are the same socket, and any number of tasks may send and receive.
+/// A UDP socket. Clones share it, and any number of tasks may send and receive.
 ///
 /// # What dropping does
 ///
-/// The last clone's drop closes the socket. Datagrams that nobody has received are lost.
+/// Dropping the last clone closes the socket. Datagrams that were not received are lost.
 ///
 /// # Cancel safety
 ///
-/// A call that is dropped before it is ready has neither sent nor received anything.
+/// A call that is dropped early has neither sent nor received a datagram.
 ///
 /// # Examples
 ///
@@ -46,27 +46,27 @@ conversions!(UdpSocket, std::net::UdpSocket);
 descriptor!(UdpSocket);
 
 impl UdpSocket {
-    /// A socket at the first of the addresses that is free. Port 0 is one that the system chooses.
+    /// Binds to the first of the addresses that is free. With port 0 the system chooses a port.
     ///
     /// # Errors
     ///
-    /// As for [`resolve`](super::resolve), or those of the last address that was tried: `AddrInUse`, say.
+    /// As for [`resolve`](super::resolve), or that of the last address, such as `AddrInUse`.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let bound = first(address, |address| ready(net::UdpSocket::bind(address))).await?;
         Ok(Self { io: Io::new(bound)? })
     }
 
-    /// From now on this is about the first of the addresses that can be reached: [`send`](UdpSocket::send) sends to it, and
-    /// what others send isn't received.
+    /// Connects to the first of the addresses that can be reached: [`send`](UdpSocket::send) sends to it, and only its datagrams
+    /// are received.
     ///
     /// # Errors
     ///
-    /// As for [`resolve`](super::resolve), or those of the last address that was tried.
+    /// As for [`resolve`](super::resolve), or that of the last address.
     pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
         first(address, |address| ready(self.io.get_ref().connect(address))).await
     }
 
-    /// The address of this socket.
+    /// The local address.
     ///
     /// # Errors
     ///
@@ -75,25 +75,25 @@ impl UdpSocket {
         self.io.get_ref().local_addr()
     }
 
-    /// To which address it is [connected](UdpSocket::connect).
+    /// The address that this is [connected](UdpSocket::connect) to.
     ///
     /// # Errors
     ///
-    /// The system's: `NotConnected`, say.
+    /// The system's, such as `NotConnected`.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get_ref().peer_addr()
     }
 
-    /// Sends a datagram to the first of the addresses. How many bytes were sent.
+    /// Sends a datagram to the first of the addresses. Returns the number of bytes sent.
     ///
     /// # Errors
     ///
-    /// As for [`resolve`](super::resolve), or the system's: it is too long, say.
+    /// As for [`resolve`](super::resolve), or the system's, such as a datagram that is too long.
     pub async fn send_to(&self, bytes: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
         first(address, |address| self.io.write_with(move |socket| socket.send_to(bytes, address))).await
     }
 
-    /// Receives a datagram, and says from where it comes. What `buffer` has no room for is lost.
+    /// Receives a datagram. Returns its length and its sender. Bytes beyond `buffer` are lost.
     ///
     /// # Errors
     ///
@@ -102,25 +102,25 @@ impl UdpSocket {
         self.io.read_with(|socket| socket.recv_from(buffer)).await
     }
 
-    /// As [`recv_from`](UdpSocket::recv_from), and leaves the datagram there.
+    /// [`recv_from`](UdpSocket::recv_from) without removing the datagram.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The system's.
     pub async fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.read_with(|socket| socket.peek_from(buffer)).await
     }
 
-    /// Sends a datagram to where this is [connected](UdpSocket::connect).
+    /// Sends a datagram to the [connected](UdpSocket::connect) address.
     ///
     /// # Errors
     ///
-    /// The system's: `NotConnected`, or `ConnectionRefused` for one that was sent before, say.
+    /// The system's, such as `NotConnected`, or `ConnectionRefused` for an earlier datagram.
     pub async fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.io.write_with(|socket| socket.send(bytes)).await
     }
 
-    /// Receives a datagram from where this is [connected](UdpSocket::connect).
+    /// Receives a datagram from the [connected](UdpSocket::connect) address.
     ///
     /// # Errors
     ///
@@ -129,16 +129,16 @@ impl UdpSocket {
         self.io.read_with(|socket| socket.recv(buffer)).await
     }
 
-    /// As [`recv`](UdpSocket::recv), and leaves the datagram there.
+    /// [`recv`](UdpSocket::recv) without removing the datagram.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`send`](UdpSocket::send).
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.read_with(|socket| socket.peek(buffer)).await
     }
 
-    /// Waits for a datagram, says from where it comes, and leaves it there.
+    /// Waits for a datagram. Returns its sender, without removing it.
     ///
     /// # Errors
     ///
@@ -147,107 +147,107 @@ impl UdpSocket {
         self.io.read_with(peek_sender).await
     }
 
-    /// Sends a datagram, at once or not at all.
+    /// Sends a datagram without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is no room: [`writable`](UdpSocket::writable) waits for that. Else as for
+    /// `WouldBlock` if there is no room: [`writable`](UdpSocket::writable) waits for some. Otherwise as for
     /// [`send_to`](UdpSocket::send_to).
     pub fn try_send_to(&self, bytes: &[u8], address: SocketAddr) -> io::Result<usize> {
         self.io.try_write_with(|socket| socket.send_to(bytes, address))
     }
 
-    /// Receives a datagram that is there already, and says from where it comes.
+    /// [`recv_from`](UdpSocket::recv_from) without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is none: [`readable`](UdpSocket::readable) waits for one. Else the system's.
+    /// `WouldBlock` if there is no datagram: [`readable`](UdpSocket::readable) waits for one. Otherwise the system's.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.try_read_with(|socket| socket.recv_from(buffer))
     }
 
-    /// As [`try_recv_from`](UdpSocket::try_recv_from), and leaves the datagram there.
+    /// [`peek_from`](UdpSocket::peek_from) without waiting.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`try_recv_from`](UdpSocket::try_recv_from).
     pub fn try_peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.try_read_with(|socket| socket.peek_from(buffer))
     }
 
-    /// Sends a datagram to where this is [connected](UdpSocket::connect), at once or not at all.
+    /// [`send`](UdpSocket::send) without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is no room. Else as for [`send`](UdpSocket::send).
+    /// `WouldBlock` if there is no room. Otherwise as for [`send`](UdpSocket::send).
     pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.io.try_write_with(|socket| socket.send(bytes))
     }
 
-    /// Receives a datagram that is there already, from where this is [connected](UdpSocket::connect).
+    /// [`recv`](UdpSocket::recv) without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is none. Else as for [`send`](UdpSocket::send).
+    /// `WouldBlock` if there is no datagram. Otherwise as for [`send`](UdpSocket::send).
     pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.io.try_read_with(|socket| socket.recv(buffer))
     }
 
-    /// As [`send_to`](UdpSocket::send_to) an address, as a poll. The task is woken when there is room.
+    /// [`send_to`](UdpSocket::send_to) as a poll. The task is woken when there is room.
     ///
     /// # Errors
     ///
-    /// The system's: it is too long, say.
+    /// The system's, such as a datagram that is too long.
     pub fn poll_send_to(&self, cx: &mut Context<'_>, bytes: &[u8], address: SocketAddr) -> Poll<io::Result<usize>> {
         self.io.poll_write_with(cx, |socket| socket.send_to(bytes, address))
     }
 
-    /// As [`recv_from`](UdpSocket::recv_from), as a poll. The task is woken when there is a datagram.
+    /// [`recv_from`](UdpSocket::recv_from) as a poll. The task is woken when there is a datagram.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The system's.
     pub fn poll_recv_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
         self.io.poll_read_with(cx, |socket| socket.recv_from(buffer))
     }
 
-    /// As [`peek_from`](UdpSocket::peek_from), as a poll. The task is woken when there is a datagram.
+    /// [`peek_from`](UdpSocket::peek_from) as a poll. The task is woken when there is a datagram.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The system's.
     pub fn poll_peek_from(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<(usize, SocketAddr)>> {
         self.io.poll_read_with(cx, |socket| socket.peek_from(buffer))
     }
 
-    /// As [`peek_sender`](UdpSocket::peek_sender), as a poll. The task is woken when there is a datagram.
+    /// [`peek_sender`](UdpSocket::peek_sender) as a poll. The task is woken when there is a datagram.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The system's.
     pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
         self.io.poll_read_with(cx, peek_sender)
     }
 
-    /// As [`send`](UdpSocket::send), as a poll. The task is woken when there is room.
+    /// [`send`](UdpSocket::send) as a poll. The task is woken when there is room.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`send`](UdpSocket::send).
     pub fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.io.poll_write_with(cx, |socket| socket.send(bytes))
     }
 
-    /// As [`recv`](UdpSocket::recv), as a poll. The task is woken when there is a datagram.
+    /// [`recv`](UdpSocket::recv) as a poll. The task is woken when there is a datagram.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`send`](UdpSocket::send).
     pub fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.io.poll_read_with(cx, |socket| socket.recv(buffer))
     }
 
-    /// Whether this may send to broadcast addresses. At first it may not.
+    /// Whether this may send to broadcast addresses. The default is `false`.
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ impl UdpSocket {
         self.io.get_ref().broadcast()
     }
 
-    /// Lets this send to broadcast addresses.
+    /// Sets whether this may send to broadcast addresses.
     ///
     /// # Errors
     ///
@@ -265,7 +265,7 @@ impl UdpSocket {
         self.io.get_ref().set_broadcast(on)
     }
 
-    /// How many routers a datagram may pass.
+    /// The most routers that a datagram may pass (time to live).
     ///
     /// # Errors
     ///
@@ -274,7 +274,7 @@ impl UdpSocket {
         self.io.get_ref().ttl()
     }
 
-    /// Sets how many routers a datagram may pass.
+    /// Sets the most routers that a datagram may pass.
     ///
     /// # Errors
     ///
@@ -283,7 +283,7 @@ impl UdpSocket {
         self.io.get_ref().set_ttl(ttl)
     }
 
-    /// Receives what is sent to a group, too.
+    /// Joins a multicast group: receives its datagrams, too.
     ///
     /// # Errors
     ///
@@ -292,7 +292,7 @@ impl UdpSocket {
         self.io.get_ref().join_multicast_v4(&group, &interface)
     }
 
-    /// Receives what is sent to a group, too. Interface 0 is any.
+    /// Joins a multicast group: receives its datagrams, too. Interface 0 is any.
     ///
     /// # Errors
     ///
@@ -301,25 +301,25 @@ impl UdpSocket {
         self.io.get_ref().join_multicast_v6(group, interface)
     }
 
-    /// Undoes [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    /// Leaves a multicast group.
     ///
     /// # Errors
     ///
-    /// The system's: this isn't in the group, say.
+    /// The system's, such as for a group that was not joined.
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.io.get_ref().leave_multicast_v4(&group, &interface)
     }
 
-    /// Undoes [`join_multicast_v6`](UdpSocket::join_multicast_v6).
+    /// Leaves a multicast group.
     ///
     /// # Errors
     ///
-    /// The system's: this isn't in the group, say.
+    /// The system's, such as for a group that was not joined.
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.io.get_ref().leave_multicast_v6(group, interface)
     }
 
-    /// Whether what this sends to a group comes to this machine's members, too. At first it does.
+    /// Whether this machine also receives what this sends to a group. The default is `true`.
     ///
     /// # Errors
     ///
@@ -328,7 +328,7 @@ impl UdpSocket {
         self.io.get_ref().multicast_loop_v4()
     }
 
-    /// Says whether what this sends to a group comes to this machine's members, too. (On Windows the receiver says so.)
+    /// Sets whether this machine also receives what this sends to a group. (On Windows, the receiver sets it.)
     ///
     /// # Errors
     ///
@@ -337,7 +337,7 @@ impl UdpSocket {
         self.io.get_ref().set_multicast_loop_v4(on)
     }
 
-    /// As [`multicast_loop_v4`](UdpSocket::multicast_loop_v4), for IPv6.
+    /// [`multicast_loop_v4`](UdpSocket::multicast_loop_v4) for IPv6.
     ///
     /// # Errors
     ///
@@ -346,7 +346,7 @@ impl UdpSocket {
         self.io.get_ref().multicast_loop_v6()
     }
 
-    /// As [`set_multicast_loop_v4`](UdpSocket::set_multicast_loop_v4), for IPv6.
+    /// [`set_multicast_loop_v4`](UdpSocket::set_multicast_loop_v4) for IPv6.
     ///
     /// # Errors
     ///
@@ -355,7 +355,7 @@ impl UdpSocket {
         self.io.get_ref().set_multicast_loop_v6(on)
     }
 
-    /// How many routers a datagram to a group may pass. At first that is one, so that it stays in its network.
+    /// The most routers that a datagram to a group may pass. The default is one, so that it stays in its network.
     ///
     /// # Errors
     ///
@@ -364,7 +364,7 @@ impl UdpSocket {
         self.io.get_ref().multicast_ttl_v4()
     }
 
-    /// Sets how many routers a datagram to a group may pass.
+    /// Sets the most routers that a datagram to a group may pass.
     ///
     /// # Errors
     ///
@@ -373,7 +373,7 @@ impl UdpSocket {
         self.io.get_ref().set_multicast_ttl_v4(ttl)
     }
 
-    /// The type of service that datagrams ask for, in IPv4.
+    /// The type of service of IPv4 datagrams.
     ///
     /// # Errors
     ///
@@ -383,7 +383,7 @@ impl UdpSocket {
         socket2::SockRef::from(self).tos_v4()
     }
 
-    /// Sets the type of service that datagrams ask for, in IPv4. (Windows takes it and does nothing.)
+    /// Sets the type of service of IPv4 datagrams. (Windows ignores it.)
     ///
     /// # Errors
     ///
@@ -394,7 +394,7 @@ impl UdpSocket {
     }
 }
 
-/// By way of `socket2`, which knows that Windows calls a datagram too long for no room.
+/// Peeks through `socket2`, which maps Windows' error for a datagram longer than the buffer.
 fn peek_sender(socket: &net::UdpSocket) -> io::Result<SocketAddr> {
     let sender = socket2::SockRef::from(socket).peek_sender()?;
     sender.as_socket().ok_or_else(|| io::Error::other("a datagram without a sender"))

@@ -1,4 +1,4 @@
-//! Unix sockets: connections and datagrams between processes of one machine, at places in the file system.
+//! Unix sockets: streams and datagrams between processes of one machine.
 
 use std::io;
 use std::net::Shutdown;
@@ -18,12 +18,11 @@ use crate::time::sleep;
 use super::socket::{conversions, descriptor, readiness};
 use super::stream::{BACKLOG, nothing, room, stream};
 
-/// A connection on this machine. Clones are the same connection, for any number of tasks, as for
-/// [`TcpStream`](super::TcpStream).
+/// A connection between processes of one machine. Clones share it, as for [`TcpStream`](super::TcpStream).
 ///
 /// # What dropping does
 ///
-/// The last clone's drop closes the connection.
+/// Dropping the last clone closes the connection.
 ///
 /// # Cancel safety
 ///
@@ -50,24 +49,24 @@ pub struct UnixStream {
     io: Io<net::UnixStream>,
 }
 
-// A read ends where a message brings file descriptors, though there is more.
+// A read stops where a message carries file descriptors, even if more bytes follow.
 stream!(UnixStream, short_reads_tell: false);
 readiness!(UnixStream);
 conversions!(UnixStream, std::os::unix::net::UnixStream);
 descriptor!(UnixStream);
 
 impl UnixStream {
-    /// Connects to who listens at `path`.
+    /// Connects to the listener at `path`.
     ///
     /// # Errors
     ///
-    /// The system's: `NotFound`, `ConnectionRefused` if nobody listens there any more, or `WouldBlock` if too many
-    /// connections wait there to be accepted.
+    /// The system's: `NotFound`, `ConnectionRefused` if the listener is gone, or `WouldBlock` if too many connections wait
+    /// there to be accepted.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::connecting(net::UnixStream::connect(path)?).await
     }
 
-    /// Connects to who listens at an address: a path, or on Linux a name in no file system.
+    /// Connects to the listener at an address: a path, or on Linux an abstract name.
     ///
     /// # Errors
     ///
@@ -107,7 +106,7 @@ impl UnixStream {
         Ok(Self { io })
     }
 
-    /// Two streams that are connected to each other.
+    /// A pair of streams that are connected to each other.
     ///
     /// # Errors
     ///
@@ -119,12 +118,12 @@ impl UnixStream {
 
     fn connected(stream: net::UnixStream) -> io::Result<Self> {
         let io = Io::new(stream)?;
-        // Nothing was written yet.
+        // Nothing is written yet, so there is room.
         io.assume_writable();
         Ok(Self { io })
     }
 
-    /// The address on this side, which mostly has no name.
+    /// The local address, which is mostly unnamed.
     ///
     /// # Errors
     ///
@@ -133,7 +132,7 @@ impl UnixStream {
         self.io.get_ref().local_addr()
     }
 
-    /// The address on the other side.
+    /// The peer's address.
     ///
     /// # Errors
     ///
@@ -142,7 +141,7 @@ impl UnixStream {
         self.io.get_ref().peer_addr()
     }
 
-    /// Closes one side of the connection or both, for all clones.
+    /// Closes one or both sides of the connection, for all clones.
     ///
     /// # Errors
     ///
@@ -152,12 +151,12 @@ impl UnixStream {
     }
 }
 
-/// Listens for connections at a place in the file system. Clones listen at the same place.
+/// Listens for connections at a path. Clones share the listener.
 ///
 /// # What dropping does
 ///
-/// The last clone's drop ends the listening. The place stays in the file system, and is to be removed before somebody listens
-/// there again.
+/// Dropping the last clone closes the listener. The path stays in the file system: remove it before the next listener binds to
+/// it.
 #[derive(Clone, Debug)]
 pub struct UnixListener {
     io: Io<net::UnixListener>,
@@ -167,8 +166,7 @@ conversions!(UnixListener, std::os::unix::net::UnixListener);
 descriptor!(UnixListener);
 
 impl UnixListener {
-    /// Listens at `path`, where there must be nothing yet. As many connections may wait to be accepted as the system allows,
-    /// up to 4096.
+    /// Listens at `path`, which must not exist yet. Up to 4096 connections may wait to be accepted, if the system allows as many.
     ///
     /// # Errors
     ///
@@ -177,7 +175,7 @@ impl UnixListener {
         Self::listening(net::UnixListener::bind(path)?)
     }
 
-    /// Listens at an address: a path, or on Linux a name in no file system.
+    /// Listens at an address: a path, or on Linux an abstract name.
     ///
     /// # Errors
     ///
@@ -191,7 +189,7 @@ impl UnixListener {
         Ok(Self { io: Io::new(bound)? })
     }
 
-    /// Where this listens.
+    /// The local address.
     ///
     /// # Errors
     ///
@@ -208,42 +206,42 @@ impl UnixListener {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has accepted none.
+    /// Cancel safe: dropped early, it has accepted no connection.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (stream, from) = self.io.read_with(net::UnixListener::accept).await?;
         Ok((UnixStream::connected(stream)?, from))
     }
 
-    /// As [`accept`](UnixListener::accept), for those who poll.
+    /// [`accept`](UnixListener::accept) as a poll.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`accept`](UnixListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let (stream, from) = ready!(self.io.poll_read_with(cx, net::UnixListener::accept))?;
         Poll::Ready(UnixStream::connected(stream).map(|stream| (stream, from)))
     }
 }
 
-/// A peer that is gone is an error, and no signal: see `bytes.rs`.
+/// A peer that is gone causes an error, and no signal: see `bytes.rs`.
 #[cfg(not(target_vendor = "apple"))]
 const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const NO_SIGNAL: SendFlags = SendFlags::empty();
 
-/// How long a datagram waits for room at its receiver until the next attempt, at first and at most.
+/// The first and the longest time between two attempts to send to a receiver without room.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(64);
 
-/// Datagrams between processes of this machine. Clones are the same socket.
+/// Datagrams between processes of one machine. Clones share the socket.
 ///
 /// # What dropping does
 ///
-/// The last clone's drop closes the socket. Its place, if it has one, stays in the file system.
+/// Dropping the last clone closes the socket. Its path, if any, stays in the file system.
 ///
 /// # Cancel safety
 ///
-/// A call that is dropped before it is ready has neither sent nor received anything.
+/// A call that is dropped early has neither sent nor received a datagram.
 #[derive(Clone, Debug)]
 pub struct UnixDatagram {
     io: Io<net::UnixDatagram>,
@@ -254,7 +252,7 @@ conversions!(UnixDatagram, std::os::unix::net::UnixDatagram);
 descriptor!(UnixDatagram);
 
 impl UnixDatagram {
-    /// A socket at `path`, where there must be nothing yet.
+    /// Binds to `path`, which must not exist yet.
     ///
     /// # Errors
     ///
@@ -263,7 +261,7 @@ impl UnixDatagram {
         Self::new(net::UnixDatagram::bind(path)?)
     }
 
-    /// A socket at an address: a path, or on Linux a name in no file system.
+    /// Binds to an address: a path, or on Linux an abstract name.
     ///
     /// # Errors
     ///
@@ -272,7 +270,7 @@ impl UnixDatagram {
         Self::new(net::UnixDatagram::bind_addr(address)?)
     }
 
-    /// A socket without a place, which can send.
+    /// An unnamed socket, which can send.
     ///
     /// # Errors
     ///
@@ -281,7 +279,7 @@ impl UnixDatagram {
         Self::new(net::UnixDatagram::unbound()?)
     }
 
-    /// Two sockets that are connected to each other.
+    /// A pair of sockets that are connected to each other.
     ///
     /// # Errors
     ///
@@ -295,25 +293,25 @@ impl UnixDatagram {
         Ok(Self { io: Io::new(socket)? })
     }
 
-    /// From now on [`send`](UnixDatagram::send) sends to who is at `path`.
+    /// Connects to `path`: [`send`](UnixDatagram::send) sends there.
     ///
     /// # Errors
     ///
-    /// The system's: `NotFound`, say.
+    /// The system's, such as `NotFound`.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.io.get_ref().connect(path)
     }
 
-    /// As [`connect`](UnixDatagram::connect), to an address: a path, or on Linux a name in no file system.
+    /// Connects to an address: a path, or on Linux an abstract name.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`connect`](UnixDatagram::connect).
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         Ok(rustix::net::connect(self, &named(address)?)?)
     }
 
-    /// The address of this socket, which may have no name.
+    /// The local address, which may be unnamed.
     ///
     /// # Errors
     ///
@@ -322,16 +320,16 @@ impl UnixDatagram {
         self.io.get_ref().local_addr()
     }
 
-    /// To which address it is [connected](UnixDatagram::connect).
+    /// The address that this is [connected](UnixDatagram::connect) to.
     ///
     /// # Errors
     ///
-    /// The system's: `NotConnected`, say.
+    /// The system's, such as `NotConnected`.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.get_ref().peer_addr()
     }
 
-    /// Closes one side of the socket or both, for all clones.
+    /// Closes one or both sides of the socket, for all clones.
     ///
     /// # Errors
     ///
@@ -340,58 +338,58 @@ impl UnixDatagram {
         self.io.get_ref().shutdown(how)
     }
 
-    /// Sends a datagram to who is at `path`. If there is no room for it, this tries again every so many milliseconds: the system
-    /// doesn't say when there is.
+    /// Sends a datagram to `path`. If the receiver has no room, tries again every few milliseconds, since the system doesn't
+    /// report when it has.
     ///
     /// # Errors
     ///
-    /// The system's: `NotFound`, say.
+    /// The system's, such as `NotFound`.
     pub async fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         insist(|| self.try_send_to(bytes, &path)).await
     }
 
-    /// As [`send_to`](UnixDatagram::send_to), to an address: a path, or on Linux a name in no file system.
+    /// [`send_to`](UnixDatagram::send_to) an address: a path, or on Linux an abstract name.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As for [`send_to`](UnixDatagram::send_to).
     pub async fn send_to_addr(&self, bytes: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let address = named(address)?;
         insist(|| uninterrupted(|| Ok(sendto(self, bytes, NO_SIGNAL, &address)?))).await
     }
 
-    /// Sends a datagram to who is at `path`, at once or not at all.
+    /// [`send_to`](UnixDatagram::send_to) without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is no room for it at the receiver or here. The system doesn't say when there is room at a receiver
-    /// to which this isn't connected, so [`writable`](UnixDatagram::writable) doesn't wait for it. Else as for
+    /// `WouldBlock` if the receiver or this socket has no room. [`writable`](UnixDatagram::writable) doesn't wait for a
+    /// receiver that this isn't connected to: the system doesn't report its room. Otherwise as for
     /// [`send_to`](UnixDatagram::send_to).
     pub fn try_send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
-        // The room that is missing may be the receiver's: then this socket is as writable as before.
+        // The receiver may lack the room: then this socket is as writable as before.
         uninterrupted(|| self.io.get_ref().send_to(bytes, &path))
     }
 
-    /// Receives a datagram that is there already, and says from where it comes.
+    /// [`recv_from`](UnixDatagram::recv_from) without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is none: [`readable`](UnixDatagram::readable) waits for one. Else the system's.
+    /// `WouldBlock` if there is no datagram: [`readable`](UnixDatagram::readable) waits for one. Otherwise the system's.
     pub fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.try_read_with(|socket| socket.recv_from(buffer))
     }
 
-    /// Sends a datagram to where this is [connected](UnixDatagram::connect), at once or not at all.
+    /// [`send`](UnixDatagram::send) without waiting.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if there is no room: [`writable`](UnixDatagram::writable) waits for that. Else as for
+    /// `WouldBlock` if there is no room: [`writable`](UnixDatagram::writable) waits for some. Otherwise as for
     /// [`send`](UnixDatagram::send).
     pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.io.try_write_with(|socket| socket.send(bytes))
     }
 
-    /// Receives a datagram that is there already.
+    /// [`recv`](UnixDatagram::recv) without waiting.
     ///
     /// # Errors
     ///
@@ -400,7 +398,7 @@ impl UnixDatagram {
         self.io.try_read_with(|socket| socket.recv(buffer))
     }
 
-    /// Receives a datagram, and says from where it comes. What `buffer` has no room for is lost.
+    /// Receives a datagram. Returns its length and its sender. Bytes beyond `buffer` are lost.
     ///
     /// # Errors
     ///
@@ -409,11 +407,11 @@ impl UnixDatagram {
         self.io.read_with(|socket| socket.recv_from(buffer)).await
     }
 
-    /// Sends a datagram to where this is [connected](UnixDatagram::connect).
+    /// Sends a datagram to the [connected](UnixDatagram::connect) address.
     ///
     /// # Errors
     ///
-    /// The system's: `NotConnected`, say.
+    /// The system's, such as `NotConnected`.
     pub async fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.io.write_with(|socket| socket.send(bytes)).await
     }
@@ -428,7 +426,7 @@ impl UnixDatagram {
     }
 }
 
-/// Tries again where a signal has interrupted the system.
+/// Retries a call that a signal has interrupted.
 fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match operation() {
@@ -438,9 +436,9 @@ fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<
     }
 }
 
-/// Tries again every so many milliseconds, as long as there is no room.
+/// Retries every few milliseconds while the receiver has no room.
 async fn insist(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
-    // Before anything is sent: dropped here, it has sent nothing.
+    // Before the call: dropped here, it has sent nothing.
     consume_budget().await;
     let mut wait = SHORTEST_WAIT;
     loop {
@@ -452,7 +450,7 @@ async fn insist(mut send: impl FnMut() -> io::Result<usize>) -> io::Result<usize
     }
 }
 
-/// The address as the system has it. That of a socket without a name is no address to send to.
+/// The address in the system's form. An unnamed address can't be sent to.
 fn named(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
     #[cfg(any(target_os = "android", target_os = "linux"))]
     if let Some(name) = abstract_name(address) {

@@ -1,13 +1,13 @@
-//! Ticks at regular times, and what becomes of those that nobody was there for.
+//! Ticks at regular times, and the policies for missed ones.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::{Sleep, Timepiece};
+use super::{ClockRef, Sleep};
 
-/// Ticks once a `period`, for the first time at once.
+/// Ticks every `period`; the first tick is immediate.
 ///
 /// # Examples
 ///
@@ -31,12 +31,12 @@ use super::{Sleep, Timepiece};
 /// If `period` is zero.
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    let clock = Timepiece::here();
+    let clock = ClockRef::here();
     let start = clock.now();
     Interval::new(clock, start, period)
 }
 
-/// Ticks once a `period`, for the first time at `start`.
+/// Ticks every `period`; the first tick is at `start`.
 ///
 /// # Examples
 ///
@@ -59,14 +59,14 @@ pub fn interval(period: Duration) -> Interval {
 /// If `period` is zero.
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
-    Interval::new(Timepiece::here(), start, period)
+    Interval::new(ClockRef::here(), start, period)
 }
 
-/// Ticks, made by [`interval`] and [`interval_at`].
+/// Ticks at regular times. Made by [`interval`] and [`interval_at`].
 ///
 /// # What dropping does
 ///
-/// Cancels the timer: nobody is woken any more.
+/// Cancels the timer: the task is not woken any more.
 #[derive(Debug)]
 pub struct Interval {
     /// Until the next tick.
@@ -75,31 +75,30 @@ pub struct Interval {
     policy: MissedTick,
 }
 
-/// What becomes of the ticks that were missed. A tick is missed when it is taken so late that the next one is due already.
+/// What happens to missed ticks. A tick is missed if it is taken so late that the next one is already due.
 ///
-/// A tick that is late, but not that late, is followed by the next one at its time.
+/// A tick that is less late doesn't move the next one.
 ///
 /// # Examples
 ///
-/// Ticks are due once a second, and the one of second 1 is taken half way through second 4. After it,
+/// Ticks are due every second. The tick of second 1 is taken at second 4.5. After it,
 ///
-/// - with `Burst`, those of seconds 2, 3 and 4 come at once, and the one of second 5 at its time;
-/// - with `Delay`, ticks come at 5.5 seconds, at 6.5 and so on;
-/// - with `Skip`, ticks come at 5 seconds, at 6 and so on.
+/// - with `Burst`, the ticks of seconds 2, 3 and 4 are immediate, and the next one comes at second 5;
+/// - with `Delay`, ticks come at seconds 5.5, 6.5 and so on;
+/// - with `Skip`, ticks come at seconds 5, 6 and so on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTick {
-    /// They come one right after the other, until none is left: for those who count.
+    /// Missed ticks come one right after another. For counting.
     #[default]
     Burst,
-    /// They don't come, and the next one comes a period after the late one was taken: for those who want to be left alone for
-    /// a while.
+    /// Missed ticks are dropped. The next one comes a period after the late one was taken. For a minimum distance.
     Delay,
-    /// They don't come, and the next one comes at its time: for those who keep to a time-table.
+    /// Missed ticks are dropped. The next one comes at its regular time. For a timetable.
     Skip,
 }
 
 impl MissedTick {
-    /// When the tick is due after the one of `tick`, which was taken `now`. `None`: never.
+    /// When the tick after `tick` is due, if that was taken `now`. `None` is never.
     fn next(self, tick: Instant, now: Instant, period: Duration) -> Option<Instant> {
         let next = tick.checked_add(period)?;
         if next > now {
@@ -118,39 +117,39 @@ impl MissedTick {
 
 impl Interval {
     #[track_caller]
-    fn new(clock: Timepiece, start: Instant, period: Duration) -> Self {
+    fn new(clock: ClockRef, start: Instant, period: Duration) -> Self {
         assert!(!period.is_zero(), "an interval's period must not be zero");
         Self { sleep: Sleep::new(clock, Some(start)), period, policy: MissedTick::default() }
     }
 
-    /// Waits for the next tick, and gives the time at which it was due.
+    /// Waits for the next tick. Returns the time at which it was due.
     ///
     /// # Panics
     ///
-    /// When polled, if the [driver](crate::clock) is needed and can't be started.
+    /// When polled, if it needs the [driver](crate::clock) and that can't be started.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a tick that nobody got comes at the next call.
+    /// Cancel safe: the next call returns the same tick.
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.poll_tick(cx)).await
     }
 
-    /// The next tick, if it is due. Otherwise the task is woken when it is.
+    /// [`tick`](Interval::tick) as a poll. The task is woken when the tick is due.
     ///
     /// # Panics
     ///
-    /// As [`tick`](Interval::tick).
+    /// As for [`tick`](Interval::tick).
     #[track_caller]
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         Pin::new(&mut self.sleep).poll(cx).map(|()| {
-            let tick = self.sleep.deadline().expect("what never comes isn't ready");
+            let tick = self.sleep.deadline().expect("without a deadline, it is never ready");
             self.sleep.reset_to(self.policy.next(tick, self.sleep.now(), self.period));
             tick
         })
     }
 
-    /// Has the next tick come a period from now on.
+    /// Moves the next tick to one period from now.
     ///
     /// A task that waits already is woken at the new time, as by [`Sleep::reset`].
     ///
@@ -172,16 +171,16 @@ impl Interval {
         self.sleep.reset_to(self.sleep.now().checked_add(self.period));
     }
 
-    /// Has the next tick come at once.
+    /// Makes the next tick immediate.
     ///
-    /// Takes effect as [`reset`](Interval::reset) does. Further ticks come a period after it and so on.
+    /// Takes effect as for [`reset`](Interval::reset). Further ticks come a period after it and so on.
     pub fn reset_immediately(&mut self) {
         self.sleep.reset_to(Some(self.sleep.now()));
     }
 
-    /// Has the next tick come after this time, counted from now on.
+    /// Moves the next tick to `time` from now.
     ///
-    /// Takes effect as [`reset`](Interval::reset) does. Further ticks come a period after it and so on.
+    /// Takes effect as for [`reset`](Interval::reset). Further ticks come a period after it and so on.
     ///
     /// # Examples
     ///
@@ -202,9 +201,9 @@ impl Interval {
         self.sleep.reset_to(self.sleep.now().checked_add(time));
     }
 
-    /// Has the next tick come at `deadline`. If that has passed, the tick comes at once.
+    /// Moves the next tick to `deadline`. If that has passed, the tick is immediate.
     ///
-    /// Takes effect as [`reset`](Interval::reset) does. Further ticks come a period after it and so on.
+    /// Takes effect as for [`reset`](Interval::reset). Further ticks come a period after it and so on.
     pub fn reset_at(&mut self, deadline: Instant) {
         self.sleep.reset_to(Some(deadline));
     }
@@ -214,7 +213,7 @@ impl Interval {
         self.period
     }
 
-    /// Says what becomes of missed ticks, from the next one that is taken on. At first it is [`MissedTick::Burst`].
+    /// Sets the policy for missed ticks, from the next tick on. The default is [`MissedTick::Burst`].
     ///
     /// # Examples
     ///
@@ -237,7 +236,7 @@ impl Interval {
         self.policy = policy;
     }
 
-    /// What becomes of missed ticks.
+    /// The policy for missed ticks.
     pub fn missed_tick_policy(&self) -> MissedTick {
         self.policy
     }

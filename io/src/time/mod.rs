@@ -1,11 +1,10 @@
-//! Time: [`sleep`], [`timeout`] and [`interval`], on every executor and without one.
+//! Timers: [`sleep`], [`timeout`] and [`interval`], for every executor, and for threads without one.
 //!
-//! Whoever makes a timer decides its clock: it is the one of the executor whose task, or whose `block_on`, makes it, if that
-//! has [one of its own](polyexec_core::Executor::clock). So a simulated executor runs the same futures on a time of its own.
-//! Everybody else has the real time, which is [`clock`](crate::clock): idle threads of polyexec's executors wait for it
-//! themselves, and for others a thread of its own does.
+//! A timer goes by the clock of the executor in which it is made, if that has [its own](polyexec_core::Executor::clock). So a
+//! simulated executor runs the same futures on simulated time. Otherwise a timer goes by the real time, [`clock`](crate::clock).
+//! Idle threads of polyexec's executors wait for such timers themselves; for other executors, the driver's fallback thread does.
 //!
-//! A timer goes off when its time has come, or a bit later, never earlier: the system counts in milliseconds.
+//! A timer is never early, and may be a little late: the system counts in milliseconds.
 //!
 //! # Examples
 //!
@@ -21,7 +20,7 @@
 //! assert!(too_long.await.is_err());
 //!
 //! let mut ticks = interval(Duration::from_millis(2));
-//! let first = ticks.tick().await; // at once
+//! let first = ticks.tick().await; // immediate
 //! let second = ticks.tick().await;
 //! assert_eq!(second - first, Duration::from_millis(2));
 //! # });
@@ -29,13 +28,14 @@
 //!
 //! # Times that have passed
 //!
-//! A timer whose time has passed is ready at its first poll. So is a timeout of a future that is ready. Both count to the
-//! [budget](polyexec_core::task::poll_proceed) of the task's poll, so that `loop { sleep(Duration::ZERO).await }` lets others run.
+//! A timer whose time has passed is ready at its first poll, and so is a timeout of a ready future. Both count toward the
+//! [budget](polyexec_core::task::poll_proceed) of the task's poll. So `loop { sleep(Duration::ZERO).await }` lets other tasks
+//! run. run.
 //!
 //! # Too far away
 //!
-//! A time that no [`Instant`] can tell never comes: `sleep(Duration::MAX)` is pending for ever, and
-//! `timeout(Duration::MAX, future)` is as good as `future`.
+//! A time beyond what [`Instant`] can hold never comes: `sleep(Duration::MAX)` is pending for ever, and
+//! `timeout(Duration::MAX, future)` never times out.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,9 +50,9 @@ mod interval;
 mod sleep;
 mod timeout;
 
-/// The time on the clock that timers go by here: that of the surrounding executor, or else the real one.
+/// The time on the clock that a timer made here would go by.
 ///
-/// A deadline that is counted from this means the same on a simulated executor.
+/// A deadline computed from it also works on a simulated executor.
 ///
 /// # Examples
 ///
@@ -71,26 +71,26 @@ mod timeout;
 /// # polyexec_core::block_on(hello_and_goodbye()).unwrap();
 /// ```
 pub fn now() -> Instant {
-    Timepiece::here().now()
+    ClockRef::here().now()
 }
 
-/// The clock that a timer goes by.
+/// A reference to the clock that a timer goes by.
 #[derive(Clone)]
-enum Timepiece {
-    Executors(Arc<dyn Clock>),
+enum ClockRef {
+    Executor(Arc<dyn Clock>),
     Real,
 }
 
-impl Timepiece {
-    /// That of whoever makes a timer on this thread.
+impl ClockRef {
+    /// The clock of a timer that is made here.
     fn here() -> Self {
-        polyexec_core::executor::clock().map_or(Self::Real, Self::Executors)
+        polyexec_core::executor::clock().map_or(Self::Real, Self::Executor)
     }
 
     fn now(&self) -> Instant {
         match self {
-            Self::Executors(clock) => clock.now(),
-            // The driver is needed by those who wait.
+            Self::Executor(clock) => clock.now(),
+            // Without the driver, which only a wait needs.
             Self::Real => Instant::now(),
         }
     }
@@ -98,7 +98,7 @@ impl Timepiece {
     #[track_caller]
     fn clock(&self) -> &dyn Clock {
         match self {
-            Self::Executors(clock) => &**clock,
+            Self::Executor(clock) => &**clock,
             Self::Real => crate::driver::clock(),
         }
     }

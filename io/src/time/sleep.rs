@@ -1,4 +1,4 @@
-//! One timer: set when it is first waited for, cancelled when it isn't any more.
+//! A single timer: set by the first pending poll, and cancelled by the drop.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use polyexec_core::task::poll_proceed;
 
-use super::Timepiece;
+use super::ClockRef;
 
-/// Waits for so long, from now on.
+/// Waits for `duration`, counted from this call.
 ///
 /// # Examples
 ///
@@ -26,18 +26,18 @@ use super::Timepiece;
 ///
 /// # Panics
 ///
-/// When polled, if the [driver](crate::clock) is needed and can't be started.
+/// When polled, if it needs the [driver](crate::clock) and that can't be started.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: who awaits the same [`Sleep`] again, by reference, waits for what is left.
+/// Cancel safe: the same [`Sleep`] may be awaited again by reference, and waits for the rest of the time.
 pub fn sleep(duration: Duration) -> Sleep {
-    let clock = Timepiece::here();
+    let clock = ClockRef::here();
     let deadline = clock.now().checked_add(duration);
     Sleep::new(clock, deadline)
 }
 
-/// Waits until then. If that has passed, it is ready at its first poll.
+/// Waits until `deadline`. If that has passed, it is ready at its first poll.
 ///
 /// # Examples
 ///
@@ -55,61 +55,60 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///
 /// # Panics
 ///
-/// When polled, if the [driver](crate::clock) is needed and can't be started.
+/// When polled, if it needs the [driver](crate::clock) and that can't be started.
 ///
 /// # Cancel safety
 ///
-/// As [`sleep`]'s.
+/// As for [`sleep`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(Timepiece::here(), Some(deadline))
+    Sleep::new(ClockRef::here(), Some(deadline))
 }
 
-/// The future of [`sleep`] and [`sleep_until`]. Once ready, it is ready again each time it is polled.
+/// The future of [`sleep`] and [`sleep_until`]. Once ready, it is ready at every further poll.
 ///
-/// It may be awaited by reference, reset and awaited again, and moved in between. If several tasks poll it in turns, the
-/// last one is woken.
+/// It may be awaited by reference, reset, and awaited again. If several tasks poll it, the last one is woken.
 ///
 /// # What dropping does
 ///
-/// Cancels the timer: nobody is woken any more.
+/// Cancels the timer: the task is not woken any more.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Sleep {
-    clock: Timepiece,
+    clock: ClockRef,
     /// `None`: never.
     deadline: Option<Instant>,
-    /// The timer's number on the clock, from the first poll on.
+    /// The timer's number on the clock. Present from the first pending poll on.
     timer: Option<u64>,
-    /// The waker that the timer calls, known from the second poll on, so that the third need not ask the clock. Without a
-    /// deadline there is no timer, and it waits here for a reset.
+    /// The waker of the timer, kept from the second poll on, so that the third need not ask the clock. Without a deadline there
+    /// is no timer, and the waker waits here for a reset.
     wakes: Option<Waker>,
 }
 
-// A clock of an executor's that panics leaves the timer set or not: the next poll or the drop finds out.
+// If an executor's clock panics, the timer may or may not be set: the next poll or the drop finds out.
 impl UnwindSafe for Sleep {}
 impl RefUnwindSafe for Sleep {}
 
 impl Sleep {
-    pub(super) fn new(clock: Timepiece, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(clock: ClockRef, deadline: Option<Instant>) -> Self {
         Self { clock, deadline, timer: None, wakes: None }
     }
 
-    /// When it is ready. `None`: never, since that is further away than an [`Instant`] can be.
+    /// When it is ready. `None` if that is beyond what [`Instant`] can hold, and so never comes.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Whether its time has come.
+    /// Whether the deadline has passed.
     pub fn is_elapsed(&self) -> bool {
         self.deadline.is_some_and(|deadline| self.has_passed(deadline))
     }
 
-    /// Waits until `deadline` instead, on the same clock; whether it has been ready before doesn't matter.
+    /// Changes the deadline, on the same clock. Works before and after it was ready.
     ///
-    /// A task that waits already is woken at the new time, whoever resets it.
+    /// A task that waits already is woken at the new time.
     ///
     /// # Examples
     ///
-    /// A connection is closed when it was idle for a while:
+    /// Closes a connection that was idle for a while:
     ///
     /// ```
     /// use std::time::Duration;
@@ -119,7 +118,7 @@ impl Sleep {
     /// # polyexec_core::block_on(async {
     /// let patience = Duration::from_millis(5);
     /// let mut idle = sleep(patience);
-    /// // Something has happened.
+    /// // The connection was used.
     /// idle.reset(now() + patience);
     /// idle.await;
     /// # });
@@ -127,7 +126,7 @@ impl Sleep {
     ///
     /// # Panics
     ///
-    /// If a task waits for a time that never comes, and the [driver](crate::clock) can't be started.
+    /// If a task waits without a deadline so far, and the [driver](crate::clock) can't be started.
     pub fn reset(&mut self, deadline: Instant) {
         self.reset_to(Some(deadline));
     }
@@ -170,7 +169,7 @@ impl Sleep {
         drop(self.take_waker());
     }
 
-    /// Has `waker` called at the deadline.
+    /// Sets the timer, or renews its waker.
     #[track_caller]
     fn wake(&mut self, deadline: Instant, waker: &Waker) {
         let clock = self.clock.clock();
@@ -179,17 +178,17 @@ impl Sleep {
             return;
         };
         if self.wakes.as_ref().is_some_and(|wakes| wakes.will_wake(waker)) {
-            // Should the timer go off just now, it wakes this one.
+            // If the timer fires just now, it wakes this task.
             return;
         }
         if !clock.renew(deadline, timer, waker) {
-            // It has gone off since we looked at the time.
+            // It has fired since the time was checked.
             self.timer = Some(clock.set(deadline, waker));
         }
         self.wakes = Some(waker.clone());
     }
 
-    /// Whether the time has come. Otherwise the task is woken when it has.
+    /// Ready if the deadline has passed. Otherwise the task is woken then.
     #[track_caller]
     pub(super) fn poll_elapsed(&mut self, cx: &Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else {
@@ -212,7 +211,7 @@ impl Future for Sleep {
 
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // If so, the task has let others go first.
+        // If it has waited, then other tasks have had their turn.
         let has_waited = self.timer.is_some();
         ready!(self.poll_elapsed(cx));
         if !has_waited {

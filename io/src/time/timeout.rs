@@ -1,4 +1,4 @@
-//! A future that isn't waited for any longer than until a deadline.
+//! A future with a deadline.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,7 @@ use polyexec_core::task::poll_proceed;
 
 use super::{Sleep, sleep, sleep_until};
 
-/// Waits for `future`, for so long at most, from now on.
+/// Waits for `future`, for `duration` at most.
 ///
 /// # Examples
 ///
@@ -34,17 +34,17 @@ use super::{Sleep, sleep, sleep_until};
 ///
 /// # Errors
 ///
-/// [`Elapsed`], if the time is over and `future` isn't ready. `future` is polled first: it is even if no time is given, and
-/// what is ready in the same poll isn't late.
+/// [`Elapsed`] if the time is over and `future` isn't ready. `future` is polled first, even with a duration of zero. If it is
+/// ready in that poll, it isn't late.
 ///
 /// # Panics
 ///
-/// When polled, if `future` does, or the [driver](crate::clock) is needed and can't be started.
+/// When polled, if `future` panics, or if the timer needs the [driver](crate::clock) and that can't be started.
 ///
 /// # Cancel safety
 ///
-/// As `future`'s, which is dropped with the [`Timeout`]: what it had done by then is lost if that isn't cancel safe. To go on
-/// with it afterwards, give a reference to it.
+/// That of `future`, which is dropped with the [`Timeout`]. A future that isn't cancel safe loses its progress. To continue
+/// with it afterwards, pass a reference to it.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout { future, sleep: sleep(duration) }
 }
@@ -67,15 +67,15 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
 ///
 /// # Errors
 ///
-/// As [`timeout`].
+/// As for [`timeout`].
 ///
 /// # Panics
 ///
-/// As [`timeout`].
+/// As for [`timeout`].
 ///
 /// # Cancel safety
 ///
-/// As [`timeout`]'s.
+/// As for [`timeout`].
 pub fn timeout_at<F: Future>(deadline: Instant, future: F) -> Timeout<F> {
     Timeout { future, sleep: sleep_until(deadline) }
 }
@@ -85,7 +85,7 @@ pin_project! {
     ///
     /// # What dropping does
     ///
-    /// Drops the future in it, and cancels the timer.
+    /// Drops the inner future, and cancels the timer.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Timeout<F> {
@@ -96,7 +96,7 @@ pin_project! {
 }
 
 impl<F> Timeout<F> {
-    /// The future, without a timeout.
+    /// Returns the inner future, without the timeout.
     pub fn into_inner(self) -> F {
         self.future
     }
@@ -111,11 +111,11 @@ impl<F: Future> Future for Timeout<F> {
         let proceed = ready!(poll_proceed(cx));
         let output = match this.future.poll(cx) {
             Poll::Ready(output) => {
-                // It may be a while until this is dropped.
+                // The drop would do it, too, but may come much later.
                 this.sleep.cancel();
                 Ok(output)
             }
-            // Whatever budget is left: a future that spends all of it is timed out, too.
+            // Not subject to the budget: a future that uses all of it times out, too.
             Poll::Pending => {
                 ready!(this.sleep.poll_elapsed(cx));
                 Err(Elapsed(()))
@@ -126,7 +126,7 @@ impl<F: Future> Future for Timeout<F> {
     }
 }
 
-/// The time was over first. As an [`io::Error`], it is of the kind [`TimedOut`](io::ErrorKind::TimedOut).
+/// The deadline came first. As an [`io::Error`], its kind is [`TimedOut`](io::ErrorKind::TimedOut).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(());
 

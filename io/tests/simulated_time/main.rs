@@ -1,4 +1,4 @@
-//! The timers on an executor with a clock of its own: what happens when, exactly.
+//! Timers on an executor with its own clock: the exact order of events.
 
 use std::future::{pending, poll_fn, ready};
 use std::io;
@@ -18,6 +18,7 @@ use polyexec_io::time::{
 
 use simulation::{Simulation, simulate};
 
+mod intervals;
 mod simulation;
 
 const fn ms(milliseconds: u64) -> Duration {
@@ -109,7 +110,7 @@ fn a_time_too_far_away_never_comes_and_sets_no_timer() {
         assert!(timeout(HOUR, once.tick()).await.is_err());
         once.reset();
         assert!(timeout(HOUR, once.tick()).await.is_err());
-        // What never came may yet be given a time.
+        // A sleep without a deadline can be reset to one.
         never.reset(now() + ms(1));
         never.await;
         assert_eq!(simulation.millis(), 2.0 * 3_600_000.0 + 1.0);
@@ -120,129 +121,8 @@ async fn elapsed() -> Elapsed {
     timeout(Duration::ZERO, pending::<()>()).await.unwrap_err()
 }
 
-/// Takes five ticks of one every 10 ms, and works after each for so long.
-fn ticks(policy: MissedTick, work: [u64; 5]) -> Trace {
-    let trace = Trace::new();
-    simulate(|simulation| {
-        let trace = trace.clone();
-        async move {
-            let mut ticks = interval(ms(10));
-            ticks.set_missed_tick_policy(policy);
-            assert_eq!((ticks.missed_tick_policy(), ticks.period()), (policy, ms(10)));
-            for work in work {
-                let tick = ticks.tick().await;
-                trace.log(format!("{} at {}", simulation.at(tick), simulation.millis()));
-                simulation.clockwork().spend(ms(work));
-            }
-            assert_eq!(simulation.clockwork().timers(), 0);
-        }
-    });
-    trace
-}
-
-#[test]
-fn who_is_quick_gets_each_tick_at_its_time() {
-    watched!();
-    for policy in [MissedTick::Burst, MissedTick::Delay, MissedTick::Skip] {
-        assert_eq!(ticks(policy, [0, 9, 0, 3, 0]), ["0 at 0", "10 at 10", "20 at 20", "30 at 30", "40 at 40"]);
-    }
-}
-
-#[test]
-fn a_late_tick_that_misses_none_changes_nothing() {
-    watched!();
-    for policy in [MissedTick::Burst, MissedTick::Delay, MissedTick::Skip] {
-        assert_eq!(ticks(policy, [19, 0, 0, 0, 0]), ["0 at 0", "10 at 19", "20 at 20", "30 at 30", "40 at 40"]);
-    }
-}
-
-#[test]
-fn missed_ticks_come_in_a_burst() {
-    watched!();
-    assert_eq!(ticks(MissedTick::Burst, [35, 0, 0, 0, 0]), ["0 at 0", "10 at 35", "20 at 35", "30 at 35", "40 at 40"]);
-    assert_eq!(ticks(MissedTick::Burst, [20, 0, 0, 0, 0]), ["0 at 0", "10 at 20", "20 at 20", "30 at 30", "40 at 40"]);
-}
-
-#[test]
-fn missed_ticks_delay_those_that_follow() {
-    watched!();
-    assert_eq!(ticks(MissedTick::Delay, [35, 0, 0, 30, 0]), ["0 at 0", "10 at 35", "45 at 45", "55 at 55", "65 at 85"]);
-    assert_eq!(ticks(MissedTick::Delay, [20, 0, 0, 0, 0]), ["0 at 0", "10 at 20", "30 at 30", "40 at 40", "50 at 50"]);
-}
-
-#[test]
-fn missed_ticks_are_skipped() {
-    watched!();
-    assert_eq!(ticks(MissedTick::Skip, [35, 0, 0, 30, 0]), ["0 at 0", "10 at 35", "40 at 40", "50 at 50", "60 at 80"]);
-    assert_eq!(ticks(MissedTick::Skip, [20, 0, 0, 0, 0]), ["0 at 0", "10 at 20", "30 at 30", "40 at 40", "50 at 50"]);
-}
-
-#[test]
-fn an_interval_begins_when_it_is_told_to_and_again_after_a_reset() {
-    watched!();
-    let trace = Trace::new();
-    simulate(|simulation| {
-        let trace = trace.clone();
-        async move {
-            let mut ticks = interval_at(now() + ms(3), ms(10));
-            for _ in 0..2 {
-                trace.log(simulation.at(ticks.tick().await).to_string());
-            }
-            simulation.clockwork().spend(ms(4));
-            ticks.reset();
-            trace.log(simulation.at(ticks.tick().await).to_string());
-        }
-    });
-    assert_eq!(trace, ["3", "13", "27"]);
-}
-
-#[test]
-fn the_next_tick_of_an_interval_is_set_and_those_after_it_follow() {
-    watched!();
-    simulate(|simulation| async move {
-        let mut ticks = interval(ms(10));
-        ticks.tick().await;
-        simulation.clockwork().spend(ms(4));
-        ticks.reset_immediately();
-        assert_eq!([simulation.at(ticks.tick().await), simulation.at(ticks.tick().await)], [4.0, 14.0]);
-        ticks.reset_after(ms(3));
-        assert_eq!([simulation.at(ticks.tick().await), simulation.at(ticks.tick().await)], [17.0, 27.0]);
-        ticks.reset_at(now() + ms(25));
-        assert_eq!([simulation.at(ticks.tick().await), simulation.at(ticks.tick().await)], [52.0, 62.0]);
-        // A time that has passed is due at once.
-        ticks.reset_at(now() - ms(5));
-        assert_eq!([simulation.at(ticks.tick().await), simulation.millis()], [57.0, 62.0]);
-        ticks.reset_after(Duration::MAX);
-        assert!(timeout(HOUR, ticks.tick()).await.is_err(), "no instant is that far away");
-    });
-}
-
-#[test]
-fn a_tick_that_nobody_got_comes_at_the_next_call() {
-    watched!();
-    simulate(|simulation| async move {
-        let mut ticks = interval(ms(10));
-        ticks.tick().await;
-        // Given up while it is pending, and when it is due but not yet polled.
-        assert!(timeout(ms(4), ticks.tick()).await.is_err());
-        let mut due = Box::pin(ticks.tick());
-        assert!(poll_once(due.as_mut()).await.is_pending());
-        simulation.clockwork().spend(ms(7));
-        drop(due);
-        assert_eq!(simulation.clockwork().timers(), 1, "it is the interval's");
-        assert_eq!((simulation.at(ticks.tick().await), simulation.millis()), (10.0, 11.0));
-        assert_eq!(simulation.at(ticks.tick().await), 20.0);
-    });
-}
-
 async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
-}
-
-#[test]
-#[should_panic(expected = "an interval's period must not be zero")]
-fn an_interval_of_no_time_panics() {
-    interval(Duration::ZERO);
 }
 
 #[test]
@@ -263,7 +143,7 @@ fn a_timeout_polls_its_future_first() {
         assert_eq!(timeout(Duration::ZERO, ready(1)).await, Ok(1));
         assert_eq!(timeout_at(now() - ms(1), ready(2)).await, Ok(2));
         assert_eq!(timeout(ms(10), sleep(ms(10))).await, Ok(()));
-        // Ready in a poll that comes too late, it isn't late.
+        // A future that is ready in a late poll isn't late.
         let worked = timeout(ms(10), async {
             yield_now().await;
             simulation.clockwork().spend(HOUR);
@@ -314,7 +194,7 @@ fn a_reset_moves_the_timer() {
     simulate(|simulation| async move {
         let begin = now();
         let mut sleep = sleep(ms(10));
-        // Nobody waits for the first one.
+        // No task waits for the first one.
         for (deadline, timers) in [(20, 0), (5, 1), (5, 1)] {
             sleep.reset(begin + ms(deadline));
             assert_eq!((sleep.deadline(), simulation.clockwork().timers()), (Some(begin + ms(deadline)), timers));
@@ -331,8 +211,8 @@ fn a_reset_moves_the_timer() {
     });
 }
 
-/// Property 81: when a task is ready that waits for `sleep`, in milliseconds, after others have reset that to these times after
-/// the beginning, each a millisecond after the one before. It has polled so often before.
+/// Property 81: a task that has polled `polls` times waits for `sleep`. Others reset the sleep to each of `times`, one
+/// millisecond after another. Returns the millisecond at which the task is ready, and its polls.
 fn reset_by_others(sleep: Duration, polls: usize, times: &'static [u64]) -> (f64, usize) {
     simulate(|simulation| async move {
         let (begin, polled) = (now(), Arc::new(AtomicUsize::new(0)));
@@ -369,7 +249,7 @@ fn p81_a_task_that_waits_is_woken_at_the_time_to_which_others_reset_its_sleep() 
         assert_eq!(reset_by_others(ms(20), polls, &[30]), (30.0, 1));
         assert_eq!(reset_by_others(ms(20), polls, &[30, 5, 10]), (10.0, 1));
         assert_eq!(reset_by_others(Duration::MAX, polls, &[10]), (10.0, 1));
-        // A time that has passed is now.
+        // A time that has passed is immediate.
         assert_eq!(reset_by_others(ms(20), polls, &[0]), (1.0, 1));
     }
 }
@@ -403,13 +283,13 @@ fn who_is_not_waited_for_any_more_is_woken_by_no_reset() {
         assert_eq!(poll(&mut over, &waker), Poll::Ready(()));
         over.reset(now() + ms(1));
         assert_eq!((simulation.clockwork().timers(), Arc::strong_count(&calls)), (0, 2));
-        // Woken at the old time, the task is to poll: it is called once.
+        // If woken at the old time, the task has to poll: one call.
         assert_eq!(poll(&mut over, &waker), Poll::Pending);
         sleep(ms(2)).await;
         over.reset(now() + ms(1));
         assert_eq!((simulation.clockwork().timers(), Arc::strong_count(&calls)), (0, 2));
         assert_eq!(calls.0.load(Relaxed), 1);
-        // What never comes keeps a waker for a reset, until it is dropped.
+        // A sleep without a deadline keeps a waker for a reset, until it is dropped.
         let mut never = sleep(Duration::MAX);
         (0..3).for_each(|_| assert_eq!(poll(&mut never, &waker), Poll::Pending));
         assert_eq!(Arc::strong_count(&calls), 3);
@@ -470,7 +350,7 @@ fn the_newest_waker_is_called_and_the_same_one_isnt_given_again() {
         assert_eq!(calls(), [0, 1]);
         assert_eq!(poll(&mut moved, &first), Poll::Ready(()));
 
-        // After a reset, what the timer before has woken means nothing.
+        // After a reset, a wake of the earlier timer means nothing.
         moved.reset(now() + HOUR);
         (0..2).for_each(|_| assert_eq!(poll(&mut moved, &first), Poll::Pending));
         moved.reset(now() + ms(1));

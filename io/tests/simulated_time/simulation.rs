@@ -1,4 +1,4 @@
-//! An executor whose time stands still while it has something to do, and jumps to the next deadline when it hasn't.
+//! An executor on simulated time: it stands still while tasks are ready, and then jumps to the next deadline.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -21,7 +21,7 @@ struct Shared {
     run_loop: RunLoop,
     clock: Arc<Clockwork>,
     begin: Instant,
-    /// What was to be run is over, and so is the time.
+    /// The task has ended, and time with it.
     is_over: AtomicBool,
 }
 
@@ -50,12 +50,12 @@ impl Clockwork {
         self.hands.lock().unwrap().timers.len()
     }
 
-    /// Somebody works for so long, without giving way.
+    /// Spends `time` as if a task worked without yielding.
     pub(crate) fn spend(&self, time: Duration) {
         self.hands.lock().unwrap().now += time;
     }
 
-    /// It is the next deadline. `false`: there is none.
+    /// Jumps to the next deadline. `false` if there is none.
     fn jump(&self) -> bool {
         let (now, first) = {
             let mut hands = self.hands.lock().unwrap();
@@ -115,7 +115,7 @@ impl Simulation {
         (instant - self.0.begin).as_secs_f64() * 1e3
     }
 
-    /// As above, now.
+    /// Milliseconds from the beginning to now.
     pub(crate) fn millis(&self) -> f64 {
         self.at(self.0.clock.now())
     }
@@ -167,7 +167,7 @@ impl Executor for Simulation {
     }
 }
 
-/// The owner. Dropping it ends every task.
+/// The executor itself. Dropping it ends every task.
 struct Owner(Simulation);
 
 impl Drop for Owner {
@@ -178,11 +178,11 @@ impl Drop for Owner {
     }
 }
 
-/// Runs a task in a simulation of its own, until it ends.
+/// Runs a task to its end, in a new simulation.
 ///
 /// # Panics
 ///
-/// If the task does.
+/// If the task panics.
 pub(crate) fn simulate<F>(main: impl FnOnce(Simulation) -> F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,

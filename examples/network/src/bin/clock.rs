@@ -1,4 +1,4 @@
-//! What becomes of the ticks that a program misses, by each policy; and timeouts. On the executor of your choice.
+//! Shows what happens to missed ticks, by policy, and timeouts. On the executor of your choice.
 //!
 //!     cargo run --release -p polyexec-network-examples --bin clock
 
@@ -33,7 +33,7 @@ one leaves out what it missed and goes on in step (skip).
 
 Exit code: 0, or 2 if the options are no good.";
 
-/// How long each task is busy once, in periods.
+/// How long each task is busy, in periods.
 const BUSY: f64 = 3.5;
 
 const POLICIES: [(&str, MissedTick); 3] =
@@ -89,7 +89,7 @@ async fn tick(name: &str, policy: MissedTick, begin: Instant, period: Duration, 
         let since = begin.elapsed();
         say(format_args!("{name} tick {n} after {:.2} periods", since.as_secs_f64() / period.as_secs_f64()));
         if n == 2 {
-            // Waits, as for a slow answer. The ticks don't.
+            // Waits, as for a slow answer. The ticks go on.
             sleep(period.mul_f64(BUSY)).await;
         }
     }

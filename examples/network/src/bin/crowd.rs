@@ -1,5 +1,5 @@
-//! Many connections at once, each with a message that comes and goes: to a server that sends back what it gets, of its own
-//! or somewhere else. Says what they take.
+//! Opens many connections at once, and sends messages to and fro: with its own echo server, or another one. Measures what they
+//! cost.
 //!
 //!     cargo run --release -p polyexec-network-examples --bin crowd -- --connections 5000
 
@@ -37,14 +37,13 @@ Usage: crowd [--connections N] [--rounds N] [--connect ADDRESS] [--patience SECO
 
 Exit code: 0, 1 if a connection failed, or 2 if the options are no good.";
 
-/// What is sent, and has to come back.
+/// The message, which has to come back.
 const MESSAGE: [u8; 64] = [b'.'; 64];
 
-/// Connections that are being opened at once: some servers let no more wait to be accepted, and those try again a second
-/// later.
+/// How many connections are opened at once. A server with a shorter queue lets the others try again a second later.
 const OPENING: usize = 100;
 
-/// Files that the process has open besides the connections.
+/// How many files the process has open besides the connections.
 const OTHER_FILES: u64 = 64;
 
 fn main() -> ExitCode {
@@ -102,7 +101,7 @@ struct Figures {
 }
 
 impl Crowd {
-    /// Opens all connections, has them talk at the same time, and closes them.
+    /// Opens all connections, lets them talk at the same time, and closes them.
     async fn gather(&self, executor: &Handle, connect: Option<&str>) -> Result<Figures, Failure> {
         let address = match connect {
             Some(address) => resolve(address).await.map_err(Failure::usage)?,
@@ -119,7 +118,7 @@ impl Crowd {
             })
             .collect();
         drop(is_open);
-        // Each one says so, or has failed and says nothing.
+        // Each connection reports that it is open, or has failed.
         let mut open = 0;
         while open < self.connections && opened.recv().await.is_ok() {
             open += 1;
@@ -147,7 +146,7 @@ impl Crowd {
         Ok(Figures { opening, rounds, trips, memory })
     }
 
-    /// One connection, from its opening to its end. How long each round trip took.
+    /// Runs one connection. Returns the time of each round trip.
     fn peer(
         &self,
         address: Arc<Vec<std::net::SocketAddr>>,
@@ -163,7 +162,7 @@ impl Crowd {
             stream.set_nodelay(true)?;
             let _ = is_open.send(()).await;
             drop(is_open);
-            // Never comes: it is closed when all are open.
+            // An error: the channel is closed when all are open.
             let _ = gate.started.recv().await;
             let mut times = Vec::new();
             for _ in 0..rounds {
@@ -184,14 +183,14 @@ impl Crowd {
     }
 }
 
-/// What holds the connections back.
+/// Limits how many connections are opened at once.
 struct Gate {
     may_open: Sender<()>,
     permits: Receiver<()>,
     started: Receiver<()>,
 }
 
-/// Sends back what comes, on each connection, for as long as the executor lives. Where it listens.
+/// Echoes on each connection for as long as the executor lives. Returns its address.
 async fn serve(executor: &Handle) -> io::Result<std::net::SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -204,7 +203,7 @@ async fn serve(executor: &Handle) -> io::Result<std::net::SocketAddr> {
     Ok(address)
 }
 
-/// An error ends it as the end does: the other side, which is ours, says what was wrong.
+/// An error ends it like the end of the stream: our other side reports it.
 async fn echo(mut stream: TcpStream) {
     let mut buffer = [0; 1024];
     while let Ok(length @ 1..) = stream.read(&mut buffer).await {

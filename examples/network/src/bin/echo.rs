@@ -1,4 +1,4 @@
-//! A TCP server that sends back what it gets, on the executor of your choice; Ctrl-C ends it in an orderly way.
+//! A TCP echo server, on the executor of your choice. Ctrl-C ends it gracefully.
 //!
 //!     cargo run --release -p polyexec-network-examples --bin echo -- --listen 127.0.0.1:7000
 //!     nc 127.0.0.1 7000
@@ -39,7 +39,7 @@ their clients end them, or the time to drain is over.
 Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options or the address are no good."
 );
 
-/// What is read from a connection before it is sent back, in bytes.
+/// The most bytes that are read before they are sent back.
 const BLOCK: usize = 16 * 1024;
 
 fn main() -> ExitCode {
@@ -64,11 +64,11 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    // A peer that resets, or is idle: it is over either way, and the next one isn't concerned.
+    // The peer has reset the connection, or was idle. Other peers aren't affected.
     common.serve(move |stream, _, _| async move { drop(echo(stream, idle).await) })
 }
 
-/// Until the peer ends its half and has the rest, or nothing moves for so long.
+/// Echoes until the peer closes its side and has the rest, or nothing moves for `idle`.
 async fn echo(mut stream: TcpStream, idle: Duration) -> io::Result<()> {
     let mut buffer = vec![0; BLOCK];
     loop {

@@ -1,4 +1,4 @@
-//! Counts lines, words and bytes of all files under a folder, as the example `wc` does, on async files: no thread of the
+//! Counts lines, words and bytes of all files under a folder, like the example `wc`, but with async files: no thread of the
 //! executor waits for the disk. On the executor of your choice.
 //!
 //!     cargo run --release -p polyexec-network-examples --bin files -- FOLDER
@@ -43,7 +43,7 @@ Exit code: 0 if all could be read, 1 if not, 2 if the options or the folder are 
 /// How much of a file is counted at a time, in bytes.
 const BLOCK: usize = 64 * 1024;
 
-/// What couldn't be read, and why.
+/// A file that can't be read, and why.
 struct Unreadable {
     path: PathBuf,
     error: io::Error,
@@ -94,7 +94,7 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     }
 }
 
-/// Has at most so many tasks at a time; takes their results in the order of the files, and so reports in that order.
+/// Limits the number of tasks, and takes their results in the order of the files. So the output has that order.
 async fn count_folder(executor: &Handle, in_flight: usize, folder: PathBuf) -> Result<Totals, Failure> {
     let root = entries(&folder).await;
     let root = root.map_err(|error| Failure::usage(format_args!("{}: {error}", folder.display())))?;
@@ -112,14 +112,14 @@ async fn count_folder(executor: &Handle, in_flight: usize, folder: PathBuf) -> R
                 }
                 match executor.try_spawn(count_file(path)) {
                     Ok(task) => tasks.push_back(task),
-                    // No thread to be had: this one will do.
+                    // The system has no thread: use this one.
                     Err(refused) => totals.add(refused.into_future().await),
                 }
                 continue;
             }
             Kind::Folder => entries(&path).await.map(|entries| left.extend(entries.into_iter().rev())),
             Kind::Link => broken(&path).await,
-            // What isn't meant to be read to its end: devices, sockets, pipes.
+            // Skips files without an end: devices, sockets, pipes.
             Kind::Other => continue,
         };
         if let Err(error) = found {
@@ -147,7 +147,7 @@ impl Totals {
     }
 }
 
-/// What a folder has in it.
+/// The contents of a folder.
 struct Entry {
     path: PathBuf,
     kind: Kind,
@@ -178,7 +178,7 @@ async fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(found)
 }
 
-/// An error if a link leads nowhere. Others are left out: what they lead to is counted where it is.
+/// An error for a broken link. Other links are skipped: their targets are counted in their places.
 async fn broken(link: &Path) -> io::Result<()> {
     match fs::metadata(link).await {
         Ok(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! A folder to serve, and a client of HTTP that leaves nothing to a library. Tests nothing.
+//! A folder to serve, and an HTTP client without a library. Tests nothing.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use super::{Program, connect, pattern};
 
 pub(crate) const HTTP: &str = env!("CARGO_BIN_EXE_http");
-/// What lies beside the folder.
+/// The file beside the folder.
 pub(crate) const SECRET: &str = "not to be had";
-/// The length of a file that is more than the sockets hold.
+/// The length of a file that is too large for the sockets' buffers.
 pub(crate) const LARGE: usize = 9_000_000;
 
-/// A folder to serve, beside what must not be.
+/// A folder to serve, beside a file that must not be served.
 pub(crate) struct Files {
     pub(crate) outside: TempDir,
 }
@@ -80,7 +80,7 @@ impl Client {
         self.stream.get_mut().write_all(text.as_bytes()).unwrap();
     }
 
-    /// The answer to `method`: HEAD's has no body.
+    /// Reads the response to `method`: that to HEAD has no body.
     #[track_caller]
     pub(crate) fn answer(&mut self, method: &str) -> Answer {
         let status = self.line();

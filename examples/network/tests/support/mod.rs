@@ -42,7 +42,7 @@ macro_rules! on_every_executor {
 }
 pub(crate) use on_every_executor;
 
-/// A program that runs. Dropping it kills it.
+/// A running program. Dropping it kills it.
 pub(crate) struct Program {
     child: Child,
     said: Receiver<String>,
@@ -55,7 +55,7 @@ impl Program {
         Self::spawn(Command::new(path).args(["--executor", executor]).args(args))
     }
 
-    /// As [`start`](Self::start), where no more than so many files may be open.
+    /// Like [`start`](Self::start), with a limit on open files.
     pub(crate) fn start_with_few_files(files: u32, path: &str, executor: &str, args: &[&str]) -> Self {
         let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
         Self::spawn(Command::new("sh").args(["-c", &limited, path, "--executor", executor]).args(args))
@@ -81,7 +81,7 @@ impl Program {
         next(&self.reported, "stderr")
     }
 
-    /// Where a server listens, as it says in its first line.
+    /// The address of a server, from its first line.
     #[track_caller]
     pub(crate) fn address(&self) -> SocketAddr {
         let line = self.says();
@@ -89,7 +89,7 @@ impl Program {
         address.unwrap_or_else(|| panic!("no address: {line:?}"))
     }
 
-    /// Sends it a signal, by its name without `SIG`.
+    /// Sends a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().expect("kill").success());
@@ -106,21 +106,21 @@ impl Program {
         status.and_then(|status| status.code()).expect("no signal ended it")
     }
 
-    /// Stops a server, which must end well, and returns what it says of its open connections: finished and cut.
+    /// Stops a server, which must succeed. Returns how many open connections it has finished and cut.
     #[track_caller]
     pub(crate) fn stops(mut self) -> (usize, usize) {
         self.signal("TERM");
         self.has_stopped()
     }
 
-    /// As [`stops`](Self::stops), where nobody is to be cut.
+    /// Like [`stops`](Self::stops), and no connection may be cut.
     #[track_caller]
     pub(crate) fn stops_well(self) {
         // A task may be at its very end, whose connection is closed already.
         assert_eq!(self.stops().1, 0, "connections were cut");
     }
 
-    /// As [`stops`](Self::stops), for one that has been told already.
+    /// Like [`stops`](Self::stops), after the signal.
     #[track_caller]
     pub(crate) fn has_stopped(&mut self) -> (usize, usize) {
         assert_eq!(self.ends(), 0);
@@ -135,12 +135,12 @@ impl Program {
         format!("/proc/{}/{file}", self.child.id())
     }
 
-    /// File descriptors that are open.
+    /// The number of open file descriptors.
     pub(crate) fn files(&self) -> usize {
         fs::read_dir(self.proc("fd")).expect("a process of ours").count()
     }
 
-    /// Waits until as many files are open as there were.
+    /// Waits until as many files are open as before.
     #[track_caller]
     pub(crate) fn has_files_again(&self, files: usize) {
         let mut open = 0;
@@ -151,7 +151,7 @@ impl Program {
         assert!(back, "{open} files are open, there were {files}");
     }
 
-    /// Sends it a signal, and waits until it listens no more. Nobody connects to see that: it might be accepted yet.
+    /// Sends a signal, and waits until the server has stopped listening. Doesn't connect to check: it might be accepted.
     #[track_caller]
     pub(crate) fn stops_to_listen(&self, signal: &str, address: SocketAddr) {
         self.signal(signal);
@@ -159,7 +159,7 @@ impl Program {
         assert!(TcpStream::connect(address).is_err(), "{address} is open yet");
     }
 
-    /// Whether somebody does, on that port of IPv4, as the system's table has it.
+    /// Whether a socket listens on that IPv4 port, from the system's table.
     fn listens(&self, address: SocketAddr) -> bool {
         const LISTENS: &str = "0A";
         let table = fs::read_to_string(self.proc("net/tcp")).expect("a process of ours");
@@ -171,7 +171,7 @@ impl Program {
         })
     }
 
-    /// Memory in use, in bytes.
+    /// The memory in use, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(self.proc("status")).expect("a process of ours");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
@@ -234,7 +234,7 @@ pub(crate) fn within(time: Duration, mut condition: impl FnMut() -> bool) -> boo
     }
 }
 
-/// Connects, to a peer that may not hang for ever.
+/// Connects, with a timeout for reads and writes.
 #[track_caller]
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
@@ -243,7 +243,7 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// As [`connect`], with buffers as small as the system lets them be: a reader that is slow is felt soon.
+/// Like [`connect`], with the smallest buffers, so that a slow reader soon has an effect.
 pub(crate) fn connect_with_small_buffers(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a size");
@@ -254,17 +254,17 @@ pub(crate) fn connect_with_small_buffers(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Ends the connection by a reset instead of in an orderly way.
+/// Resets the connection.
 pub(crate) fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
 }
 
-/// Says that no more will be sent.
+/// Closes the writing side.
 pub(crate) fn half_close(stream: &TcpStream) {
     stream.shutdown(Shutdown::Write).expect("connected");
 }
 
-/// Waits for the end of the connection, orderly or by a reset; returns what came before.
+/// Reads until the end of the connection or a reset. Returns what came before.
 #[track_caller]
 pub(crate) fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
@@ -281,17 +281,17 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     }
 }
 
-/// Bytes that repeat with no power of two.
+/// Bytes with a period that is no power of two.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n % 251) as u8).collect()
 }
 
-/// The output of a run that ends by itself.
+/// Runs a program to its end. Returns its output.
 pub(crate) fn run(path: &str, args: &[&str]) -> Output {
     Command::new(path).args(args).stdin(Stdio::null()).output().expect("a program")
 }
 
-/// The line on stderr of a run that must end with `code`, having said nothing.
+/// Runs a program that must fail with `code`, without output. Returns its line on stderr.
 #[track_caller]
 pub(crate) fn fails(path: &str, args: &[&str], code: i32) -> String {
     let output = run(path, args);
@@ -302,7 +302,7 @@ pub(crate) fn fails(path: &str, args: &[&str], code: i32) -> String {
     line
 }
 
-/// What every server does with bad input, and with a port that is in use. `args` are what it needs besides.
+/// Checks that a server rejects bad input, and a port in use. `args` are its other arguments.
 #[track_caller]
 pub(crate) fn refuses_bad_input(path: &str, executor: &str, args: &[&str]) {
     let with = |more: &[&'static str]| [args, more].concat();

@@ -1,6 +1,6 @@
-//! Runs tests on every executor of the family. Tests nothing.
+//! Runs tests on every executor. Tests nothing.
 
-/// The tests, each on each executor, under a watchdog.
+/// Generates each test for each executor, under a watchdog.
 macro_rules! on_every_executor {
     ($($test:ident)*) => {
         $(mod $test {

@@ -1,5 +1,5 @@
-//! What is made for tokio, on every executor of the family, by way of async-compat: it enters a runtime of tokio's, which
-//! runs on a thread of its own, whenever a future is polled that it has wrapped.
+//! Libraries for tokio on every executor, through async-compat. It enters a tokio runtime, which has a thread of its own, at each
+//! poll of a wrapped future.
 
 use std::io;
 use std::sync::Arc;
@@ -18,8 +18,7 @@ on_every_executor! {
     tokio_itself
 }
 
-/// hyper-util's client, which reqwest and others are made of: it resolves, connects and waits by tokio, spawns there,
-/// and keeps connections in a pool.
+/// The client of hyper-util, on which reqwest builds: it resolves, connects, waits and spawns with tokio, and pools connections.
 fn an_http_client_made_for_tokio(executor: &Handle) {
     use async_compat::{Compat, CompatExt};
     use http_body_util::{BodyExt, Full};
@@ -56,7 +55,7 @@ fn an_http_client_made_for_tokio(executor: &Handle) {
         let requests: Vec<_> = (0..20)
             .map(|n| {
                 let client = client.clone();
-                // A task of ours, which is polled as tokio wants it.
+                // A polyexec task that polls in tokio's context.
                 executor.spawn(
                     async move {
                         let text = "around ".repeat(n * 1_000);
@@ -79,7 +78,7 @@ fn an_http_client_made_for_tokio(executor: &Handle) {
     });
 }
 
-/// Its sockets, timers, channels and blocking threads.
+/// Tokio's sockets, timers, channels and blocking threads.
 fn tokio_itself(executor: &Handle) {
     use async_compat::CompatExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -95,7 +94,7 @@ fn tokio_itself(executor: &Handle) {
                 stream.read_to_string(&mut text).await?;
                 sender.send(text).await.map_err(io::Error::other)
             });
-            // A stream of ours, as one of tokio's.
+            // A polyexec stream as a tokio stream.
             let mut stream = TcpStream::connect(address).await?.compat();
             stream.write_all(b"from a stream of futures-io").await?;
             stream.shutdown().await?;

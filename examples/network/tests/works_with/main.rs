@@ -1,4 +1,4 @@
-//! What others have written, unchanged, on every executor of the family: combinators, channels, locks, events.
+//! Popular libraries, unchanged, on every executor: combinators, channels, locks, events.
 
 mod executors;
 mod made_for_tokio;
@@ -29,10 +29,10 @@ on_every_executor! {
     events
 }
 
-/// A few tasks' worth.
+/// How many tasks each test spawns.
 const MANY: u64 = 100;
 
-/// Comes back a bit later, on some thread.
+/// Ready a little later, on any thread.
 async fn later(n: u64) -> u64 {
     sleep(Duration::from_micros(n % 7 * 100)).await;
     n
@@ -86,7 +86,7 @@ fn combinators_of_futures(executor: &Handle) {
     });
 }
 
-/// Without the message of a panic that is meant.
+/// Hides the message of a planned panic.
 fn hush(run: impl FnOnce()) {
     polyexec_conformance::probe::hush();
     run();
@@ -155,7 +155,7 @@ fn channels_of_futures(executor: &Handle) {
         let (answer, question) = oneshot::channel();
         drop(executor.spawn(async move { answer.send(later(42).await) }));
         assert_eq!(question.await, Ok(42));
-        // A task that is aborted gives up its end.
+        // An aborted task drops its end of the channel.
         let (never, question) = oneshot::channel::<u64>();
         let task = executor.spawn(async move {
             let _never = never;
@@ -170,7 +170,7 @@ fn combinators_of_futures_lite(executor: &Handle) {
     use futures_lite::{StreamExt, future, stream};
 
     executor.block_on(async {
-        // Its `block_on`, on a thread of its own, for a task of ours.
+        // Its `block_on`, on another thread, waits for a polyexec task.
         let (task, (done, is_done)) = (executor.spawn(later(1)), async_channel::bounded(1));
         let stranger = thread::spawn(move || done.send_blocking(future::block_on(task).unwrap()));
         assert_eq!(is_done.recv().await, Ok(1));
@@ -262,7 +262,7 @@ fn async_channels(executor: &Handle) {
         }
         assert_eq!(sum, 4 * MANY * (4 * MANY - 1) / 2);
     });
-    // From a thread that is none of the executor's, to a task and back.
+    // From a foreign thread to a task and back.
     let (question, asked) = async_channel::bounded::<u64>(1);
     let (answer, answered) = async_channel::bounded(1);
     let task = executor.spawn(async move {
@@ -316,7 +316,7 @@ fn async_locks(executor: &Handle) {
             leaders += usize::from(task.await.unwrap());
         }
         assert_eq!((*mutex.lock().await, *lock.read().await, set.load(Relaxed), leaders), (8 * MANY, 8, 1, 1));
-        // A task that is aborted lets go of what it holds.
+        // An aborted task releases what it holds.
         let (held, hold) = (mutex.clone(), event_listener::Event::new());
         let is_held = hold.listen();
         let task = executor.spawn(async move {

@@ -1,16 +1,16 @@
-//! The timers that are due at the same time: set in the order of their numbers, each found by its number.
+//! The timers of one tick, in the order of their numbers. Finds each by its number.
 
 use std::task::Waker;
 
 #[derive(Default)]
 pub(super) struct Bucket {
-    /// In the order of their numbers. The last one is set.
+    /// In the order of their numbers. `None` is a gap; the last one is never a gap.
     timers: Vec<(u64, Option<Waker>)>,
-    /// Those that aren't set any more: half of all at most.
+    /// How many gaps there are: half of the length at most.
     gaps: usize,
 }
 
-/// Room for so many is kept where fewer are left.
+/// The capacity that is kept even if fewer timers are left.
 const KEPT: usize = 64;
 
 impl Bucket {
@@ -18,23 +18,23 @@ impl Bucket {
         self.timers.is_empty()
     }
 
-    /// The number is higher than those before.
+    /// Adds a timer, whose number must be higher than those before.
     pub(super) fn push(&mut self, number: u64, waker: Waker) {
         if self.timers.capacity() == 0 {
-            // Where timers are few, each has a bucket of its own.
+            // If timers are few, each has its own bucket.
             self.timers.reserve_exact(1);
         }
         self.timers.push((number, Some(waker)));
     }
 
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Waker> {
-        let place = self.place(number)?;
-        self.timers[place].1.as_mut()
+        let index = self.index(number)?;
+        self.timers[index].1.as_mut()
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Waker> {
-        let place = self.place(number)?;
-        let waker = self.timers[place].1.take()?;
+        let index = self.index(number)?;
+        let waker = self.timers[index].1.take()?;
         self.gaps += 1;
         while self.timers.pop_if(|(_, waker)| waker.is_none()).is_some() {
             self.gaps -= 1;
@@ -58,7 +58,7 @@ impl Bucket {
         self.timers.capacity()
     }
 
-    fn place(&self, number: u64) -> Option<usize> {
+    fn index(&self, number: u64) -> Option<usize> {
         self.timers.binary_search_by_key(&number, |(number, _)| *number).ok()
     }
 }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn each_is_found_once_in_any_order() {
-        // Coprime to their number, so that all come.
+        // Coprime to 101, so that each number comes.
         for step in [1, 7, 50, 100] {
             let mut bucket = of((0..101).map(|number| 2 * number));
             assert!(bucket.remove(1).is_none() && bucket.get_mut(203).is_none());
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_woken_by_nobody() {
+    fn gaps_have_no_waker() {
         let mut bucket = of(1..=5);
         drop(bucket.remove(2));
         let mut wakers = Vec::new();

@@ -1,4 +1,4 @@
-//! Timers that are reset under loom: the waker is called at the new time, and once. Run by `verify/loom`.
+//! Timers under loom: a timer that is reset is called once, at its new time. Run by `verify/loom`.
 
 use super::*;
 
@@ -10,7 +10,7 @@ use loom::sync::Arc;
 use loom::thread;
 use polyexec_core::modelled::check;
 
-/// Counts its calls. Nothing is ordered by it.
+/// Counts its calls. Orders nothing.
 #[derive(Default)]
 struct Calls(AtomicUsize);
 
@@ -20,19 +20,19 @@ impl Wake for Calls {
     }
 }
 
-/// A time that is so many ticks after the beginning. A timer of that time has the next tick: the first is 1.
+/// The time that many ticks after the timers were made. A timer of that time is due one tick later: the first tick is 1.
 fn at(timers: &Timers, ticks: u32) -> Instant {
     timers.begin + ticks * Duration::from_nanos(TICK)
 }
 
-/// A look at what is due by then.
+/// Takes what is due by that tick, and calls it.
 fn look(timers: &Timers, ticks: u32) {
     let mut woken = Vec::new();
     timers.take_due(|| at(timers, ticks), &mut woken);
     woken.into_iter().for_each(Waker::wake);
 }
 
-/// Moves a timer from one part to the other, as a thread does that hasn't set it.
+/// Moves a timer from one shard to the other, as a thread does that has not set it.
 fn reset(timers: &Timers, from: u32, number: u64, to: u32) -> Option<OnSet> {
     let waker = timers.cancel(at(timers, from), number)?;
     Some(timers.set_in(1, at(timers, to), waker).1)
@@ -54,11 +54,11 @@ fn who_waits_sees_the_new_time_or_is_interrupted() {
     });
 }
 
-/// A timer that is reset while a thread looks what is due by tick 3 is called once, by that look or by the next one.
+/// A timer is reset while a thread takes what is due by tick 3. It is called once, by that look or the next.
 fn reset_while_one_looks(from: u32, to: u32) {
     let timers = Arc::new(Timers::new());
     let calls = StdArc::new(Calls::default());
-    // Another one, which is due in the same part: the look takes that out.
+    // Another timer that is due in the same shard, so that the look takes its lock.
     let _ = timers.set_in(0, at(&timers, 3), Waker::noop().clone());
     let (number, _) = timers.set_in(0, at(&timers, from), calls.clone().into());
     let other = thread::spawn({

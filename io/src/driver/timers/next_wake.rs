@@ -1,8 +1,8 @@
-//! Until when a thread waits, and who has to tell it that it waits for too long.
+//! The time until which a thread waits for events. Tells the setter of a timer whether to interrupt that wait.
 //!
-//! Who waits says that it waits, fence, and then looks which timer is the first. Whoever sets a timer makes that visible, fence,
-//! and then looks until when somebody waits. One of the two fences comes first, and the other side sees what was written before
-//! that.
+//! A waiter stores that it waits, fences, and then reads which timer is first. A setter stores its timer, fences, and then
+//! reads until when the waiter waits. One of the two fences comes first. The side whose fence comes second sees the other's
+//! store.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
@@ -12,50 +12,50 @@ use crate::driver::sync::{AtomicU64, fence};
 #[cfg(all(test, polyexec_loom))]
 mod models;
 
-/// When the thread that waits will look by itself: one at a time waits.
+/// When the waiter wakes up by itself. One thread at a time waits.
 #[derive(Default)]
 pub(super) struct NextWake {
-    /// `NOBODY`, or a tick: `NEVER` at first. Until it ends, it only becomes earlier.
+    /// `NOBODY` without a waiter, else a tick. A wait begins with `NEVER`, and only becomes shorter.
     until: AtomicU64,
 }
 
-/// Nobody waits. Earlier than any tick.
+/// No thread waits. Earlier than any tick.
 const NOBODY: Tick = 0;
 
-/// What whoever has set a timer owes.
+/// What the setter of a timer owes.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OnSet {
-    /// The thread that waits would wait for too long: interrupt it.
+    /// The waiter would wake up too late: interrupt it.
     Interrupt,
-    /// Nobody waits: see that somebody will.
+    /// No thread waits: wake the fallback thread.
     Announce,
-    /// Nothing: the thread that waits does so for less.
+    /// Nothing: the waiter wakes up early enough.
     Nothing,
 }
 
-// Relaxed, everywhere: the fences order it.
+// Relaxed, everywhere: the fences order the word.
 impl NextWake {
-    /// For who is about to wait: from now on it is told of timers that it doesn't see.
+    /// Begins a wait: setters of timers that the waiter doesn't see interrupt it from now on.
     pub(super) fn begin(&self) {
         self.until.store(NEVER, Relaxed);
         // Pairs with the fence in `on_set`.
         fence(SeqCst);
     }
 
-    /// For who waits: it will not do so for longer.
+    /// Limits the wait to the tick `first`.
     pub(super) fn lasts_until(&self, first: Tick) {
-        // If it was told meanwhile, it is to wait for less.
+        // A setter may have shortened the wait already.
         self.until.fetch_min(first, Relaxed);
     }
 
-    /// For who waits no longer. Who sets a timer may see that late; so the driver's alarm is to be rung afterwards, whose
-    /// sleeper looks which timers there are.
+    /// Ends the wait. A setter may see that late, so the caller rings the driver's alarm afterwards: its sleeper looks which
+    /// timers are set.
     pub(super) fn end(&self) {
         self.until.store(NOBODY, Relaxed);
     }
 
-    /// For who has set a timer.
+    /// Tells the setter of a timer what it owes.
     pub(super) fn on_set(&self, due: Tick) -> OnSet {
         // Pairs with the fence in `begin`.
         fence(SeqCst);
@@ -66,7 +66,7 @@ impl NextWake {
         }
     }
 
-    /// Of those who find at once that the next_wake is too long, one is enough to say so.
+    /// Shortens the wait. If several setters do at once, only one of them interrupts.
     #[cold]
     fn shorten(&self, due: Tick) -> OnSet {
         match self.until.fetch_min(due, Relaxed) {

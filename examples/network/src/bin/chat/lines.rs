@@ -1,4 +1,4 @@
-//! Cuts what a client sends into lines, each of a bounded length and fit to be shown. Sends nothing on.
+//! Splits a client's bytes into lines of bounded length that are safe to print. Sends nothing.
 
 use std::io;
 use std::mem;
@@ -11,15 +11,15 @@ pub(crate) const LONGEST: usize = 1024;
 /// A client's lines.
 pub(crate) struct Lines<R> {
     from: R,
-    /// What has come of the next line.
+    /// The bytes of the next line so far.
     begun: Vec<u8>,
 }
 
-/// What came next.
+/// What the client has sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
     Line(String),
-    /// A line longer than any may be; the rest of it wasn't read.
+    /// A line that is too long. The rest of it was not read.
     TooLong,
     End,
 }
@@ -29,11 +29,11 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         Self { from, begun: Vec::new() }
     }
 
-    /// The next line, without its end. A last one may lack that.
+    /// Reads the next line, and strips its end. The last line may lack one.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what has come of a line is kept.
+    /// Cancel safe: a partial line is kept.
     pub(crate) async fn next(&mut self) -> io::Result<Came> {
         loop {
             let block = self.from.fill_buf().await?;
@@ -43,7 +43,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
             let end = block.iter().position(|byte| *byte == b'\n');
             let part = &block[..end.unwrap_or(block.len())];
             let length = self.begun.len() + part.len();
-            // The last byte may belong to the line's end.
+            // One byte more, which may belong to the line's end.
             let last = part.last().or(self.begun.last());
             if length > LONGEST + 1 || length > LONGEST && last != Some(&b'\r') {
                 return Ok(Came::TooLong);
@@ -57,7 +57,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         }
     }
 
-    /// As text: what is none is replaced, and so is what a terminal would obey.
+    /// Converts to text. Replaces invalid bytes and control characters, which a terminal would obey.
     fn take(&mut self) -> String {
         let line = mem::take(&mut self.begun);
         let line = line.strip_suffix(b"\r").unwrap_or(&line);

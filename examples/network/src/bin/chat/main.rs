@@ -1,4 +1,4 @@
-//! A room to chat in over TCP, for many, some of whom read slowly; on the executor of your choice.
+//! A chat room over TCP for many clients, including slow readers. On the executor of your choice.
 //!
 //!     cargo run --release -p polyexec-network-examples --bin chat -- --listen 127.0.0.1:7777
 //!     nc 127.0.0.1 7777
@@ -54,7 +54,7 @@ Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options or the ad
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 32;
 
-/// What is written at once, in bytes, or a line more.
+/// The most bytes of one write, or a line more.
 const BLOCK: usize = 16 * 1024;
 
 #[derive(Clone, Copy)]
@@ -90,12 +90,12 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     let room = Arc::new(Room::default());
     common.serve(move |stream, _, stop| {
         let room = room.clone();
-        // Whoever resets, stalls or breaks off has left, and the others are told.
+        // A client that resets, stalls or disconnects has left, and the others learn of it.
         async move { drop(client(stream, room, stop, limits).await) }
     })
 }
 
-/// Reads and writes at the same time, until the client leaves, stalls, or is told to.
+/// Reads and writes at the same time, until the client leaves, stalls, or the server stops.
 async fn client(stream: TcpStream, room: Arc<Room>, stop: Stop, limits: Limits) -> io::Result<()> {
     let outbox = Arc::new(Outbox::new(limits.lines));
     let lines = Lines::new(BufReader::new(stream.clone()));
@@ -109,11 +109,11 @@ async fn client(stream: TcpStream, room: Arc<Room>, stop: Stop, limits: Limits) 
         outbox.close(farewell.map(|last| format!("* {last}\n").into()));
         last.map(drop)
     };
-    // If the reading fails, nobody is there to write to; if the writing fails, nobody reads.
+    // If either side fails, the other has no use.
     future::try_zip(reads, writes(stream.clone(), &outbox, limits.stall)).await.map(drop)
 }
 
-/// Tells the others what the client sends. Returns why the server is the one to end it, if it is.
+/// Passes the client's lines to the others. If the server ends the connection, returns the reason.
 async fn reads(
     mut lines: Lines<BufReader<TcpStream>>,
     room: &Arc<Room>,
@@ -146,12 +146,12 @@ async fn talk(mut lines: Lines<BufReader<TcpStream>>, member: Membership) -> io:
             Came::TooLong => return Ok(Some("a line has 1024 bytes at most, good bye")),
             Came::End => return Ok(None),
         }
-        // Who sends without end has its turn, and no more.
+        // Yields, so that an endless sender doesn't starve the others.
         future::yield_now().await;
     }
 }
 
-/// Sends what is in `outbox`, until it is closed and empty.
+/// Sends the lines of `outbox` until it is closed and empty.
 async fn writes(mut stream: TcpStream, outbox: &Outbox, patience: Duration) -> io::Result<()> {
     while let Some(entries) = outbox.take().await {
         send(&mut stream, entries, patience).await?;

@@ -1,4 +1,4 @@
-//! What a client has yet to be sent: bounded, for readers may be slow. Writes nothing.
+//! The lines that a client has not received yet: bounded, since readers may be slow. Writes nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 use event_listener::Event;
 use parking_lot::Mutex;
 
-/// An entry, in the order in which they came.
+/// A line, or a gap.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Line(Arc<str>),
-    /// In this place so many lines were left out.
+    /// This many lines were dropped here.
     Lost(u64),
 }
 
-/// Lines for one client, from everybody, so many at most. What comes on top is counted, and the client told.
+/// A bounded queue of lines for one client. Lines beyond the bound are dropped and counted, and the client is told.
 ///
-/// Whoever puts a line in never waits: one that reads slowly holds up nobody but itself.
+/// Adding a line never waits: a slow reader delays only itself.
 pub(crate) struct Outbox {
     most: usize,
     state: Mutex<State>,
@@ -25,19 +25,19 @@ pub(crate) struct Outbox {
 
 #[derive(Default)]
 struct State {
-    /// At most `most` lines, then a gap at most; and, once closed, a last line.
+    /// At most `most` lines, then at most one gap. Once closed, also a last line.
     entries: VecDeque<Entry>,
     lines: usize,
     closed: bool,
 }
 
 impl Outbox {
-    /// For so many lines at most.
+    /// An outbox for `most` lines.
     pub(crate) fn new(most: usize) -> Self {
         Self { most, state: Mutex::default(), changed: Event::new() }
     }
 
-    /// Puts `line` in, or counts it as lost. Nobody reads what is put in after the end.
+    /// Adds `line`, or counts it as dropped. Ignores lines after the end.
     pub(crate) fn put(&self, line: Arc<str>) {
         let mut state = self.state.lock();
         if state.closed {
@@ -55,7 +55,7 @@ impl Outbox {
         self.changed.notify(1);
     }
 
-    /// No line is taken any more; those that are in come out, and then `last`, however many there are.
+    /// Accepts no more lines. The client still gets the present ones, and then `last`.
     pub(crate) fn close(&self, last: Option<Arc<str>>) {
         let mut state = self.state.lock();
         if !std::mem::replace(&mut state.closed, true) {
@@ -65,7 +65,7 @@ impl Outbox {
         self.changed.notify(usize::MAX);
     }
 
-    /// Waits for entries, and takes all of them; `None` once it is closed and empty.
+    /// Waits for entries, and takes all of them. `None` once closed and empty.
     ///
     /// # Cancel safety
     ///
@@ -76,7 +76,7 @@ impl Outbox {
                 return taken;
             }
             let changed = self.changed.listen();
-            // It may have changed before anybody listened.
+            // It may have changed before this listened.
             if let Some(taken) = self.try_take() {
                 return taken;
             }
@@ -84,7 +84,7 @@ impl Outbox {
         }
     }
 
-    /// `None` if there is something to wait for.
+    /// Takes all entries. `None` if the caller has to wait.
     fn try_take(&self) -> Option<Option<VecDeque<Entry>>> {
         let mut state = self.state.lock();
         if state.entries.is_empty() {

@@ -1,4 +1,4 @@
-//! Who is in the room, and gets each line. Reads and writes no connection.
+//! The clients in the room. Passes each line to them. Reads and writes no connection.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::outbox::Outbox;
 
-/// Clients, by numbers that aren't used again.
+/// Clients, by numbers that are never reused.
 #[derive(Default)]
 pub(crate) struct Room {
     inside: Mutex<Inside>,
@@ -24,11 +24,11 @@ struct Client {
     outbox: Arc<Outbox>,
 }
 
-/// Being in the room.
+/// A client's membership.
 ///
 /// # What dropping does
 ///
-/// Leaves, and tells the others.
+/// Leaves the room, and tells the others.
 pub(crate) struct Membership {
     room: Arc<Room>,
     number: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Membership {
 }
 
 impl Room {
-    /// Comes in, and tells the others; `None` if there is somebody called `name`.
+    /// Enters the room, and tells the others. `None` if the name is taken.
     pub(crate) fn join(self: &Arc<Self>, name: &str, outbox: Arc<Outbox>) -> Option<Membership> {
         let name: Arc<str> = name.into();
         let (number, others) = {
@@ -56,20 +56,20 @@ impl Room {
     }
 
     fn tell(&self, line: String, except: u64) {
-        // One text for all.
+        // The text is shared by all.
         let line: Arc<str> = line.into();
         let others: Vec<_> = {
             let inside = self.inside.lock();
             let others = inside.clients.iter().filter(|(number, _)| **number != except);
             others.map(|(_, client)| client.outbox.clone()).collect()
         };
-        // Wakers are called: not under the lock.
+        // Not under the lock: this calls wakers.
         others.iter().for_each(|outbox| outbox.put(line.clone()));
     }
 }
 
 impl Membership {
-    /// Tells the others `text`, a line without its end.
+    /// Sends `text`, a line without its end, to the others.
     pub(crate) fn say(&self, text: &str) {
         self.tell_others(format!("{}: {text}\n", self.name));
     }

@@ -1,4 +1,4 @@
-//! A file's bytes as the body of an answer, read block by block while the client takes them. Knows nothing of headers.
+//! A file's bytes as the body of a response, read block by block at the client's pace. Knows nothing of headers.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Frame;
 use polyexec::unblock;
 
-/// What is read at a time: enough that the way to the disk's thread and back costs little beside it.
+/// The most bytes of one read. So many that the detour to a blocking thread costs little in comparison.
 pub(crate) const BLOCK: usize = 64 * 1024;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -24,7 +24,7 @@ pub(crate) fn text(text: impl Into<Bytes>) -> Body {
     Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// These bytes of `file`. The next block is read when the one before is on its way.
+/// Streams these bytes of `file`. Reads the next block when the previous one is sent.
 pub(crate) fn part_of(file: File, part: Range<u64>) -> Body {
     let blocks = stream::try_unfold((file, part), |(file, part)| async move {
         if part.is_empty() {
@@ -36,14 +36,14 @@ pub(crate) fn part_of(file: File, part: Range<u64>) -> Body {
     StreamBody::new(blocks).boxed_unsync()
 }
 
-/// The first block of `part`, and what is left of it.
+/// Reads the first block of `part`. Returns it with the rest of the range.
 fn read(mut file: File, part: Range<u64>) -> io::Result<(File, Bytes, Range<u64>)> {
     let length = (part.end - part.start).min(BLOCK as u64);
     let mut block = Vec::with_capacity(length as usize);
     file.seek(SeekFrom::Start(part.start))?;
     let read = file.by_ref().take(length).read_to_end(&mut block)?;
     if (read as u64) < length {
-        // The head has promised more. So the connection ends here, and the client sees that something is missing.
+        // The file is shorter than the head has promised. The connection ends, so the client sees that bytes are missing.
         return Err(io::Error::new(ErrorKind::UnexpectedEof, "the file has become shorter"));
     }
     Ok((file, block.into(), part.start + length..part.end))

@@ -1,5 +1,4 @@
-//! Opens what lies in the folder, and nothing that doesn't: whatever path is asked for, and wherever links lead. Knows
-//! nothing of HTTP.
+//! Opens files inside a folder, and none outside, whatever the path and wherever links lead. Knows nothing of HTTP.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -9,24 +8,24 @@ use std::time::SystemTime;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-/// A folder whose files may be had.
+/// A folder whose files are served.
 pub(crate) struct Folder {
-    /// Opens relative to itself, and follows no path out of itself: where Linux can, with one system call.
+    /// Opens paths relative to itself, and none that leads out: on Linux with one system call.
     dir: Dir,
 }
 
-/// What lies at a path.
+/// A file or a folder.
 pub(crate) enum Found {
     File(Opened),
     Folder,
 }
 
-/// A file, open.
+/// An open file.
 pub(crate) struct Opened {
     pub(crate) file: File,
-    /// In bytes.
+    /// The length in bytes.
     pub(crate) length: u64,
-    /// Not everywhere known.
+    /// The time of the last change. Unknown on some systems.
     pub(crate) modified: Option<SystemTime>,
 }
 
@@ -35,11 +34,11 @@ impl Folder {
         Ok(Self { dir: Dir::open_ambient_dir(path, ambient_authority())? })
     }
 
-    /// Blocks for the disk.
+    /// Opens a path. Blocks for the disk.
     ///
     /// # Errors
     ///
-    /// If there is none, if it is neither file nor folder (a pipe would wait for a writer), or if it may not be read.
+    /// If it doesn't exist, can't be read, or is neither file nor folder (a pipe would wait for a writer).
     pub(crate) fn find(&self, path: &Path) -> io::Result<Found> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let metadata = self.dir.metadata(path)?;
@@ -50,7 +49,7 @@ impl Folder {
             return Err(ErrorKind::NotFound.into());
         }
         let file = self.dir.open(path)?.into_std();
-        // Of the file that is open, whatever took its place meanwhile.
+        // The metadata of the open file, even if another one has replaced it.
         let metadata = file.metadata()?;
         Ok(Found::File(Opened { file, length: metadata.len(), modified: metadata.modified().ok() }))
     }

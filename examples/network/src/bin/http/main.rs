@@ -1,4 +1,4 @@
-//! An HTTP server for the files of a folder, hyper's, on the executor of your choice.
+//! An HTTP server for the files of a folder, with hyper. On the executor of your choice.
 //!
 //!     cargo run --release -p polyexec-network-examples --bin http -- --listen 127.0.0.1:8000 FOLDER
 //!     curl http://127.0.0.1:8000/
@@ -87,15 +87,15 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     common.serve(move |stream, _, stop| connection(stream, folder.clone(), stop, idle))
 }
 
-/// Until the client ends it, or is too slow, or the server is to stop and the request is answered that came before.
+/// Serves until the client closes the connection or is too slow. On a stop, answers the present request first.
 async fn connection(stream: TcpStream, folder: Arc<Folder>, stop: Stop, idle: Duration) {
     let service = service_fn(|request| service::answer(request, folder.clone()));
     let served = http1::Builder::new()
         .timer(HyperTimer)
-        // Who has sent all requests may end its half, and gets the answers.
+        // A client may close its side after its last request, and still gets the responses.
         .half_close(true)
         .header_read_timeout(idle)
-        // Else hyper takes several more blocks of a file than the client does. A request's head is to be shorter, too.
+        // Otherwise hyper buffers several more blocks of a file than the client reads. Also limits a request's head.
         .max_buf_size(body::BLOCK)
         .serve_connection(HyperIo::vectored(Patient::new(stream, idle)), service);
     let mut served = pin!(served);
@@ -103,7 +103,7 @@ async fn connection(stream: TcpStream, folder: Arc<Folder>, stop: Stop, idle: Du
         stop.requested().await;
         None
     });
-    // A client that is gone, too slow, or sends what is no HTTP: hyper has answered that, where there is an answer.
+    // The client is gone, too slow, or doesn't send HTTP. hyper has answered if it could.
     if end.await.is_none() {
         served.as_mut().graceful_shutdown();
         let _ = served.await;

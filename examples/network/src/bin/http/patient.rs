@@ -1,4 +1,4 @@
-//! A stream whose peer has to read in time. Waits for no peer that sends: hyper does.
+//! A stream that limits how long its peer may not read. Doesn't limit its writes: hyper does.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::{Pin, pin};
@@ -8,11 +8,11 @@ use std::time::Duration;
 use futures_lite::{AsyncRead, AsyncWrite};
 use polyexec::time::{Sleep, sleep};
 
-/// Writes that can't go on for so long fail with `TimedOut`: the peer doesn't read.
+/// Writes fail with `TimedOut` if the peer doesn't read for this long.
 pub(crate) struct Patient<T> {
     stream: T,
     patience: Duration,
-    /// Since a write had to wait.
+    /// Runs while a write waits.
     waits: Option<Sleep>,
 }
 
@@ -21,7 +21,7 @@ impl<T> Patient<T> {
         Self { stream, patience, waits: None }
     }
 
-    /// Of a write: whether it is over, or has waited too long.
+    /// The result of a write, or a timeout if it has waited too long.
     fn in_time<O>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<O>>) -> Poll<io::Result<O>> {
         if write.is_ready() {
             self.waits = None;
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes nothing.
+    /// Accepts no bytes.
     struct Stuck;
 
     impl AsyncWrite for Stuck {

@@ -1,19 +1,19 @@
-//! Which bytes of a file are asked for (RFC 9110, section 14). Reads none.
+//! Parses ranges of bytes (RFC 9110, section 14). Reads no file.
 
 use std::ops::Range;
 
-/// What a `Range` header means for a file of some length.
+/// The meaning of a `Range` header for a file of some length.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// All of it: there is none, or none that a server must heed.
+    /// The whole file: there is no range, or none that a server must honour.
     Whole,
     Part(Range<u64>),
-    /// A part that isn't there.
+    /// A range outside of the file.
     Nothing,
 }
 
-/// The part of a file of `length` bytes that `header` asks for. Several parts at once are answered with the whole file,
-/// as a server may; so is what is no range.
+/// The range that `header` requests of a file of `length` bytes. Several ranges, or an invalid one, are answered with the whole
+/// file, as the RFC allows.
 pub(crate) fn asked(header: Option<&str>, length: u64) -> Asked {
     header.and_then(|header| part(header, length)).unwrap_or(Asked::Whole)
 }
@@ -41,7 +41,7 @@ fn part(header: &str, length: u64) -> Option<Asked> {
     Some(if part.is_empty() { Asked::Nothing } else { Asked::Part(part) })
 }
 
-/// Digits only: no sign, no space. One too large is as good as the largest.
+/// Digits only: no sign, no space. A number that is too large counts as the largest.
 fn number(digits: &str) -> Option<u64> {
     let digits_only = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits_only.then(|| digits.parse().unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! Answers requests for files. Reads no file and no connection itself.
+//! Answers requests for files. Reads no file, and no connection.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,19 +19,19 @@ use crate::range::{Asked, asked};
 use crate::support::cli;
 use crate::target::Target;
 
-/// A folder's page.
+/// The file that stands for a folder.
 const INDEX: &str = "index.html";
 
-/// Files that are open, in the system or in this process: `ENFILE` and `EMFILE`, by the numbers they have on all of Unix.
+/// Too many open files, in the system or in this process: `ENFILE` and `EMFILE`, with their numbers on all Unix systems.
 const TOO_MANY: [i32; 2] = [23, 24];
 
-/// A path of links that doesn't end, `ELOOP`: as good as none.
+/// A cycle of links, `ELOOP`: counts as missing.
 const LOOP: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40 } else { 62 };
 
-/// When a client may come again that we had no file descriptor for, in seconds.
+/// After how many seconds a client may retry if the server is out of file descriptors.
 const LATER: HeaderValue = HeaderValue::from_static("1");
 
-/// The answer to `request`. A body that it brings is for hyper to deal with.
+/// Answers `request`. Leaves its body to hyper.
 pub(crate) async fn answer(request: Request<Incoming>, folder: Arc<Folder>) -> Result<Response<Body>, Infallible> {
     let head = request.method() == Method::HEAD;
     let mut response = match *request.method() {
@@ -43,7 +43,7 @@ pub(crate) async fn answer(request: Request<Incoming>, folder: Arc<Folder>) -> R
         }
     };
     if head {
-        // The head says how long the body would be.
+        // The head states the length that the body would have.
         *response.body_mut() = body::empty();
     }
     Ok(response)
@@ -58,7 +58,7 @@ async fn find(request: &Request<Incoming>, folder: Arc<Folder>) -> Result<Respon
     let looked_for = path.clone();
     match unblock(move || folder.find(&looked_for)).await? {
         Found::Folder if target.folder => Err(StatusCode::NOT_FOUND.into()),
-        // Else the links on its page would be taken as those of the folder above.
+        // Otherwise relative links on its page would be resolved against the parent folder.
         Found::Folder => {
             let mut response = status(StatusCode::MOVED_PERMANENTLY);
             response.headers_mut().insert(LOCATION, value(target.as_folder()));
@@ -77,7 +77,7 @@ async fn find(request: &Request<Incoming>, folder: Arc<Folder>) -> Result<Respon
     }
 }
 
-/// The file, or with `ranges` the part of it that is asked for, unless the client has it already.
+/// Answers with the file, or with `ranges` its requested part, unless the client has it already.
 fn file(Opened { file, length, modified }: Opened, request: &HeaderMap, ranges: bool) -> Response<Body> {
     let modified = modified.map(whole_seconds);
     let mut response = Response::new(body::empty());
@@ -86,14 +86,14 @@ fn file(Opened { file, length, modified }: Opened, request: &HeaderMap, ranges: 
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(modified) = modified {
         headers.insert(LAST_MODIFIED, value(httpdate::fmt_http_date(modified)));
-        // A tag, which no file here has, counts more than a date (RFC 9110, 13.1.3).
+        // A tag takes precedence over a date (RFC 9110, 13.1.3), and no file here has one.
         let since = if request.contains_key(IF_NONE_MATCH) { None } else { date(request, IF_MODIFIED_SINCE) };
         if since.is_some_and(|since| modified <= since) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             return response;
         }
     }
-    // A part of a file that has changed since is no use to who has the rest.
+    // A part of a changed file would not match the client's other parts.
     let same = !request.contains_key(IF_RANGE) || (modified.is_some() && date(request, IF_RANGE) == modified);
     let range = if ranges && same { text(request, RANGE) } else { None };
     let part = match asked(range, length) {
@@ -115,7 +115,7 @@ fn file(Opened { file, length, modified }: Opened, request: &HeaderMap, ranges: 
     response
 }
 
-/// Why there is no file in the answer.
+/// Why the response has no file.
 struct Problem {
     status: StatusCode,
 }
@@ -127,8 +127,8 @@ impl From<StatusCode> for Problem {
 }
 
 impl From<io::Error> for Problem {
-    /// What isn't there, what may not be read and what lies elsewhere look the same to a client: it learns nothing of
-    /// what is outside.
+    /// Missing files, unreadable ones and those outside of the folder get the same response: so a client learns nothing of the
+    /// outside.
     fn from(error: io::Error) -> Self {
         use io::ErrorKind::{InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
         let status = match error.kind() {
@@ -158,7 +158,7 @@ impl Problem {
     }
 }
 
-/// An answer that consists of its status.
+/// A response that consists of its status.
 fn status(status: StatusCode) -> Response<Body> {
     let line = format!("{status}\n");
     let length = line.len();
@@ -177,15 +177,15 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(text(headers, name)?).ok()
 }
 
-/// As a date in a header has it. What is older than dates began, or younger than they end, is as they begin.
+/// Formats a date for a header. Dates outside of the valid range become the earliest one.
 fn whole_seconds(time: SystemTime) -> SystemTime {
-    /// The year 9999 ends then; httpdate panics beyond.
+    /// The end of the year 9999, beyond which httpdate panics.
     const END: u64 = 253_402_300_800;
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     SystemTime::UNIX_EPOCH + Duration::from_secs(if seconds < END { seconds } else { 0 })
 }
 
-/// Of a text that we made: it has no control characters.
+/// A header value from text without control characters.
 fn value(text: String) -> HeaderValue {
     HeaderValue::try_from(text).expect("visible characters")
 }

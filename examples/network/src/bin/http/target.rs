@@ -1,11 +1,11 @@
-//! What a request's path means: the names on the way down from the folder. Looks at no file.
+//! Parses a request's path: the names from the folder down. Touches no file.
 
 use std::path::{Component, Path, PathBuf};
 
 use hyper::StatusCode;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-/// What a name in a path is written with, beyond control characters and what isn't ASCII.
+/// Characters to escape in a path, besides control characters and non-ASCII ones.
 const SPECIAL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -24,31 +24,31 @@ const SPECIAL: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What is asked for.
+/// The requested path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// Below the folder, plain names only; empty for the folder itself.
+    /// Relative to the folder, with plain names only. Empty for the folder itself.
     pub(crate) path: PathBuf,
-    /// Whether it ended with a slash: a folder is asked for.
+    /// Whether it ends with a slash, and so requests a folder.
     pub(crate) folder: bool,
 }
 
 impl Target {
-    /// Of a path as it stands in a request.
+    /// Parses the path of a request.
     ///
     /// # Errors
     ///
-    /// The status of the answer: it is badly encoded, or leads anywhere but down.
+    /// The status of the response: the path is badly encoded, or doesn't lead down.
     pub(crate) fn parse(path: &str) -> Result<Self, StatusCode> {
         let path = path.strip_prefix('/').ok_or(StatusCode::BAD_REQUEST)?;
         let mut below = PathBuf::new();
-        // Divided before it is decoded: an encoded slash is part of a name, and no name has one.
+        // Split before it is decoded: an encoded slash is part of a name, and no name contains one.
         for name in path.split('/').filter(|name| !name.is_empty()) {
             let name = percent_decode_str(name).decode_utf8().map_err(|_| StatusCode::BAD_REQUEST)?;
             if name.contains('\0') {
                 return Err(StatusCode::BAD_REQUEST);
             }
-            // `..` and `.`, a slash within, and what else the system has: drives, streams.
+            // `..`, `.`, a slash in a name, and special names of some systems: drives, streams.
             let mut parts = Path::new(&*name).components();
             match (parts.next(), parts.next()) {
                 (Some(Component::Normal(only)), None) if *only == *name => below.push(only),
@@ -58,11 +58,11 @@ impl Target {
         Ok(Self { path: below, folder: path.is_empty() || path.ends_with('/') })
     }
 
-    /// As a request for the folder would have it, with a slash at the end.
+    /// The path that requests this as a folder, with a slash at the end.
     pub(crate) fn as_folder(&self) -> String {
         let mut written = String::from("/");
         for name in &self.path {
-            // Names come from UTF-8.
+            // The names were UTF-8.
             written.extend(utf8_percent_encode(&name.to_string_lossy(), SPECIAL));
             written.push('/');
         }
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(path("//a//b/"), Ok(("a/b".to_owned(), true)));
         assert_eq!(path("/..."), Ok(("...".to_owned(), false)));
         assert_eq!(path("/a%20b%C3%A4"), Ok(("a bä".to_owned(), false)));
-        // Only once.
+        // Decoded only once.
         assert_eq!(path("/%252e%252e/x"), Ok(("%2e%2e/x".to_owned(), false)));
     }
 
@@ -111,7 +111,7 @@ mod tests {
         for written in ["/", "/a/", "/a%20b/c%25/", "/%C3%A4/"] {
             assert_eq!(Target::parse(written).unwrap().as_folder(), written);
         }
-        // Never an address of another host, whatever slashes were asked for.
+        // Never the address of another host, whatever the slashes.
         assert_eq!(Target::parse("//elsewhere.example/x").unwrap().as_folder(), "/elsewhere.example/x/");
     }
 }

@@ -1,4 +1,4 @@
-//! A next_wake under loom: a timer that is set is seen by who waits, or who sets it is told to see to that. Run by `verify/loom`.
+//! The next wake under loom: a waiter sees a new timer, or its setter learns to interrupt. Run by `verify/loom`.
 
 use super::*;
 
@@ -7,7 +7,7 @@ use loom::thread;
 use polyexec_core::executor::Alarm;
 use polyexec_core::modelled::{AtomicBool, check};
 
-/// One part's mark, and the next_wake.
+/// The first tick of one shard, and the next wake.
 struct Timers {
     first: AtomicU64,
     next_wake: NextWake,
@@ -20,13 +20,13 @@ impl Timers {
         Arc::new(timers)
     }
 
-    /// As one of those who do this under a lock, one after the other.
+    /// Sets a timer, as under the shard's lock.
     fn set(&self, due: Tick) -> OnSet {
         self.first.fetch_min(due, Relaxed);
         self.next_wake.on_set(due)
     }
 
-    /// Until when the thread waits.
+    /// Begins a wait. Returns the tick until which it lasts.
     fn wait(&self) -> Tick {
         self.next_wake.begin();
         let first = self.first.load(Relaxed);
@@ -64,15 +64,15 @@ fn of_two_timers_the_earlier_one_counts() {
     });
 }
 
-/// The driver, of which a thread leaves that has waited, while a timer is set and the attendant falls asleep.
-struct Reactor {
+/// The driver, while a thread leaves it, another sets a timer, and the fallback thread falls asleep.
+struct Driver {
     timers: Arc<Timers>,
     is_attended: AtomicBool,
     alarm: Alarm,
     is_awake: AtomicBool,
 }
 
-impl Reactor {
+impl Driver {
     fn notice(&self) {
         self.alarm.ring(|| self.is_awake.store(true, SeqCst));
     }
@@ -80,8 +80,8 @@ impl Reactor {
 
 #[test]
 fn somebody_looks_when_who_has_waited_leaves() {
-    check("next_wake: one leaves, a timer is set, and the attendant falls asleep", || {
-        let driver = Arc::new(Reactor {
+    check("next_wake: one leaves, a timer is set, and the fallback thread falls asleep", || {
+        let driver = Arc::new(Driver {
             timers: Timers::new(),
             is_attended: AtomicBool::new(true),
             alarm: Alarm::default(),
@@ -95,7 +95,7 @@ fn somebody_looks_when_who_has_waited_leaves() {
                 }
             }
         });
-        let attendant = thread::spawn({
+        let fallback = thread::spawn({
             let driver = driver.clone();
             move || {
                 let is_needed = || driver.timers.first.load(Relaxed) != NEVER;
@@ -107,8 +107,8 @@ fn somebody_looks_when_who_has_waited_leaves() {
         driver.is_attended.store(false, SeqCst);
         driver.notice();
         setter.join().unwrap();
-        let stays_awake = attendant.join().unwrap();
-        // Who was to be interrupted has left, so only the attendant may know of it.
-        assert!(stays_awake || driver.is_awake.load(SeqCst), "nobody knows of the timer");
+        let stays_awake = fallback.join().unwrap();
+        // The waiter has left, so only the fallback thread can take the timer.
+        assert!(stays_awake || driver.is_awake.load(SeqCst), "no thread waits for the timer");
     });
 }

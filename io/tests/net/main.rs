@@ -1,4 +1,4 @@
-//! Sockets as a program sees them: what arrives, in which order, and what is said when something is wrong.
+//! Sockets as a program sees them: the order of bytes, and errors.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
@@ -16,6 +16,9 @@ use polyexec_core::block_on;
 use polyexec_io::net::{TcpListener, TcpStream, UdpSocket, resolve};
 use polyexec_io::time::timeout;
 
+#[cfg(unix)]
+mod unix;
+
 /// Both ends of a connection.
 async fn pair() -> io::Result<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -23,7 +26,7 @@ async fn pair() -> io::Result<(TcpStream, TcpStream)> {
     Ok((client?, server?.0))
 }
 
-/// A place where nobody listens.
+/// An address without a listener.
 fn nobody() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -124,7 +127,7 @@ fn a_peer_that_resets_is_an_error_and_not_an_end() {
             let read = pin!(server.read(&mut buffer));
             let (read, ()) = zip(read, async { drop(client) }).await;
             assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
-            // A write says so in the end, and doesn't wait for ever.
+            // A write returns the error in the end, and doesn't wait for ever.
             let written = server.write_all(&bytes(1 << 20)).await.unwrap_err();
             assert!(matches!(written.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{written}");
         }
@@ -146,7 +149,7 @@ fn what_cannot_be_done_is_an_error_that_says_why() {
         assert_eq!(wrong.kind(), ErrorKind::InvalidInput);
         let none = TcpStream::connect(&[][..]).await.unwrap_err();
         assert_eq!(none.kind(), ErrorKind::InvalidInput);
-        // Reserved for names that there are not (RFC 6761).
+        // Reserved for names that don't exist (RFC 6761).
         let unknown = resolve("nobody.invalid:80").await.unwrap_err();
         assert!(unknown.to_string().contains("nobody.invalid"), "{unknown}");
         io::Result::Ok(())
@@ -187,14 +190,14 @@ fn hundreds_may_wait_to_be_accepted() {
     if allowed.is_none_or(|most: u32| most < 500) {
         return leave_out(format_args!("the system lets {allowed:?} wait, or doesn't say"));
     }
-    // Two a connection, and those of the tests beside this one.
+    // Two files per connection, and those of concurrent tests.
     if let Some((files, _)) = file_limits().filter(|(files, _)| *files < 1_500) {
         return leave_out(format_args!("it takes a thousand open files, and {files} are allowed"));
     }
     block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut waiting = Vec::new();
-        // More than the 128 that `std` allows: then the system lets the next one try again, a second later or three.
+        // More than the 128 of `std`, beyond which a client tries again a second or three later.
         for _ in 0..500 {
             let connected = TcpStream::connect(listener.local_addr()?);
             waiting.push(timeout(Duration::from_millis(900), connected).await.expect("there is no room to wait")?);
@@ -355,7 +358,7 @@ fn an_empty_read_and_an_empty_write_are_nothing() {
     watched!();
     block_on(async {
         let (client, mut server) = pair().await?;
-        // Nothing has come yet.
+        // No bytes have come yet.
         assert_eq!(server.read(&mut []).await?, 0);
         assert_eq!(server.read_vectored(&mut []).await?, 0);
         assert_eq!(poll_fn(|cx| pin!(&client).poll_write(cx, &[])).await?, 0);
@@ -407,164 +410,4 @@ fn datagrams_go_where_they_are_sent() {
         io::Result::Ok(())
     })
     .unwrap();
-}
-
-#[cfg(unix)]
-mod unix {
-    use super::*;
-
-    use std::sync::atomic::AtomicBool;
-    use std::sync::atomic::Ordering::Relaxed;
-
-    use polyexec_io::net::unix::{UnixDatagram, UnixListener, UnixStream};
-
-    /// A folder that is gone in the end.
-    fn folder(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("polyexec-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    struct Folder(std::path::PathBuf);
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn connections() {
-        watched!();
-        let folder = folder("stream");
-        let path = folder.0.join("socket");
-        block_on(async {
-            let absent = UnixStream::connect(&path).await.unwrap_err();
-            assert_eq!(absent.kind(), ErrorKind::NotFound);
-            let listener = UnixListener::bind(&path)?;
-            let taken = UnixListener::bind(&path).unwrap_err();
-            assert_eq!(taken.kind(), ErrorKind::AddrInUse);
-            let (client, server) = zip(UnixStream::connect(&path), listener.accept()).await;
-            let (mut client, mut server) = (client?, server?.0);
-            assert_eq!(client.peer_addr()?.as_pathname(), Some(&*path));
-            let sent = bytes(1 << 20);
-            let send = async {
-                client.write_all(&sent).await?;
-                client.close().await
-            };
-            let mut received = Vec::new();
-            let (sent_all, read_all) = zip(send, server.read_to_end(&mut received)).await;
-            sent_all.and(read_all)?;
-            assert!(received == sent);
-            drop(listener);
-            let refused = UnixStream::connect(&path).await.unwrap_err();
-            assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-            io::Result::Ok(())
-        })
-        .unwrap();
-    }
-
-    /// The test notices the signal by a handler of its own, in place of `std`, which ignores it.
-    #[test]
-    fn a_peer_that_is_gone_is_an_error_and_no_signal() {
-        watched!();
-        let raised = Arc::new(AtomicBool::new(false));
-        signal_hook::flag::register(signal_hook::consts::SIGPIPE, raised.clone()).unwrap();
-        block_on(async {
-            let slices = [IoSlice::new(b"one "), IoSlice::new(b"other")];
-            let (mut stream, there) = UnixStream::pair()?;
-            drop(there);
-            assert_eq!(stream.write(b"bytes").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
-            assert_eq!(stream.write_vectored(&slices).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
-            let (mut stream, there) = pair().await?;
-            drop(there);
-            // The peer has to say first that it is gone.
-            while stream.write(b"bytes").await.is_ok() {}
-            assert_eq!(stream.write_vectored(&slices).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
-            let (here, there) = UnixDatagram::pair()?;
-            drop(there);
-            assert!(here.send(b"bytes").await.is_err());
-            io::Result::Ok(())
-        })
-        .unwrap();
-        assert!(!raised.load(Relaxed), "SIGPIPE was raised");
-    }
-
-    #[test]
-    fn datagrams() {
-        watched!();
-        let folder = folder("datagram");
-        let path = folder.0.join("socket");
-        block_on(async {
-            let there = UnixDatagram::bind(&path)?;
-            let here = UnixDatagram::unbound()?;
-            here.send_to(b"to a place", &path).await?;
-            here.connect(&path)?;
-            here.send(b"to the same").await?;
-            let mut buffer = [0; 16];
-            assert_eq!(there.recv_from(&mut buffer).await?.0, 10);
-            assert_eq!(there.recv(&mut buffer).await?, 11);
-            let (one, other) = UnixDatagram::pair()?;
-            one.send(b"pair").await?;
-            assert_eq!(other.recv(&mut buffer).await?, 4);
-            io::Result::Ok(())
-        })
-        .unwrap();
-    }
-
-    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    #[test]
-    fn a_message_with_file_descriptors_is_in_the_way_of_no_other() {
-        use std::io::Write;
-        use std::os::fd::AsRawFd;
-        watched!();
-        let (peer, stream) = std::os::unix::net::UnixStream::pair().unwrap();
-        block_on(async {
-            let mut stream = UnixStream::try_from(stream)?;
-            // A cmsghdr of SOL_SOCKET and SCM_RIGHTS, and one descriptor, padded to a word.
-            let mut control = [20_usize.to_ne_bytes(), [0; 8], [0; 8]].concat();
-            control[8..12].copy_from_slice(&1_i32.to_ne_bytes());
-            control[12..16].copy_from_slice(&1_i32.to_ne_bytes());
-            control[16..20].copy_from_slice(&peer.as_raw_fd().to_ne_bytes());
-            let bytes = [IoSlice::new(b"abc")];
-            let message = socket2::MsgHdr::new().with_buffers(&bytes).with_control(&control);
-            socket2::SockRef::from(&peer).sendmsg(&message, 0)?;
-            (&peer).write_all(b"def")?;
-            let (mut read, mut buffer) = (Vec::new(), [0; 64]);
-            while read.len() < 6 {
-                let length = stream.read(&mut buffer).await?;
-                read.extend_from_slice(&buffer[..length]);
-            }
-            assert_eq!(read, b"abcdef");
-            io::Result::Ok(())
-        })
-        .unwrap();
-    }
-
-    #[test]
-    fn a_datagram_waits_for_room() {
-        watched!();
-        let folder = folder("full");
-        let path = folder.0.join("socket");
-        block_on(async {
-            let there = UnixDatagram::bind(&path)?;
-            let flood = std::os::unix::net::UnixDatagram::unbound()?;
-            flood.set_nonblocking(true)?;
-            let queued = (0..).take_while(|_| flood.send_to(b"flood", &path).is_ok()).count();
-            let here = UnixDatagram::unbound()?;
-            let mut last = pin!(here.send_to(b"last", &path));
-            assert!(futures_lite::future::poll_once(&mut last).await.is_none(), "there is room yet");
-            let receive = async {
-                let mut buffer = [0; 16];
-                for _ in 0..queued {
-                    assert_eq!(there.recv(&mut buffer).await?, 5);
-                }
-                there.recv(&mut buffer).await
-            };
-            let (sent, received) = zip(last, receive).await;
-            assert_eq!((sent?, received?), (4, 4));
-            io::Result::Ok(())
-        })
-        .unwrap();
-    }
 }

@@ -1,0 +1,71 @@
+//! Which task each thread runs, so that a shutdown can name those that still run. Never polls or ends a task.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use polyexec_core::executor::Task;
+use polyexec_core::{AbortHandle, task::Info};
+
+/// The running slots of all threads, by address.
+#[derive(Debug, Default)]
+pub(crate) struct RunningSlots(Mutex<HashMap<usize, Arc<Slot>>>);
+
+#[derive(Debug, Default)]
+struct Slot(Mutex<Option<AbortHandle>>);
+
+/// One thread's running slot: the task that the thread polls to its end, even while that task is parked.
+///
+/// # What dropping does
+///
+/// Removes the slot from the table.
+pub(crate) struct RunningSlot<'a> {
+    table: &'a RunningSlots,
+    slot: Arc<Slot>,
+}
+
+impl RunningSlots {
+    /// Adds a slot for the calling thread.
+    pub(crate) fn add(&self) -> RunningSlot<'_> {
+        let running = RunningSlot { table: self, slot: Arc::default() };
+        self.0.lock().insert(running.address(), running.slot.clone());
+        running
+    }
+
+    /// The tasks that have a thread and have not ended.
+    ///
+    /// Checks each task itself: a thread may not know yet that its parked task was ended.
+    pub(crate) fn unfinished(&self) -> Vec<Info> {
+        let slots: Vec<_> = self.0.lock().values().cloned().collect();
+        let unfinished = |slot: &Arc<Slot>| {
+            let task = slot.0.lock();
+            task.as_ref().filter(|task| !task.is_finished()).map(Info::from)
+        };
+        slots.iter().filter_map(unfinished).collect()
+    }
+}
+
+impl RunningSlot<'_> {
+    /// Notes that the thread runs `task`. A task that has as many handles as possible stays unnamed.
+    pub(crate) fn set(&self, task: &Task) {
+        let running = task.try_abort_handle();
+        let before = std::mem::replace(&mut *self.slot.0.lock(), running);
+        drop(before);
+    }
+
+    /// Notes that the thread runs no task.
+    pub(crate) fn clear(&self) {
+        let before = self.slot.0.lock().take();
+        drop(before);
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.slot).addr()
+    }
+}
+
+impl Drop for RunningSlot<'_> {
+    fn drop(&mut self) {
+        self.table.0.lock().remove(&self.address());
+    }
+}
