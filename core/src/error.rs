@@ -5,12 +5,10 @@ use alloc::boxed::Box;
 use core::any::Any;
 use core::error::Error;
 use core::fmt;
-use core::panic::Location;
 
-use crate::TaskId;
 use crate::executor::{Boxed, Task};
-use crate::task::label::Label;
 use crate::unwind::{Payload, discard, message};
+use crate::{TaskId, TaskInfo};
 
 /// Why a task came to its end without an output. Small, since each cell has room for it.
 pub(crate) enum Failure {
@@ -45,9 +43,7 @@ pub(crate) enum Failure {
 pub struct JoinError(Box<Inner>);
 
 struct Inner {
-    id: TaskId,
-    name: Option<Box<str>>,
-    location: &'static Location<'static>,
+    task: TaskInfo,
     reason: Reason,
 }
 
@@ -103,14 +99,14 @@ impl Drop for Panic {
 }
 
 impl JoinError {
-    pub(crate) fn new(id: TaskId, label: &dyn Label, failure: Failure) -> Self {
+    pub(crate) fn new(task: TaskInfo, failure: Failure) -> Self {
         let reason = match failure {
             Failure::Cancelled => Reason::Cancelled,
             Failure::Panicked(payload) => Reason::Panicked(Panic::new(payload)),
             Failure::ShutDown => Reason::ShutDown,
             Failure::Unable(cause) => Reason::Unable(cause),
         };
-        Self(Box::new(Inner { id, name: label.name().map(Into::into), location: label.location(), reason }))
+        Self(Box::new(Inner { task, reason }))
     }
 
     /// Whether the task was cancelled: somebody aborted it, or its executor shut down, which
@@ -161,27 +157,18 @@ impl JoinError {
 
     /// The id of the task.
     pub fn id(&self) -> TaskId {
-        self.0.id
+        self.0.task.id()
     }
 
-    /// The name that the task was spawned with, if any.
-    pub fn name(&self) -> Option<&str> {
-        self.0.name.as_deref()
-    }
-
-    /// The place in the source that spawned the task.
-    pub fn location(&self) -> &'static Location<'static> {
-        self.0.location
+    /// The task's id, name and place.
+    pub fn task(&self) -> &TaskInfo {
+        &self.0.task
     }
 }
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {}", self.id())?;
-        if let Some(name) = self.name() {
-            write!(f, " `{name}`")?;
-        }
-        write!(f, " (spawned at {}) ", self.location())?;
+        write!(f, "{} ", self.0.task)?;
         match &self.0.reason {
             Reason::Cancelled => f.write_str("was cancelled"),
             Reason::ShutDown => f.write_str("was dropped when its executor shut down"),
@@ -381,6 +368,7 @@ impl<F> Error for SpawnError<F> {
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use core::panic::Location;
     use std::io;
 
     fn refused() -> JoinError {
@@ -421,8 +409,7 @@ mod tests {
     #[test]
     fn a_payload_need_not_be_sync_and_is_taken_once() {
         let payload = Box::new(std::cell::Cell::new(7));
-        let location: &'static Location<'static> = Location::caller();
-        let error = JoinError::new(TaskId::next(), &location, Failure::Panicked(payload));
+        let error = JoinError::new(TaskInfo::new(TaskId::next(), &Location::caller()), Failure::Panicked(payload));
         let shown = std::thread::scope(|threads| threads.spawn(|| error.to_string()).join().unwrap());
         assert!(shown.ends_with(") panicked"), "{shown}");
         assert_eq!(*error.into_panic().downcast::<std::cell::Cell<i32>>().unwrap(), 7.into());

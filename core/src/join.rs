@@ -2,13 +2,13 @@
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
-use core::panic::{Location, RefUnwindSafe, UnwindSafe};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use crate::error::JoinError;
 use crate::task::cell::{Joiner, TaskRef};
-use crate::task::{TaskId, poll_proceed};
+use crate::task::{TaskId, TaskInfo, poll_proceed};
 
 /// Waits for the result of a task.
 ///
@@ -98,6 +98,11 @@ impl<T> JoinHandle<T> {
     pub fn id(&self) -> TaskId {
         self.0.header().id
     }
+
+    /// The task's id, name and place.
+    pub fn task(&self) -> TaskInfo {
+        self.0.info()
+    }
 }
 
 impl<T> Future for JoinHandle<T> {
@@ -154,14 +159,9 @@ impl AbortHandle {
         self.0.header().id
     }
 
-    /// The name that the task was spawned with, if any.
-    pub fn name(&self) -> Option<&str> {
-        self.0.label().name()
-    }
-
-    /// The place in the source that spawned the task.
-    pub fn location(&self) -> &'static Location<'static> {
-        self.0.label().location()
+    /// The task's id, name and place.
+    pub fn task(&self) -> TaskInfo {
+        self.0.info()
     }
 }
 

@@ -28,7 +28,7 @@ pub use error::{JoinError, SpawnError};
 pub use executor::Executor;
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use still_running::StillRunning;
-pub use task::TaskId;
+pub use task::{TaskId, TaskInfo};
 pub use yield_now::{YieldNow, yield_now};
 
 #[cfg(feature = "std")]

@@ -262,7 +262,7 @@ fn references_are_limited() {
     assert!(matches!(live.run(task), Ran::Finished));
     waker.wake();
     assert!(handle.join().unwrap_err().is_panic());
-    assert!(kept.is_finished() && kept.location().file().ends_with("edges.rs"));
+    assert!(kept.is_finished() && kept.task().location().file().ends_with("edges.rs"));
 
     // Another one, which rests and is ended while it is full.
     let (waker, handle) = rest(&live, &woken, || ());

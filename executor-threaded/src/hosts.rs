@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use polyexec_core::executor::Task;
-use polyexec_core::{AbortHandle, task::Info};
+use polyexec_core::{AbortHandle, TaskInfo};
 
 /// The threads that there are, by the addresses of their entries.
 #[derive(Debug, Default)]
@@ -34,11 +34,11 @@ impl Hosts {
 
     /// The tasks that the threads host now, and that aren't over: of one that was ended while it rested, its thread may not
     /// know yet.
-    pub(crate) fn unfinished(&self) -> Vec<Info> {
+    pub(crate) fn unfinished(&self) -> Vec<TaskInfo> {
         let entries: Vec<_> = self.0.lock().values().cloned().collect();
         let unfinished = |entry: &Arc<Entry>| {
             let task = entry.0.lock();
-            task.as_ref().filter(|task| !task.is_finished()).map(Info::from)
+            task.as_ref().filter(|task| !task.is_finished()).map(AbortHandle::task)
         };
         entries.iter().filter_map(unfinished).collect()
     }

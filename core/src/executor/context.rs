@@ -531,6 +531,6 @@ mod tests {
         let error = crate::block_on(crate::spawn(async {})).unwrap_err();
         assert!(error.is_rejected() && !error.is_shutdown());
         assert!(format!("{error:?}").contains("no executor runs on this thread"), "{error:?}");
-        assert!(error.location().file().ends_with("context.rs"));
+        assert!(error.task().location().file().ends_with("context.rs"));
     }
 }

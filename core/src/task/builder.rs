@@ -19,7 +19,7 @@ use crate::{Executor, JoinHandle};
 /// // No executor runs on this thread, so the task is refused; the error names it.
 /// let handle = task::Builder::new().name("reader").spawn(async { 1 });
 /// let error = block_on(handle).unwrap_err();
-/// assert_eq!(error.name(), Some("reader"));
+/// assert_eq!(error.task().name(), Some("reader"));
 /// ```
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it spawns"]

@@ -23,7 +23,7 @@ use super::large::is_large;
 #[cfg(feature = "std")]
 pub(crate) use super::state::MAX_WORD;
 use super::state::{Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, OnJoin, OnTakeBack, OnWake, State};
-use super::{Ran, Task, TaskId, polled};
+use super::{Ran, Task, TaskId, TaskInfo, polled};
 use crate::Executor;
 #[cfg(feature = "std")]
 use crate::error::Rejected;
@@ -119,9 +119,9 @@ impl TaskRef {
         self.0.addr().get()
     }
 
-    pub(crate) fn label(&self) -> &dyn Label {
+    pub(crate) fn info(&self) -> TaskInfo {
         // SAFETY: the functions in a cell's header are those of its types.
-        unsafe { (self.typed().label)(self) }
+        TaskInfo::new(self.header().id, unsafe { (self.typed().label)(self) })
     }
 
     /// The executor's word.
@@ -660,7 +660,7 @@ where
             // SAFETY: it is the caller's, and what was in it is moved out.
             unsafe { core::ptr::write(stage, Stage::Empty) };
             // After that: memory may run out here, which some let panic.
-            Poll::Ready(taken.map_err(|failure| JoinError::new(cell.header.id, &cell.label, failure)))
+            Poll::Ready(taken.map_err(|failure| JoinError::new(TaskInfo::new(cell.header.id, &cell.label), failure)))
         })
     }
 

@@ -9,9 +9,8 @@ pub use builder::Builder;
 #[cfg(feature = "std")]
 pub use cell::current_id;
 pub use id::TaskId;
+pub use info::TaskInfo;
 pub(crate) use large::{Boxed, is_large};
-
-pub use crate::still_running::Info;
 
 #[cfg(feature = "std")]
 use crate::AbortHandle;
@@ -26,6 +25,7 @@ pub(crate) mod budget;
 mod builder;
 pub(crate) mod cell;
 pub(crate) mod id;
+mod info;
 pub(crate) mod label;
 pub(crate) mod large;
 pub(crate) mod polled;
@@ -142,14 +142,9 @@ impl Task {
         self.0.header().id
     }
 
-    /// The name that it was spawned with, if any.
-    pub fn name(&self) -> Option<&str> {
-        self.0.label().name()
-    }
-
-    /// The place in the source that spawned it.
-    pub fn location(&self) -> &'static Location<'static> {
-        self.0.label().location()
+    /// The task's id, name and place.
+    pub fn info(&self) -> TaskInfo {
+        self.0.info()
     }
 
     /// Aborts the task, and tells what it is called, from anywhere, for as long as one likes: when it is over, too.
@@ -183,10 +178,6 @@ impl Task {
 
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task")
-            .field("id", &self.id())
-            .field("name", &self.name())
-            .field("location", &format_args!("{}", self.location()))
-            .finish()
+        f.debug_tuple("Task").field(&self.info()).finish()
     }
 }
