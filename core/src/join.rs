@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use crate::error::JoinError;
-use crate::task::cell::{Joiner, TaskRef};
+use crate::task::cell::{JoinRef, TaskRef};
 use crate::task::{TaskId, TaskInfo, poll_proceed};
 
 /// Waits for the result of a task.
@@ -36,10 +36,10 @@ use crate::task::{TaskId, TaskInfo, poll_proceed};
 ///
 /// Awaiting `&mut handle` is cancel safe: a result that wasn't delivered stays for the next poll.
 #[must_use = "dropping a handle detaches its task; await it, `join` it, or say `drop`"]
-pub struct JoinHandle<T>(Joiner<T>);
+pub struct JoinHandle<T>(JoinRef<T>);
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(joiner: Joiner<T>) -> Self {
+    pub(crate) fn new(joiner: JoinRef<T>) -> Self {
         Self(joiner)
     }
 

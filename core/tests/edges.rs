@@ -342,8 +342,8 @@ fn a_task_is_a_stranger_in_another_table() {
     let [(waker, own), (_waker, strangers)] = [0, 1].map(|number| rest(&tables[number], &woken, || Arc::new(number)));
     waker.wake_by_ref();
     let task = woken.take();
-    assert_eq!(tables[0].about(&task).as_deref(), Some(&0));
-    assert_eq!(tables[1].about(&task), None);
+    assert_eq!(tables[0].data(&task).as_deref(), Some(&0));
+    assert_eq!(tables[1].data(&task), None);
     own.abort();
     assert!(matches!(tables[1].run_with(task, || Arc::new(2)), Ran::Finished));
     assert!(own.join().unwrap_err().is_cancelled());

@@ -253,7 +253,7 @@ impl Executor for ThreadedHandle {
     }
 
     fn schedule(&self, task: Task) {
-        match self.0.live.about(&task) {
+        match self.0.live.data(&task) {
             Some(mailbox) => mailbox.put(task),
             // The executor has shut down, and the task has ended.
             None => drop(task),

@@ -83,7 +83,7 @@ pub use crate::task::large::{Boxed, MAX_INLINE, is_large};
 pub use crate::task::slot::TaskSlot;
 pub use crate::task::{Ran, Task};
 #[cfg(feature = "std")]
-pub use crate::task::{id::OwnerThread, polled::is_polling, thread_bound::ThreadBound};
+pub use crate::task::{current::is_polling, id::OwnerThread, thread_bound::ThreadBound};
 
 #[cfg(feature = "std")]
 pub use self::{

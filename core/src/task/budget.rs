@@ -14,7 +14,7 @@ use core::pin::pin;
 use core::task::{Context, Poll};
 
 #[cfg(feature = "std")]
-use super::polled;
+use super::current;
 
 /// Operations in a poll before the first refusal. The number is tokio's: a yield costs about as much as one of them.
 #[cfg(feature = "std")]
@@ -70,12 +70,12 @@ fn with<T>(budget: Budget, poll: impl FnOnce() -> T) -> T {
     impl Drop for Around {
         #[inline]
         fn drop(&mut self) {
-            polled::set_budget(self.0);
+            current::set_budget(self.0);
         }
     }
 
-    let _around = Around(polled::budget());
-    polled::set_budget(budget);
+    let _around = Around(current::budget());
+    current::set_budget(budget);
     poll()
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn anew<T>(poll: impl FnOnce() -> T) -> T {
 #[inline]
 pub fn poll_proceed(cx: &Context<'_>) -> Poll<Proceed> {
     #[cfg(feature = "std")]
-    if polled::budget().left() == 0 && is_refused(cx) {
+    if current::budget().left() == 0 && is_refused(cx) {
         return Poll::Pending;
     }
     let _ = cx;
@@ -156,8 +156,8 @@ pub fn poll_proceed(cx: &Context<'_>) -> Poll<Proceed> {
 #[cfg(feature = "std")]
 #[cold]
 fn is_refused(cx: &Context<'_>) -> bool {
-    let renewed = polled::budget().renewed();
-    polled::set_budget(renewed.unwrap_or(Budget::UNLIMITED));
+    let renewed = current::budget().renewed();
+    current::set_budget(renewed.unwrap_or(Budget::UNLIMITED));
     let waker = cx.waker();
     // A no-op waker has no data, and nothing would poll again. (Its vtable doesn't tell: each crate may have a copy.)
     let is_refused = renewed.is_some() && !waker.data().is_null();
@@ -184,7 +184,7 @@ impl Proceed {
     #[inline]
     pub fn made_progress(self) {
         #[cfg(feature = "std")]
-        polled::set_budget(polled::budget().spent());
+        current::set_budget(current::budget().spent());
     }
 }
 
@@ -199,7 +199,7 @@ impl Proceed {
 /// ```
 pub fn has_budget_remaining() -> bool {
     #[cfg(feature = "std")]
-    return polled::budget().left() > 0 || polled::budget().granted() == 0;
+    return current::budget().left() > 0 || current::budget().granted() == 0;
     #[cfg(not(feature = "std"))]
     true
 }

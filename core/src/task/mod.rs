@@ -16,7 +16,7 @@ pub(crate) use large::{Boxed, is_large};
 use crate::AbortHandle;
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};
-use cell::Unrun;
+use cell::DropGuard;
 #[cfg(feature = "std")]
 use cell::{Table, TaskRef};
 pub(crate) use spawn::{spawn, try_spawn};
@@ -24,16 +24,17 @@ pub(crate) use spawn::{spawn, try_spawn};
 pub(crate) mod budget;
 mod builder;
 pub(crate) mod cell;
+pub(crate) mod current;
 pub(crate) mod id;
 mod info;
 pub(crate) mod label;
 pub(crate) mod large;
-pub(crate) mod polled;
 pub(crate) mod slot;
 mod spawn;
 mod state;
 #[cfg(feature = "std")]
 pub(crate) mod thread_bound;
+mod transition;
 
 /// A task that is ready to run: the future of somebody's `spawn`, to whom its types don't matter any more.
 ///
@@ -45,7 +46,7 @@ pub(crate) mod thread_bound;
 ///
 /// Dropping a `Task` instead of running it ends the task: its future is dropped, here and now, and its handle resolves
 /// as shut down. So a queue that is dropped with its executor loses nothing and leaves nobody waiting.
-pub struct Task(Unrun);
+pub struct Task(DropGuard);
 
 /// What became of a task that was run.
 #[must_use = "the task in `Ran::Again` must go back to a queue, or it is cancelled"]
@@ -107,7 +108,7 @@ impl Task {
         thread_bound::new(future, executor, Location::caller())
     }
 
-    pub(crate) fn of(cell: Unrun) -> Self {
+    pub(crate) fn of(cell: DropGuard) -> Self {
         Self(cell)
     }
 
@@ -164,15 +165,15 @@ impl Task {
         self.0.try_clone().map(AbortHandle::new)
     }
 
-    /// The executor's word; zero in a task that it has not entered in a table.
+    /// The task's key in its executor's table; zero: it is in none.
     #[cfg(feature = "std")]
-    pub(crate) fn word(&self) -> u32 {
-        self.0.word()
+    pub(crate) fn key(&self) -> u32 {
+        self.0.key()
     }
 
     /// Ends the task with `why`, unless it is over already.
     pub(crate) fn end(self, why: Failure) {
-        self.0.into_ref().end_unrun(why);
+        self.0.into_ref().cancel(why);
     }
 }
 

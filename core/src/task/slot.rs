@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::Task;
-use super::cell::AtomicUnrun;
+use super::cell::AtomicDropGuard;
 
 /// Holds one task at most; threads put one in and take it out without a lock.
 ///
@@ -36,7 +36,7 @@ use super::cell::AtomicUnrun;
 /// assert!(handle.is_finished());
 /// ```
 #[derive(Default)]
-pub struct TaskSlot(AtomicUnrun);
+pub struct TaskSlot(AtomicDropGuard);
 
 impl TaskSlot {
     /// An empty one.

@@ -2,7 +2,7 @@
 //! box of their own.
 
 use super::Task;
-use super::cell::Fresh;
+use super::cell::NewTask;
 use super::label::Label;
 use super::large::{BoxesOutput, is_large};
 use crate::error::SpawnError;
@@ -17,11 +17,11 @@ where
     L: Label,
 {
     if const { is_large::<F::Output>() } {
-        let (task, fresh) = Fresh::new(BoxesOutput::new(future), executor, label);
-        return (task, JoinHandle::new(fresh.into_unboxing_joiner()));
+        let (task, fresh) = NewTask::new(BoxesOutput::new(future), executor, label);
+        return (task, JoinHandle::new(fresh.into_unboxing_join_ref()));
     }
-    let (task, fresh) = Fresh::new(future, executor, label);
-    (task, JoinHandle::new(fresh.into_joiner()))
+    let (task, fresh) = NewTask::new(future, executor, label);
+    (task, JoinHandle::new(fresh.into_join_ref()))
 }
 
 /// As [`Executor::spawn`], for a task of this label.
@@ -33,9 +33,9 @@ where
     L: Label,
 {
     if const { is_large::<F::Output>() } {
-        return JoinHandle::new(submit(executor, BoxesOutput::new(future), label).into_unboxing_joiner());
+        return JoinHandle::new(submit(executor, BoxesOutput::new(future), label).into_unboxing_join_ref());
     }
-    JoinHandle::new(submit(executor, future, label).into_joiner())
+    JoinHandle::new(submit(executor, future, label).into_join_ref())
 }
 
 /// As [`Executor::try_spawn`], for a task of this label.
@@ -48,21 +48,21 @@ where
 {
     if const { is_large::<F::Output>() } {
         return match try_submit(executor, BoxesOutput::new(future), label) {
-            Ok(fresh) => Ok(JoinHandle::new(fresh.into_unboxing_joiner())),
+            Ok(fresh) => Ok(JoinHandle::new(fresh.into_unboxing_join_ref())),
             Err(error) => Err(error.map(BoxesOutput::into_unpolled)),
         };
     }
-    try_submit(executor, future, label).map(|fresh| JoinHandle::new(fresh.into_joiner()))
+    try_submit(executor, future, label).map(|fresh| JoinHandle::new(fresh.into_join_ref()))
 }
 
-fn submit<E, F, L>(executor: E, future: F, label: L) -> Fresh<F, E, L>
+fn submit<E, F, L>(executor: E, future: F, label: L) -> NewTask<F, E, L>
 where
     E: Executor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     L: Label,
 {
-    let (task, fresh) = Fresh::new(future, executor, label);
+    let (task, fresh) = NewTask::new(future, executor, label);
     if let Err(rejected) = fresh.executor().submit(task) {
         let (task, cause) = rejected.into_parts();
         task.end(cause.into());
@@ -70,14 +70,14 @@ where
     fresh
 }
 
-fn try_submit<E, F, L>(executor: E, future: F, label: L) -> Result<Fresh<F, E, L>, SpawnError<F>>
+fn try_submit<E, F, L>(executor: E, future: F, label: L) -> Result<NewTask<F, E, L>, SpawnError<F>>
 where
     E: Executor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     L: Label,
 {
-    let (task, fresh) = Fresh::new(future, executor, label);
+    let (task, fresh) = NewTask::new(future, executor, label);
     if let Err(rejected) = fresh.executor().submit(task) {
         let (task, cause) = rejected.into_parts();
         match fresh.take_back(&task) {

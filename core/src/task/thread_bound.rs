@@ -9,7 +9,7 @@ use std::io::{Write, stderr};
 use std::process::abort;
 
 use super::Task;
-use super::cell::Fresh;
+use super::cell::NewTask;
 use super::id::OwnerThread;
 use super::label::Label;
 use super::large::{BoxesOutput, is_large};
@@ -17,7 +17,7 @@ use crate::{Executor, JoinHandle};
 
 /// A future that stays on the thread that made this: polled elsewhere it panics, dropped elsewhere it leaks, or ends the
 /// process.
-pub(super) struct HomeOnly<F> {
+pub(super) struct LocalFuture<F> {
     home: OwnerThread,
     /// Set by the first poll: the future's memory may not be used again before it was dropped.
     is_pinned: bool,
@@ -26,15 +26,15 @@ pub(super) struct HomeOnly<F> {
 
 // SAFETY: `future` is reached in `poll` and in `drop` only, and there only on the thread that made it. Thread numbers
 // are never used twice.
-unsafe impl<F> Send for HomeOnly<F> {}
+unsafe impl<F> Send for LocalFuture<F> {}
 
-impl<F> HomeOnly<F> {
+impl<F> LocalFuture<F> {
     fn new(future: F) -> Self {
         Self { home: OwnerThread::current(), is_pinned: false, future: ManuallyDrop::new(future) }
     }
 }
 
-impl<F: Future> Future for HomeOnly<F> {
+impl<F: Future> Future for LocalFuture<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -50,7 +50,7 @@ impl<F: Future> Future for HomeOnly<F> {
     }
 }
 
-impl<F> Drop for HomeOnly<F> {
+impl<F> Drop for LocalFuture<F> {
     fn drop(&mut self) {
         if self.home.is_current() {
             // SAFETY: this is its home thread, and nothing reaches `future` after `drop`.
@@ -76,14 +76,14 @@ where
     L: Label,
 {
     if const { is_large::<F::Output>() } {
-        let (task, fresh) = Fresh::new_local(BoxesOutput::new(future), executor, label);
-        return (task, JoinHandle::new(fresh.into_unboxing_joiner()));
+        let (task, fresh) = NewTask::new_local(BoxesOutput::new(future), executor, label);
+        return (task, JoinHandle::new(fresh.into_unboxing_join_ref()));
     }
-    let (task, fresh) = Fresh::new_local(future, executor, label);
-    (task, JoinHandle::new(fresh.into_joiner()))
+    let (task, fresh) = NewTask::new_local(future, executor, label);
+    (task, JoinHandle::new(fresh.into_join_ref()))
 }
 
-impl<F, E, L> Fresh<HomeOnly<F>, E, L>
+impl<F, E, L> NewTask<LocalFuture<F>, E, L>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -91,9 +91,9 @@ where
     L: Label,
 {
     pub(super) fn new_local(future: F, executor: E, label: L) -> (Task, Self) {
-        // SAFETY: `HomeOnly` may go anywhere. It is polled, and so comes to its output, at home only; the output is
+        // SAFETY: `LocalFuture` may go anywhere. It is polled, and so comes to its output, at home only; the output is
         // dropped there if it was detached, else by its handle, which is `Send` only if the output is.
-        unsafe { Self::new_unchecked(HomeOnly::new(future), executor, label) }
+        unsafe { Self::new_unchecked(LocalFuture::new(future), executor, label) }
     }
 }
 
@@ -163,12 +163,12 @@ mod tests {
     fn unpolled_it_is_dropped_at_home_and_leaked_elsewhere() {
         let at_home = Rc::new(Flag::new(false));
         let guard = SetOnDrop(at_home.clone());
-        drop(HomeOnly::new(async move { drop(guard) }));
+        drop(LocalFuture::new(async move { drop(guard) }));
         assert!(at_home.get());
 
         let elsewhere = Rc::new(Flag::new(false));
         let guard = SetOnDrop(elsewhere.clone());
-        let future = HomeOnly::new(async move { drop(guard) });
+        let future = LocalFuture::new(async move { drop(guard) });
         std::thread::spawn(move || drop(future)).join().unwrap();
         assert!(!elsewhere.get());
         // `future` was the other owner; it leaked.
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn polled_elsewhere_it_panics() {
-        let future = HomeOnly::new(async {});
+        let future = LocalFuture::new(async {});
         let polled = std::thread::spawn(move || {
             let mut future = core::pin::pin!(future);
             let mut cx = Context::from_waker(core::task::Waker::noop());
@@ -193,7 +193,7 @@ mod tests {
         const NAME: &str = "task::thread_bound::tests::polled_and_then_dropped_elsewhere_it_ends_the_process";
         if std::env::var_os(CHILD).is_some() {
             let guard = SetOnDrop(Rc::default());
-            let mut future = Box::pin(HomeOnly::new(async move {
+            let mut future = Box::pin(LocalFuture::new(async move {
                 core::future::pending::<()>().await;
                 drop(guard);
             }));
