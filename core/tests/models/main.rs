@@ -10,5 +10,6 @@ mod handles;
 mod orders;
 mod parker;
 mod run_loop;
+mod scenario;
 mod table;
 mod wakes;
