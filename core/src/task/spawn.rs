@@ -1,5 +1,4 @@
-//! Makes a task and submits it. Nothing is decided here but what becomes of a task that was refused, and which outputs have a
-//! box of their own.
+//! Makes a task and submits it to its executor. Decides which outputs get a box, and what becomes of a refused task.
 
 use super::Task;
 use super::cell::NewTask;
@@ -17,11 +16,11 @@ where
     L: Label,
 {
     if const { is_large::<F::Output>() } {
-        let (task, fresh) = NewTask::new(BoxesOutput::new(future), executor, label);
-        return (task, JoinHandle::new(fresh.into_unboxing_join_ref()));
+        let (task, new) = NewTask::new(BoxesOutput::new(future), executor, label);
+        return (task, JoinHandle::new(new.into_unboxing_join_ref()));
     }
-    let (task, fresh) = NewTask::new(future, executor, label);
-    (task, JoinHandle::new(fresh.into_join_ref()))
+    let (task, new) = NewTask::new(future, executor, label);
+    (task, JoinHandle::new(new.into_join_ref()))
 }
 
 /// As [`Executor::spawn`], for a task of this label.
@@ -48,11 +47,11 @@ where
 {
     if const { is_large::<F::Output>() } {
         return match try_submit(executor, BoxesOutput::new(future), label) {
-            Ok(fresh) => Ok(JoinHandle::new(fresh.into_unboxing_join_ref())),
+            Ok(new) => Ok(JoinHandle::new(new.into_unboxing_join_ref())),
             Err(error) => Err(error.map(BoxesOutput::into_unpolled)),
         };
     }
-    try_submit(executor, future, label).map(|fresh| JoinHandle::new(fresh.into_join_ref()))
+    try_submit(executor, future, label).map(|new| JoinHandle::new(new.into_join_ref()))
 }
 
 fn submit<E, F, L>(executor: E, future: F, label: L) -> NewTask<F, E, L>
@@ -62,12 +61,12 @@ where
     F::Output: Send + 'static,
     L: Label,
 {
-    let (task, fresh) = NewTask::new(future, executor, label);
-    if let Err(rejected) = fresh.executor().submit(task) {
+    let (task, new) = NewTask::new(future, executor, label);
+    if let Err(rejected) = new.executor().submit(task) {
         let (task, cause) = rejected.into_parts();
         task.end(cause.into());
     }
-    fresh
+    new
 }
 
 fn try_submit<E, F, L>(executor: E, future: F, label: L) -> Result<NewTask<F, E, L>, SpawnError<F>>
@@ -77,14 +76,14 @@ where
     F::Output: Send + 'static,
     L: Label,
 {
-    let (task, fresh) = NewTask::new(future, executor, label);
-    if let Err(rejected) = fresh.executor().submit(task) {
+    let (task, new) = NewTask::new(future, executor, label);
+    if let Err(rejected) = new.executor().submit(task) {
         let (task, cause) = rejected.into_parts();
-        match fresh.take_back(&task) {
+        match new.take_back(&task) {
             Some(future) => return Err(SpawnError::new(future, cause)),
-            // Refused, yet polled: its future is pinned and can't come back, so its handle tells.
+            // Refused, yet polled: its future is pinned and can't come back, so its handle has the reason.
             None => task.end(cause.into()),
         }
     }
-    Ok(fresh)
+    Ok(new)
 }
