@@ -55,3 +55,8 @@ mod sync;
 pub mod task;
 mod unwind;
 mod yield_now;
+
+/// Tests the examples of the README.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -55,8 +55,8 @@ fn close_and_completion() {
 }
 
 #[test]
-fn who_sees_a_closed_table_sees_what_came_before() {
-    check("who sees a closed table sees what came before", || {
+fn a_closed_table_shows_what_came_before() {
+    check("a closed table shows what came before", || {
         let table = Arc::new(OwnedTasks::<()>::new());
         let closing = flag();
         let other = thread::spawn({
