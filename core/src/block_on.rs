@@ -182,8 +182,8 @@ pub fn block_on_polling<F: Future>(future: F, interval: Duration) -> F::Output {
 
 /// Runs `work`, which may block, without holding up the other tasks of the calling task's executor.
 ///
-/// The pool hands this thread's queue to another thread meanwhile. On an executor of one thread the other tasks wait. Outside of any
-/// executor this just runs `work`.
+/// The pool hands this thread's queue to another thread meanwhile. On an executor of one thread the other tasks wait.
+/// Outside of any executor this just runs `work`.
 ///
 /// # Examples
 ///

@@ -20,8 +20,8 @@ pub(crate) enum Failure {
 
 /// Why a [`JoinHandle`](crate::JoinHandle) has no output.
 ///
-/// The task was cancelled, it panicked, or its executor shut down or couldn't take it. The error names the task and the place that
-/// spawned it. `?` converts it into a `Box<dyn Error + Send + Sync>` or an [`io::Error`](std::io::Error).
+/// The task was cancelled, it panicked, or its executor shut down or couldn't take it. The error names the task and the
+/// place that spawned it. `?` converts it into a `Box<dyn Error + Send + Sync>` or an [`io::Error`](std::io::Error).
 ///
 /// # What dropping does
 ///

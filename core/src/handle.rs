@@ -95,7 +95,8 @@ impl fmt::Debug for Handle {
 
 /// Spawns `future` on the executor that runs on this thread.
 ///
-/// Outside of any executor, the handle resolves as rejected. (The facade's function of this name starts a default executor instead.)
+/// Outside of any executor, the handle resolves as rejected. (The facade's function of this name starts a default executor
+/// instead.)
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where

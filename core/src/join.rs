@@ -14,8 +14,8 @@ use crate::task::{TaskId, TaskInfo, poll_proceed};
 ///
 /// # What dropping does
 ///
-/// Detaches the task, which goes on; its output is dropped. With [`abort_on_drop`](JoinHandle::abort_on_drop), dropping the handle
-/// cancels the task.
+/// Detaches the task, which goes on; its output is dropped. With [`abort_on_drop`](JoinHandle::abort_on_drop), dropping the
+/// handle cancels the task.
 ///
 /// # Examples
 ///
@@ -66,8 +66,8 @@ impl<T> JoinHandle<T> {
 
     /// Asks the executor to drop the future instead of polling it again. Returns at once.
     ///
-    /// A poll that is running goes on; if it is ready, its output is kept. The executor drops the future, never this call. Then the
-    /// handle resolves as cancelled.
+    /// A poll that is running goes on; if it is ready, its output is kept. The executor drops the future, never this call.
+    /// Then the handle resolves as cancelled.
     pub fn abort(&self) {
         self.0.abort();
     }

@@ -1,7 +1,7 @@
 //! What every polyexec executor shares: the task, its handle, and the one [`Executor`] trait.
 //!
-//! A library depends on this crate, and runs on any executor that its user chose. A program depends on `polyexec`, or on the crate
-//! of one executor. The module [`executor`] explains how to write an executor.
+//! A library depends on this crate, and runs on any executor that its user chose. A program depends on `polyexec`, or on
+//! the crate of one executor. The module [`executor`] explains how to write an executor.
 //!
 //! # Examples
 //!
@@ -16,9 +16,9 @@
 //!
 //! # Features
 //!
-//! `std` (default): everything that needs threads. Without it, this crate has tasks, [`JoinHandle`] as a future, and the trait, for
-//! any target with an allocator. Without it, panics aren't caught: they unwind out of [`Task::run`](executor::Task::run), after the
-//! task has ended.
+//! `std` (default): everything that needs threads. Without it, this crate has tasks, [`JoinHandle`] as a future, and the
+//! trait, for any target with an allocator. Without it, panics aren't caught: they unwind out of
+//! [`Task::run`](executor::Task::run), after the task has ended.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 

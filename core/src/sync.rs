@@ -1,5 +1,5 @@
-//! Atomics, locks, cells and thread-locals: the standard library's or, under `--cfg polyexec_loom`, loom's (`verify/loom`). The code
-//! that uses them is the same.
+//! Atomics, locks, cells and thread-locals: the standard library's or, under `--cfg polyexec_loom`, loom's (`verify/loom`).
+//! The code that uses them is the same.
 //!
 //! What no model checks stays with the standard library: unique numbers (`task/id.rs`), and hints.
 

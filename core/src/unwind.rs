@@ -10,8 +10,8 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// Runs user code. A panic comes back as its payload; without `std` nothing is caught.
 ///
-/// Asserting unwind safety is right here: the closure may leave only the user's future half-changed, which is dropped after a panic
-/// and never polled again.
+/// Asserting unwind safety is right here: the closure may leave only the user's future half-changed, which is dropped after
+/// a panic and never polled again.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Payload> {
     #[cfg(feature = "std")]
     return std::panic::catch_unwind(core::panic::AssertUnwindSafe(run));

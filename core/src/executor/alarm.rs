@@ -1,7 +1,7 @@
 //! Wakes a housekeeping thread when it has work. Knows nothing of the work.
 //!
-//! The sleeper sets its flag, fences, and looks for work once more. The notifier publishes the work, fences, and wakes the sleeper if
-//! the flag is set. One of the two fences comes first, and the other side sees what was written before it.
+//! The sleeper sets its flag, fences, and looks for work once more. The notifier publishes the work, fences, and wakes the
+//! sleeper if the flag is set. One of the two fences comes first, and the other side sees what was written before it.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 

@@ -8,8 +8,8 @@ use crate::executor::context;
 
 /// Tells the time, and wakes tasks at a given time.
 ///
-/// An executor may return its own in [`Executor::clock`](crate::Executor::clock): a simulated one, say, which advances when all tasks
-/// are idle. A timer of `polyexec-io` uses the clock of the executor that it was made on, or else the real one.
+/// An executor may return its own in [`Executor::clock`](crate::Executor::clock): a simulated one, say, which advances when
+/// all tasks are idle. A timer of `polyexec-io` uses the clock of the executor that it was made on, or else the real one.
 ///
 /// # Writing a clock
 ///

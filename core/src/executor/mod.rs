@@ -114,8 +114,8 @@ mod run_loop;
 
 /// Runs tasks. Every executor implements this, and programs are written against it.
 ///
-/// An implementor is a *handle*: cheap to clone, and usable from any thread. Another type owns the threads or the queue, and shuts the
-/// executor down when it is dropped. From then on, handles refuse new tasks.
+/// An implementor is a *handle*: cheap to clone, and usable from any thread. Another type owns the threads or the queue,
+/// and shuts the executor down when it is dropped. From then on, handles refuse new tasks.
 ///
 /// The trait is object-safe: `Arc<dyn Executor>` is an executor too, with every method, at no further cost.
 ///
@@ -157,15 +157,16 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Polls `future` on the calling thread until it is ready, while the executor's tasks make progress.
     ///
-    /// The thread needn't be the executor's. An executor with threads of its own [enters](crate::executor::context::enter) its context
-    /// here, and calls [`block_on`](crate::block_on).
+    /// The thread needn't be the executor's. An executor with threads of its own [enters](crate::executor::context::enter)
+    /// its context here, and calls [`block_on`](crate::block_on).
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>);
 
     /// Polls `future` until it is ready, inside a task, whose thread it blocks.
     ///
     /// [`block_on`](crate::block_on) and [`JoinHandle::join`] call it on threads where the executor
-    /// [resides](crate::executor::context::reside), in the executor's context. The other tasks should go on meanwhile, since `future`
-    /// may wait for them. The provided method sleeps between polls, in [`block_in_place`](Executor::block_in_place).
+    /// [resides](crate::executor::context::reside), in the executor's context. The other tasks should go on meanwhile,
+    /// since `future` may wait for them. The provided method sleeps between polls, in
+    /// [`block_in_place`](Executor::block_in_place).
     #[cfg(feature = "std")]
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         crate::block_on::park_with(future, |parker| self.block_in_place(&mut || parker.park()));
@@ -174,8 +175,8 @@ pub trait Executor: Send + Sync + 'static {
     /// Runs `work`, which may block the thread of the current task.
     ///
     /// [`block_in_place`](crate::block_in_place) calls it on threads where the executor
-    /// [resides](crate::executor::context::reside). An executor with several threads lets another one run its tasks meanwhile. The
-    /// provided method runs `work`. If this executor is driven inside another one's task, it tells that one.
+    /// [resides](crate::executor::context::reside). An executor with several threads lets another one run its tasks
+    /// meanwhile. The provided method runs `work`. If this executor is driven inside another one's task, it tells that one.
     #[cfg(feature = "std")]
     fn block_in_place(&self, work: &mut dyn FnMut()) {
         crate::executor::context::outside(|outside| crate::block_in_place(|| outside.inside(work)));
@@ -190,8 +191,8 @@ pub trait Executor: Send + Sync + 'static {
     /// Spawns `future` as a task, and returns its handle.
     ///
     /// The future isn't polled within this call. It is kept in the task's one allocation; beyond 2 KiB
-    /// ([`is_large`](crate::executor::is_large)), in one of its own. If the executor refuses the task, the handle resolves with an
-    /// error, and the future is dropped. [`try_spawn`](Executor::try_spawn) returns it instead.
+    /// ([`is_large`](crate::executor::is_large)), in one of its own. If the executor refuses the task, the handle resolves
+    /// with an error, and the future is dropped. [`try_spawn`](Executor::try_spawn) returns it instead.
     #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where

@@ -104,8 +104,8 @@ impl<X> OwnedTasks<X> {
     /// An idle task's future is dropped here and now; a running one's when its poll ends. Futures are dropped one by one, outside
     /// of any lock. Their destructors may spawn, which is refused, and may wake, abort and close.
     ///
-    /// The executor should still queue what these wake, and drop it later: to drop it in `schedule` would nest the drops of a long
-    /// chain.
+    /// The executor should still queue what these wake, and drop it later: to drop it in `schedule` would nest the drops of
+    /// a long chain.
     ///
     /// # Panics
     ///

@@ -1,7 +1,7 @@
 //! Distinguishes a forked child from its parent. The child has a copy of the parent's memory, but none of its threads.
 //!
-//! Asking the system takes longer than most operations here. So it is asked where something costly begins: an executor is built, a
-//! source registered, a thread started. In between, its last answer counts.
+//! Asking the system takes longer than most operations here. So it is asked where something costly begins: an executor is
+//! built, a source registered, a thread started. In between, its last answer counts.
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;

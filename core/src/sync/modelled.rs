@@ -20,9 +20,9 @@ pub(crate) use crate::modelled_thread_local as thread_local;
 
 /// As loom's, but every order of loads and writes is tried.
 ///
-/// Loom (0.7.3) remembers only an atomic's last access, to decide what a later write might precede. If a thread loads and then writes,
-/// that is its own load. So its write is never tried before an earlier load of another thread (tokio-rs/loom#392). A write to
-/// another atomic before each load fixes that.
+/// Loom (0.7.3) remembers only an atomic's last access, to decide what a later write might precede. If a thread loads and
+/// then writes, that is its own load. So its write is never tried before an earlier load of another thread
+/// (tokio-rs/loom#392). A write to another atomic before each load fixes that.
 macro_rules! atomics {
     ($($name:ident of $value:ty),*) => {$(
         #[derive(Debug, Default)]
@@ -148,8 +148,8 @@ macro_rules! modelled_thread_local {
     )*};
 }
 
-/// How often a thread may be interrupted between two of its steps; `LOOM_MAX_PREEMPTIONS` overrides it. Few bugs need more (Musuvathi
-/// and Qadeer, 2007: two found all of theirs).
+/// How often a thread may be interrupted between two of its steps; `LOOM_MAX_PREEMPTIONS` overrides it. Few bugs need more
+/// (Musuvathi and Qadeer, 2007: two found all of theirs).
 const PREEMPTIONS: usize = 3;
 
 /// The most steps in a run of a model, so that an endless loop fails it.
@@ -162,8 +162,8 @@ std::thread_local! {
 
 /// Runs `model` in every order of its threads and of their writes, and prints the number of runs.
 ///
-/// A panic fails the model even if it is caught, as a task's are: it may be loom's. Raise intended ones with `resume_unwind`, which calls
-/// no panic hook.
+/// A panic fails the model even if it is caught, as a task's are: it may be loom's. Raise intended ones with
+/// `resume_unwind`, which calls no panic hook.
 ///
 /// # Panics
 ///

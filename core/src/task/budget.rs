@@ -1,12 +1,12 @@
 //! Bounds how much a task may do in one poll. The leaf futures ask; `current` keeps what is left.
 //!
-//! A leaf that is always ready (a socket whose peer sends fast) would never return control. So each poll has a budget of operations,
-//! and beyond it a leaf is refused: it wakes its task and is pending. The task goes behind the ready ones.
+//! A leaf that is always ready (a socket whose peer sends fast) would never return control. So each poll has a budget of
+//! operations, and beyond it a leaf is refused: it wakes its task and is pending. The task goes behind the ready ones.
 //!
-//! In a chain of awaits, a refusal ends the poll. But a join or a select polls its next future, which would starve if it were refused
-//! as well. So a refusal renews the budget, to half of what it was, and at least to one. A poll thus has at most 255 operations, and
-//! one more for each further future. Each future has at least one. A foreign executor nested in the poll makes progress, since it polls
-//! a refused leaf again.
+//! In a chain of awaits, a refusal ends the poll. But a join or a select polls its next future, which would starve if it
+//! were refused as well. So a refusal renews the budget, to half of what it was, and at least to one. A poll thus has at
+//! most 255 operations, and one more for each further future. Each future has at least one. A foreign executor nested in
+//! the poll makes progress, since it polls a refused leaf again.
 
 use core::future::poll_fn;
 use core::marker::PhantomData;
@@ -20,8 +20,8 @@ use super::current;
 #[cfg(feature = "std")]
 const OPERATIONS: usize = 128;
 
-/// The lowest byte counts the operations left to a poll. The bits above (units of `GRANTED`) say how many were granted at the last
-/// refusal; zero: there is no limit.
+/// The lowest byte counts the operations left to a poll. The bits above (units of `GRANTED`) say how many were granted at
+/// the last refusal; zero: there is no limit.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Budget(usize);
@@ -86,15 +86,15 @@ pub(crate) fn anew<T>(poll: impl FnOnce() -> T) -> T {
     with(Budget::FULL, poll)
 }
 
-/// Asks whether the current task may do one more operation in this poll. For leaf futures: those that wait for something other than
-/// a future.
+/// Asks whether the current task may do one more operation in this poll. For leaf futures: those that wait for something
+/// other than a future.
 ///
-/// Each poll of a task, or of a future in [`block_on`](crate::block_on), has a budget of 128 operations. After that, this wakes the task
-/// and returns `Pending`. The leaf then returns `Pending`, too, and the task goes behind the ready ones. It works on every executor
-/// that runs this crate's tasks. Every leaf of polyexec asks.
+/// Each poll of a task, or of a future in [`block_on`](crate::block_on), has a budget of 128 operations. After that, this
+/// wakes the task and returns `Pending`. The leaf then returns `Pending`, too, and the task goes behind the ready ones. It
+/// works on every executor that runs this crate's tasks. Every leaf of polyexec asks.
 ///
-/// If a task polls several futures, a refusal leaves 64 operations to the next ones, then 32 and so on, and at least one. So none of
-/// them starves the others.
+/// If a task polls several futures, a refusal leaves 64 operations to the next ones, then 32 and so on, and at least one.
+/// So none of them starves the others.
 ///
 /// There is no limit:
 ///
@@ -234,8 +234,8 @@ pub async fn consume_budget() {
 
 /// Runs `future` without a [budget](poll_proceed): it yields only when it has to wait.
 ///
-/// Use it for a future that must not be delayed, and that soon ends or waits. A future that is always ready keeps its thread, and can't
-/// be aborted or shut down.
+/// Use it for a future that must not be delayed, and that soon ends or waits. A future that is always ready keeps its
+/// thread, and can't be aborted or shut down.
 ///
 /// # Examples
 ///

@@ -110,8 +110,8 @@ impl OwnerThread {
 
 /// This thread's number.
 ///
-/// Unlike the address of a thread-local, it is never reused. Unlike `std::thread::current().id()`, it works while the thread's locals
-/// are destroyed.
+/// Unlike the address of a thread-local, it is never reused. Unlike `std::thread::current().id()`, it works while the
+/// thread's locals are destroyed.
 #[cfg(feature = "std")]
 #[inline]
 pub(crate) fn thread_number() -> NonZeroU64 {

@@ -1,8 +1,8 @@
 //! Boxes futures and outputs that are too large for a cell. The functions that take a future decide when.
 //!
-//! A cell lives as long as the last waker of its task, and its memory with it; a box is freed when the future ends. And without
-//! optimisation, each function on the way to the cell copies the future on the stack. So every function that takes a future boxes a
-//! large one first.
+//! A cell lives as long as the last waker of its task, and its memory with it; a box is freed when the future ends. And
+//! without optimisation, each function on the way to the cell copies the future on the stack. So every function that takes
+//! a future boxes a large one first.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -27,8 +27,8 @@ pub const fn is_large<T>() -> bool {
 
 /// A boxed future, which can be taken out again until it is polled.
 ///
-/// For a function of your own that takes a future and spawns it. Box a future that [is large](is_large) first: then it passes through
-/// no other function by value. The `spawn` of every executor does so itself.
+/// For a function of your own that takes a future and spawns it. Box a future that [is large](is_large) first: then it
+/// passes through no other function by value. The `spawn` of every executor does so itself.
 ///
 /// # What dropping does
 ///

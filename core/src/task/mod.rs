@@ -114,15 +114,15 @@ impl Task {
 
     /// Polls the task's future once, on this thread. Drops it instead if the task was aborted.
     ///
-    /// Never panics: the handle gets the future's panic. Without `std`, the panic also unwinds out of this call, after the task has
-    /// ended.
+    /// Never panics: the handle gets the future's panic. Without `std`, the panic also unwinds out of this call, after the
+    /// task has ended.
     ///
     /// A future that panicked is dropped during the unwinding, so that a destructor may ask
     /// [`std::thread::panicking`](https://doc.rust-lang.org/std/thread/fn.panicking.html). A second panic, of a destructor, is
     /// contained; without `std` it ends the process.
     ///
-    /// Its wakers and its handle keep an idle task; the last of them drops it. An executor that must end its idle tasks at shutdown
-    /// uses [`OwnedTasks::run`](crate::executor::OwnedTasks::run) instead.
+    /// Its wakers and its handle keep an idle task; the last of them drops it. An executor that must end its idle tasks at
+    /// shutdown uses [`OwnedTasks::run`](crate::executor::OwnedTasks::run) instead.
     pub fn run(self) -> Ran {
         self.0.into_ref().run(None)
     }

@@ -1,4 +1,5 @@
-//! Keeps a future or a value to one thread, inside something that goes to any thread. With `cell/`, the crate's only `unsafe` code.
+//! Keeps a future or a value to one thread, inside something that goes to any thread. With `cell/`, the crate's only
+//! `unsafe` code.
 
 use core::fmt;
 use core::mem::{ManuallyDrop, needs_drop};
@@ -88,8 +89,8 @@ where
     L: Label,
 {
     pub(super) fn new_local(future: F, executor: E, label: L) -> (Task, Self) {
-        // SAFETY: `LocalFuture` may go to any thread. Only its owner thread polls it, and so gets its output. A detached output is
-        // dropped there; else its handle drops it, which is `Send` only if the output is.
+        // SAFETY: `LocalFuture` may go to any thread. Only its owner thread polls it, and so gets its output. A detached
+        // output is dropped there; else its handle drops it, which is `Send` only if the output is.
         unsafe { Self::new_unchecked(LocalFuture::new(future), executor, label) }
     }
 }

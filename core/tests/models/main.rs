@@ -1,5 +1,5 @@
-//! A task on two or three threads, in every order that loom finds. `verify/loom` runs these, with `--cfg polyexec_loom`. Executors'
-//! queues have models of their own.
+//! A task on two or three threads, in every order that loom finds. `verify/loom` runs these, with `--cfg polyexec_loom`.
+//! Executors' queues have models of their own.
 #![cfg(polyexec_loom)]
 
 mod alarm;

@@ -89,7 +89,10 @@ pub(crate) enum End {
 
 /// Makes a test of each scenario: how the task is run, its start, what each thread does, and how the task may end.
 macro_rules! scenarios {
-    ($($(#[$doc:meta])* $name:ident $(, $fewer:literal fewer)?: $($runs:ident)*, $start:expr, [$($act:ident),*] => [$($end:ident),*];)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $(, $fewer:literal fewer)?: $($runs:ident)*, $start:expr, [$($act:ident),*] => [$($end:ident),*];
+    )*) => {$(
         $(#[$doc])*
         #[test]
         fn $name() {

@@ -70,7 +70,8 @@ impl Drop for Entered {
     }
 }
 
-/// Enters the executor of a task while `end`, which never unwinds, ends the task. Nor does this unwind, whatever the executor does.
+/// Enters the executor of a task while `end`, which never unwinds, ends the task. Nor does this unwind, whatever the
+/// executor does.
 ///
 /// A task at the limit of its references ends outside of its executor's context.
 pub(crate) fn ending(task: &TaskRef, end: impl FnOnce()) {

@@ -11,8 +11,8 @@ use crate::sync::AtomicPtr;
 use crate::task::transition::OnCancel;
 
 impl TaskRef {
-    /// For a shutdown that found the task in a table. Runs no user code, so the table's lock may be held. Drop the guard outside of
-    /// the lock.
+    /// For a shutdown that found the task in a table. Runs no user code, so the table's lock may be held. Drop the guard
+    /// outside of the lock.
     #[cfg(feature = "std")]
     pub(crate) fn shut_down(&self) -> Option<ShutDownGuard> {
         match self.state().shut_down() {

@@ -72,8 +72,10 @@ impl<T> Unpin for JoinRef<T> {}
 unsafe impl<T: Send> Sync for JoinRef<T> {}
 
 impl<T> JoinRef<T> {
+    /// # Safety
+    ///
     /// `task` must be the handle's reference to a cell whose output is `T`, or a box of it if it is large.
-    pub(super) fn new(task: TaskRef) -> Self {
+    pub(super) unsafe fn new(task: TaskRef) -> Self {
         Self { task: ManuallyDrop::new(task), output: PhantomData }
     }
 

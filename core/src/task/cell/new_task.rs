@@ -62,7 +62,8 @@ where
         // SAFETY: just written.
         let cell = NonNull::from(Box::leak(unsafe { cell.assume_init() })).cast();
         // A new state has counted both references.
-        let join_ref = JoinRef::new(TaskRef(cell));
+        // SAFETY: this is the handle's, and the output is of this type.
+        let join_ref = unsafe { JoinRef::new(TaskRef(cell)) };
         (Task::of(DropGuard::new(TaskRef(cell))), Self { join_ref, types: PhantomData })
     }
 
@@ -107,6 +108,7 @@ where
     pub(crate) fn into_unboxing_join_ref(self) -> JoinRef<T> {
         assert!(is_large::<T>());
         let boxed = ManuallyDrop::new(self.join_ref);
-        JoinRef::new(TaskRef(boxed.0))
+        // SAFETY: this is the handle's reference, and the output is a box of a large `T`.
+        unsafe { JoinRef::new(TaskRef(boxed.0)) }
     }
 }
