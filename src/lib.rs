@@ -95,8 +95,8 @@
 #![forbid(unsafe_code)]
 
 pub use polyexec_core::{
-    AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId, YieldNow,
-    block_in_place, block_on_polling, executor, task, yield_now,
+    AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId, TaskInfo,
+    YieldNow, block_in_place, block_on_polling, executor, task, yield_now,
 };
 
 #[cfg(feature = "fs")]

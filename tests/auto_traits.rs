@@ -19,7 +19,6 @@ use polyexec::{
         Addresses, Incoming, TcpListener, TcpSocket, TcpStream, UdpSocket,
         unix::{UnixDatagram, UnixListener, UnixStream},
     },
-    task::Info,
     time::{Elapsed, Interval, MissedTick, Sleep, Timeout},
     *,
 };
@@ -110,7 +109,6 @@ fn core() {
         task::Builder,
         Entered,
         Handle,
-        Info,
         JoinError,
         JoinHandle<()>,
         Looks,
@@ -128,6 +126,7 @@ fn core() {
         StillRunning,
         Task,
         TaskId,
+        TaskInfo,
         TaskSlot,
         ThreadBound<()>,
         Turn,

@@ -76,9 +76,9 @@ fn block_on_nests_inside_tasks_and_inside_itself() {
 fn a_task_that_panics_tells_where_it_was_spawned() {
     let error = spawn(async { panic!("on purpose") }).join().unwrap_err();
     assert!(error.is_panic());
-    assert!(error.location().file().ends_with("facade.rs"), "{error}");
+    assert!(error.task().location().file().ends_with("facade.rs"), "{error}");
     let named = task::Builder::new().name("doomed").spawn_on(&DefaultExecutor, async { panic!("on purpose") });
-    assert_eq!(named.join().unwrap_err().name(), Some("doomed"));
+    assert_eq!(named.join().unwrap_err().task().name(), Some("doomed"));
 }
 
 #[test]

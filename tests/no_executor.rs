@@ -18,7 +18,7 @@ fn block_on_polls_here() {
 fn spawn_resolves_as_rejected() {
     let error = block_on(spawn(count(1))).unwrap_err();
     assert!(error.is_rejected(), "{error}");
-    assert!(error.location().file().ends_with("no_executor.rs"), "{error}");
+    assert!(error.task().location().file().ends_with("no_executor.rs"), "{error}");
     assert!(error.source().unwrap().to_string().contains("enable a feature of `polyexec`"), "{error}");
     assert_eq!(DefaultExecutor.start().unwrap_err().kind(), ErrorKind::Unsupported);
 }

@@ -1,4 +1,4 @@
-//! Polls one future on the calling thread until it is ready.
+//! Polls one future on the calling thread until it is ready. Leaves the sleep between polls to `Parker`.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -19,8 +19,8 @@ use crate::{Executor, Handle};
 
 /// Polls `future` on this thread until it is ready, and sleeps between the polls until its waker is called.
 ///
-/// Works anywhere: on a plain thread, inside another `block_on`, and inside a task. There the executor knows that its
-/// thread is busy, and the other tasks go on: this one may even wait for them.
+/// Works anywhere: on a plain thread, inside another `block_on`, and inside a task. There the executor keeps the other tasks
+/// running, so `future` may wait for them.
 ///
 /// # Examples
 ///
@@ -34,7 +34,7 @@ use crate::{Executor, Handle};
 ///
 /// # Fairness
 ///
-/// Each poll of `future` has a [budget](crate::task::poll_proceed), as a task's has.
+/// Each poll of `future` has a [budget](crate::task::poll_proceed), like a task's.
 #[inline]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     if const { is_large::<F>() } {
@@ -51,7 +51,7 @@ fn block_on_small<F: Future>(future: F) -> F::Output {
     block_on_inside(future)
 }
 
-/// On a thread in which there is an executor.
+/// On a thread that is in an executor.
 #[inline(never)]
 pub(crate) fn block_on_inside<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
@@ -59,7 +59,7 @@ pub(crate) fn block_on_inside<F: Future>(future: F) -> F::Output {
         return park_with(future, Parker::park_soon);
     };
     let mut output = None;
-    // The executor may run its tasks in `wait`, in its own context; `future` stays in the one where it is.
+    // `wait` may run tasks, in the executor's context; `future` keeps its own context.
     let _tasks = context::enter(executor.clone());
     executor.wait(pin!(poll_fn(|cx| {
         let _future = context::enter(current.clone());
@@ -68,10 +68,10 @@ pub(crate) fn block_on_inside<F: Future>(future: F) -> F::Output {
     output.expect("`wait` returns when the future is ready")
 }
 
-/// As [`block_on`], but no executor is told: the thread just sleeps between the polls.
+/// As [`block_on`], but tells no executor: the thread just sleeps between the polls.
 ///
-/// This is for those who write an executor; in a task it holds up the tasks that only this thread would run. Each call
-/// sleeps in a place of its own, so that calls may nest, and a future that parks or unparks the thread disturbs nobody.
+/// For the author of an executor. In a task, it holds up the tasks that only this thread would run. Each call has its own parker:
+/// calls may nest, and [`std::thread::park`] in the future disturbs none.
 ///
 /// # Panics
 ///
@@ -82,45 +82,45 @@ pub fn park_on<F: Future>(future: F) -> F::Output {
 }
 
 thread_local! {
-    /// A place to sleep, kept from call to call. Borrowed while it is in use: calls that nest have others.
-    static PLACE: RefCell<Option<Arc<Parker>>> = const { RefCell::new(None) };
+    /// A parker that calls reuse. Borrowed while it is in use: a nested call makes another.
+    static PARKER: RefCell<Option<Arc<Parker>>> = const { RefCell::new(None) };
 }
 
 /// Polls `future` until it is ready, and calls `sleep` between the polls, with the parker that the waker unparks.
 #[inline(always)]
 pub(crate) fn park_with<F: Future + ?Sized>(mut future: Pin<&mut F>, sleep: impl Fn(&Parker)) -> F::Output {
-    let at_place = |place: &RefCell<Option<Arc<Parker>>>| {
-        let mut place = place.try_borrow_mut().ok()?;
-        let parker = match &mut *place {
+    let with_parker = |kept: &RefCell<Option<Arc<Parker>>>| {
+        let mut kept = kept.try_borrow_mut().ok()?;
+        let parker = match &mut *kept {
             Some(parker) if is_free(parker) => parker,
-            place => renew(place),
+            kept => renew(kept),
         };
         Some(poll_with(parker, future.as_mut(), &sleep))
     };
-    match PLACE.try_with(at_place) {
+    match PARKER.try_with(with_parker) {
         Ok(Some(output)) => output,
-        // It is in use, or the thread's locals are being destroyed.
+        // It is in use, or the thread's locals are destroyed.
         Ok(None) | Err(_) => poll_with(&Arc::new(Parker::new()), future, &sleep),
     }
 }
 
-/// Whether the next call may have a place that an earlier one has left. Somebody who holds on to that one's waker may call
-/// it at any time, and the next call is to know nothing of that.
+/// Whether a call may reuse the parker of an earlier one. A waker of the earlier call may be called at any time, and must not
+/// disturb the next.
 #[inline(always)]
-fn is_free(place: &Arc<Parker>) -> bool {
-    Arc::strong_count(place) == 1 && !place.was_called()
+fn is_free(kept: &Arc<Parker>) -> bool {
+    Arc::strong_count(kept) == 1 && !kept.was_called()
 }
 
 #[cold]
-fn renew(place: &mut Option<Arc<Parker>>) -> &Arc<Parker> {
+fn renew(kept: &mut Option<Arc<Parker>>) -> &Arc<Parker> {
     let is_ours = |parker: &mut Arc<Parker>| Arc::strong_count(parker) == 1;
-    match place.take_if(is_ours) {
+    match kept.take_if(is_ours) {
         Some(parker) => {
-            // A call that isn't seen even now, though its caller is gone, costs one poll more.
+            // An old call that isn't visible even now costs one poll more.
             parker.forget_call();
-            place.insert(parker)
+            kept.insert(parker)
         }
-        None => place.insert(Arc::new(Parker::new())),
+        None => kept.insert(Arc::new(Parker::new())),
     }
 }
 
@@ -133,7 +133,7 @@ fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, 
     loop {
         match budget::anew(|| future.as_mut().poll(&mut cx)) {
             Poll::Ready(output) => return output,
-            // What it waits for would come to the parent: here it looks for another one.
+            // After a fork, its wakes would go to the parent. Another poll registers it here.
             Poll::Pending if std::mem::take(&mut is_first) && has_forked() => {}
             Poll::Pending => {
                 looks.polled();
@@ -143,10 +143,10 @@ fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, 
     }
 }
 
-/// Polls `future` on this thread every `interval`, whether or not anybody calls its waker, until it is ready.
+/// Polls `future` on this thread every `interval` until it is ready. Needs no wake.
 ///
-/// For futures whose wakers nobody calls. It costs a poll an interval, and notices readiness up to an interval late;
-/// where wakers work, [`block_on`] is better in both. There is no [budget](crate::task::poll_proceed).
+/// For futures that never wake. It costs a poll per interval, and notices readiness up to an interval late. If the future wakes,
+/// use [`block_on`]. There is no [budget](crate::task::poll_proceed).
 ///
 /// # Examples
 ///
@@ -154,7 +154,7 @@ fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, 
 /// use std::time::{Duration, Instant};
 /// use std::task::Poll;
 ///
-/// // Nobody wakes this future when its time has come.
+/// // This future never wakes.
 /// let due = Instant::now() + Duration::from_millis(1);
 /// let late = polyexec_core::block_on_polling(
 ///     std::future::poll_fn(|_| match Instant::now().checked_duration_since(due) {
@@ -180,10 +180,10 @@ pub fn block_on_polling<F: Future>(future: F, interval: Duration) -> F::Output {
     }
 }
 
-/// Runs `work`, which may block, without holding up the tasks of the executor whose task calls this.
+/// Runs `work`, which may block, without holding up the other tasks of the calling task's executor.
 ///
-/// The pool puts another thread in this one's place meanwhile. On an executor of one thread the other tasks wait all
-/// the same, and outside of any executor this just runs `work`.
+/// The pool hands this thread's queue to another thread meanwhile. On an executor of one thread the other tasks wait.
+/// Outside of any executor this just runs `work`.
 ///
 /// # Examples
 ///
@@ -202,7 +202,7 @@ pub fn block_in_place<T>(work: impl FnOnce() -> T) -> T {
     let mut work = Some(work);
     let mut output = None;
     executor.block_in_place(&mut || {
-        // Called once more, there is none.
+        // An executor that calls this twice runs it once.
         if let Some(work) = work.take() {
             output = Some(work());
         }

@@ -1,4 +1,4 @@
-//! What must not compile, each beside the same code with the one change that lets it. Nothing but documentation tests.
+//! Code that must not compile, each beside the same code with the one change that makes it compile. Documentation tests only.
 //!
 //! # Only a future that is `Send` is spawned
 //!
@@ -20,7 +20,7 @@
 //! }
 //! ```
 //!
-//! Nor is one given back by `try_spawn`, or made a task of, but of this thread:
+//! The same holds for `try_spawn` and `Task::new`, but not for `Task::new_local`:
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_core::Executor;
@@ -49,7 +49,7 @@
 //! }
 //! ```
 //!
-//! # Only an output that is `Send` comes from a task that is spawned
+//! # Only a future whose output is `Send` is spawned
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_core::Executor;
@@ -67,7 +67,7 @@
 //! }
 //! ```
 //!
-//! # A task outlives whoever spawned it, so it borrows nothing
+//! # A task may outlive its spawner, so it borrows nothing
 //!
 //! ```compile_fail,E0521
 //! # use polyexec_core::Executor;
@@ -99,7 +99,7 @@
 //! }
 //! ```
 //!
-//! `block_on` returns after its future's end, which may borrow:
+//! The future of a `block_on` may borrow, since it has ended when `block_on` returns:
 //!
 //! ```
 //! # use polyexec_core::Executor;
@@ -108,7 +108,7 @@
 //! }
 //! ```
 //!
-//! # A handle is as `Send` as the output that it may come to
+//! # A handle is `Send` if its output is
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_core::{Executor, executor::Task};
@@ -128,7 +128,7 @@
 //! }
 //! ```
 //!
-//! So is one that aborts when it is dropped:
+//! The same holds for `AbortOnDrop`:
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_core::{Executor, executor::Task};
@@ -145,13 +145,13 @@
 //! # use std::{rc::Rc, thread};
 //! fn drops(executor: impl Executor) {
 //!     let (_task, handle) = Task::new_local(async { Rc::new(7) }, executor);
-//!     // It knows nothing of the output.
+//!     // An abort handle has no output.
 //!     let owner = handle.abort_handle();
 //!     thread::spawn(move || owner.abort());
 //! }
 //! ```
 //!
-//! To share a handle shares no output, so that need not be `Sync`:
+//! Sharing a handle shares no output, so the output need not be `Sync`:
 //!
 //! ```
 //! # use polyexec_core::JoinHandle;
@@ -206,7 +206,7 @@
 //! }
 //! ```
 //!
-//! # An executor can be reached from every thread
+//! # An executor is `Send` and `Sync`
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_core::{Executor, executor::{Rejected, Task}};
@@ -244,9 +244,9 @@
 //! }
 //! ```
 //!
-//! # What belongs to a thread stays there
+//! # A thread-bound value stays on its thread
 //!
-//! A value for one thread may be shared with others, who won't see it; but given away only if it is `Send`:
+//! Other threads may share it, since they can't access the value. But it moves to another thread only if the value is `Send`:
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_core::executor::ThreadBound;
@@ -270,7 +270,7 @@
 //! thread::spawn(move || drop(number));
 //! ```
 //!
-//! So does the context of a thread:
+//! The context of a thread stays there, too:
 //!
 //! ```compile_fail,E0277
 //! # use polyexec_core::{Handle, executor::context};

@@ -1,18 +1,16 @@
-//! Why a task wasn't taken, and why it has no output. Every error knows its cause and gives back what it can.
+//! Why a task wasn't taken, and why it has no output. Each error has its cause and gives back what it can.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use core::any::Any;
 use core::error::Error;
 use core::fmt;
-use core::panic::Location;
 
-use crate::TaskId;
 use crate::executor::{Boxed, Task};
-use crate::task::label::Label;
 use crate::unwind::{Payload, discard, message};
+use crate::{TaskId, TaskInfo};
 
-/// Why a task came to its end without an output. Small, since each cell has room for it.
+/// Why a task ended without an output. Small, since each cell has room for it.
 pub(crate) enum Failure {
     Cancelled,
     Panicked(Payload),
@@ -20,15 +18,14 @@ pub(crate) enum Failure {
     Unable(Box<dyn Error + Send + Sync>),
 }
 
-/// Why a [`JoinHandle`](crate::JoinHandle) has no output: the task was cancelled, it panicked, or its executor shut
-/// down or couldn't take it.
+/// Why a [`JoinHandle`](crate::JoinHandle) has no output.
 ///
-/// It carries the task's id, its name if it had one, and the place that spawned it. It is `Send + Sync`, so that `?` turns
-/// it into `Box<dyn Error + Send + Sync>` and the like; and into an [`io::Error`](std::io::Error).
+/// The task was cancelled, it panicked, or its executor shut down or couldn't take it. The error names the task and the
+/// place that spawned it. `?` converts it into a `Box<dyn Error + Send + Sync>` or an [`io::Error`](std::io::Error).
 ///
 /// # What dropping does
 ///
-/// A panic's payload that wasn't taken out is dropped; should its `Drop` panic, that panic goes no further.
+/// Drops a panic's payload that wasn't taken out. A panic in that drop is contained.
 ///
 /// # Examples
 ///
@@ -45,9 +42,7 @@ pub(crate) enum Failure {
 pub struct JoinError(Box<Inner>);
 
 struct Inner {
-    id: TaskId,
-    name: Option<Box<str>>,
-    location: &'static Location<'static>,
+    task: TaskInfo,
     reason: Reason,
 }
 
@@ -59,14 +54,14 @@ enum Reason {
     Unable(Box<dyn Error + Send + Sync>),
 }
 
-/// A panic that was caught. Shared, it shows its message only: the payload need not be [`Sync`].
+/// A caught panic. A shared one only shows its message, since the payload need not be [`Sync`].
 struct Panic {
     message: Option<Cow<'static, str>>,
     /// `None` once it was taken out.
     payload: Option<Exclusive>,
 }
 
-/// Reached by whoever owns it only, and therefore `Sync`. The mutex is never locked.
+/// A mutex that is never locked: only an owner reaches the payload, which makes it `Sync`.
 #[cfg(feature = "std")]
 type Exclusive = std::sync::Mutex<Payload>;
 /// Without `std` no panic is caught, so there is no payload.
@@ -103,18 +98,18 @@ impl Drop for Panic {
 }
 
 impl JoinError {
-    pub(crate) fn new(id: TaskId, label: &dyn Label, failure: Failure) -> Self {
+    pub(crate) fn new(task: TaskInfo, failure: Failure) -> Self {
         let reason = match failure {
             Failure::Cancelled => Reason::Cancelled,
             Failure::Panicked(payload) => Reason::Panicked(Panic::new(payload)),
             Failure::ShutDown => Reason::ShutDown,
             Failure::Unable(cause) => Reason::Unable(cause),
         };
-        Self(Box::new(Inner { id, name: label.name().map(Into::into), location: label.location(), reason }))
+        Self(Box::new(Inner { task, reason }))
     }
 
-    /// Whether the task was cancelled: somebody aborted it, or its executor shut down, which
-    /// [`is_shutdown`](JoinError::is_shutdown) tells apart.
+    /// Whether the task was cancelled: by an abort, or because its executor shut down
+    /// ([`is_shutdown`](JoinError::is_shutdown)).
     pub fn is_cancelled(&self) -> bool {
         matches!(self.0.reason, Reason::Cancelled | Reason::ShutDown)
     }
@@ -129,12 +124,12 @@ impl JoinError {
         matches!(self.0.reason, Reason::ShutDown)
     }
 
-    /// Whether the executor couldn't take the task, for want of a thread, say. [`Error::source`] says why.
+    /// Whether the executor couldn't take the task: it had no thread, say. [`Error::source`] says why.
     pub fn is_rejected(&self) -> bool {
         matches!(self.0.reason, Reason::Unable(_))
     }
 
-    /// The payload of the panic, for [`std::panic::resume_unwind`], for instance.
+    /// The payload of the panic, for [`std::panic::resume_unwind`] say.
     ///
     /// # Panics
     ///
@@ -161,27 +156,18 @@ impl JoinError {
 
     /// The id of the task.
     pub fn id(&self) -> TaskId {
-        self.0.id
+        self.0.task.id()
     }
 
-    /// The name that the task was spawned with, if any.
-    pub fn name(&self) -> Option<&str> {
-        self.0.name.as_deref()
-    }
-
-    /// The place in the source that spawned the task.
-    pub fn location(&self) -> &'static Location<'static> {
-        self.0.location
+    /// The task's id, name and place.
+    pub fn task(&self) -> &TaskInfo {
+        &self.0.task
     }
 }
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {}", self.id())?;
-        if let Some(name) = self.name() {
-            write!(f, " `{name}`")?;
-        }
-        write!(f, " (spawned at {}) ", self.location())?;
+        write!(f, "{} ", self.0.task)?;
         match &self.0.reason {
             Reason::Cancelled => f.write_str("was cancelled"),
             Reason::ShutDown => f.write_str("was dropped when its executor shut down"),
@@ -210,7 +196,7 @@ impl Error for JoinError {
     }
 }
 
-/// With the [`JoinError`] inside, for [`io::Error::get_ref`](std::io::Error::get_ref).
+/// [`io::Error::get_ref`](std::io::Error::get_ref) returns the [`JoinError`].
 ///
 /// # Examples
 ///
@@ -267,11 +253,11 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What [`Executor::submit`](crate::Executor::submit) answers when it can't take a task: the task, and the reason.
+/// The answer of [`Executor::submit`](crate::Executor::submit) if it can't take a task: the task, and the reason.
 ///
 /// # What dropping does
 ///
-/// Drops the [`Task`], which ends it: its handle resolves as shut down.
+/// Drops the [`Task`], so its handle resolves as shut down.
 #[derive(Debug)]
 pub struct Rejected {
     task: Task,
@@ -279,22 +265,22 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    /// The executor has shut down, for good.
+    /// The executor has shut down.
     pub fn shut_down(task: Task) -> Self {
         Self { task, cause: Cause::ShutDown }
     }
 
-    /// The executor can't take this task now, because of `cause`: there is no thread to be had, say.
+    /// The executor can't take this task now, because of `cause`: the system refused a thread, say.
     pub fn unable(task: Task, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { task, cause: Cause::Unable(cause.into()) }
     }
 
-    /// Whether the executor has shut down, so that trying again is of no use.
+    /// Whether the executor has shut down, so that trying again won't help.
     pub fn is_shutdown(&self) -> bool {
         matches!(self.cause, Cause::ShutDown)
     }
 
-    /// The task, for an executor that knows another one to give it to.
+    /// The task, for an executor that can pass it to another.
     pub fn into_task(self) -> Task {
         self.task
     }
@@ -316,7 +302,7 @@ impl Error for Rejected {
     }
 }
 
-/// Why [`Executor::try_spawn`](crate::Executor::try_spawn) spawned nothing. It gives the future back.
+/// Why [`Executor::try_spawn`](crate::Executor::try_spawn) spawned nothing, and the future.
 ///
 /// # Examples
 ///
@@ -337,12 +323,12 @@ impl<F> SpawnError<F> {
         Self { future, cause }
     }
 
-    /// Whether the executor has shut down, so that trying again is of no use.
+    /// Whether the executor has shut down, so that trying again won't help.
     pub fn is_shutdown(&self) -> bool {
         matches!(self.cause, Cause::ShutDown)
     }
 
-    /// The future, which nobody has polled.
+    /// The future, unpolled.
     pub fn into_future(self) -> F {
         self.future
     }
@@ -353,7 +339,7 @@ impl<F> SpawnError<F> {
 }
 
 impl<F> SpawnError<Boxed<F>> {
-    /// The same, with the future out of its box.
+    /// The same error, with the future out of its box.
     pub fn unboxed(self) -> SpawnError<F> {
         self.map(Boxed::into_unpolled)
     }
@@ -381,6 +367,7 @@ impl<F> Error for SpawnError<F> {
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use core::panic::Location;
     use std::io;
 
     fn refused() -> JoinError {
@@ -408,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_is_told_once() {
+    fn the_cause_is_shown_once() {
         let joined = refused();
         let refused = crate::try_spawn(async {}).unwrap_err();
         for error in [&joined as &dyn Error, &refused] {
@@ -421,8 +408,7 @@ mod tests {
     #[test]
     fn a_payload_need_not_be_sync_and_is_taken_once() {
         let payload = Box::new(std::cell::Cell::new(7));
-        let location: &'static Location<'static> = Location::caller();
-        let error = JoinError::new(TaskId::next(), &location, Failure::Panicked(payload));
+        let error = JoinError::new(TaskInfo::new(TaskId::next(), &Location::caller()), Failure::Panicked(payload));
         let shown = std::thread::scope(|threads| threads.spawn(|| error.to_string()).join().unwrap());
         assert!(shown.ends_with(") panicked"), "{shown}");
         assert_eq!(*error.into_panic().downcast::<std::cell::Cell<i32>>().unwrap(), 7.into());

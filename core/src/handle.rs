@@ -1,4 +1,4 @@
-//! A handle of any executor, and how to spawn on the one that runs on this thread.
+//! A handle of any executor, and the ways to spawn on the current one. `executor/context` knows which one that is.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -9,7 +9,7 @@ use crate::error::{Rejected, SpawnError};
 use crate::executor::{Boxed, Clock, Executor, Task, context};
 use crate::{JoinHandle, task};
 
-/// Any executor, its type forgotten: what [`Handle::current`] gives to code that doesn't care which one it runs on.
+/// A handle of any executor, its type erased. [`Handle::current`] gives the one that the calling code runs on.
 ///
 /// # What dropping does
 ///
@@ -31,21 +31,21 @@ use crate::{JoinHandle, task};
 pub struct Handle(Arc<dyn Executor>);
 
 impl Handle {
-    /// Forgets the type of `executor`.
+    /// Erases the type of `executor`.
     pub fn new(executor: impl Executor) -> Self {
         Self(Arc::new(executor))
     }
 
-    /// The executor whose task, or whose `block_on`, runs on this thread now. `None` outside of them, and while the
-    /// thread's locals are being destroyed.
+    /// The executor whose task or `block_on` this thread runs now. `None` outside of them, and while the thread's locals are
+    /// destroyed.
     ///
-    /// In the destructor of a task that a shutdown ends, it is the executor that shuts down, on whatever thread that runs.
+    /// While a shutdown drops a future, it is the executor that shuts down, on any thread.
     pub fn current() -> Option<Self> {
         context::current()
     }
 }
 
-// What an executor leaves half done by a panic, it has to mend for its other callers anyway.
+// An executor must survive a panic for its other callers anyway.
 impl UnwindSafe for Handle {}
 impl RefUnwindSafe for Handle {}
 
@@ -95,8 +95,8 @@ impl fmt::Debug for Handle {
 
 /// Spawns `future` on the executor that runs on this thread.
 ///
-/// Outside of any executor there is nobody to run it: the handle resolves as rejected. (The facade crate `polyexec` has
-/// a function of this name that starts a default executor instead.)
+/// Outside of any executor, the handle resolves as rejected. (The facade's function of this name starts a default executor
+/// instead.)
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -109,11 +109,11 @@ where
     task::Builder::new().spawn(future)
 }
 
-/// As [`spawn`], but gives the future back if no executor takes it.
+/// As [`spawn`], but returns the future in its error if no executor takes it.
 ///
 /// # Errors
 ///
-/// The executor's reason for not taking the task, or that there is no executor; and the future.
+/// The executor refused the task, or there is no executor.
 #[track_caller]
 pub fn try_spawn<F>(future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
 where

@@ -1,21 +1,21 @@
-//! The handles of a task: one that waits for its result, and any number that can abort it.
+//! The handles of a task: one that waits for its result, and any number that can abort it. `task/cell/join.rs` does the waiting.
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
-use core::panic::{Location, RefUnwindSafe, UnwindSafe};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use crate::error::JoinError;
-use crate::task::cell::{Joiner, TaskRef};
-use crate::task::{TaskId, poll_proceed};
+use crate::task::cell::{JoinRef, TaskRef};
+use crate::task::{TaskId, TaskInfo, poll_proceed};
 
 /// Waits for the result of a task.
 ///
 /// # What dropping does
 ///
-/// Dropping the handle detaches the task: it goes on, and its output is dropped when it comes. To cancel it instead,
-/// see [`abort_on_drop`](JoinHandle::abort_on_drop).
+/// Detaches the task, which goes on; its output is dropped. With [`abort_on_drop`](JoinHandle::abort_on_drop), dropping the
+/// handle cancels the task.
 ///
 /// # Examples
 ///
@@ -30,22 +30,22 @@ use crate::task::{TaskId, poll_proceed};
 ///
 /// # Panics
 ///
-/// Polled again after it was ready, it panics.
+/// If it is polled again after it was ready.
 ///
 /// # Cancel safety
 ///
-/// Awaiting `&mut handle` is cancel safe: a result that wasn't delivered stays for the next poll.
+/// Awaiting `&mut handle` is cancel safe: a result that wasn't delivered waits for the next poll.
 #[must_use = "dropping a handle detaches its task; await it, `join` it, or say `drop`"]
-pub struct JoinHandle<T>(Joiner<T>);
+pub struct JoinHandle<T>(JoinRef<T>);
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(joiner: Joiner<T>) -> Self {
+    pub(crate) fn new(joiner: JoinRef<T>) -> Self {
         Self(joiner)
     }
 
-    /// Blocks this thread until the task has come to its end.
+    /// Blocks this thread until the task has ended.
     ///
-    /// Inside a task the executor goes on meanwhile: see [`block_on`](crate::block_on).
+    /// Inside a task, the executor runs other tasks meanwhile: see [`block_on`](crate::block_on).
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     ///
-    /// If the handle was polled, and was ready.
+    /// If a poll of the handle was ready before.
     #[cfg(feature = "std")]
     #[track_caller]
     pub fn join(mut self) -> Result<T, JoinError> {
@@ -64,32 +64,31 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Asks the executor to drop the future instead of polling it again; returns at once.
+    /// Asks the executor to drop the future instead of polling it again. Returns at once.
     ///
-    /// In force before the next poll, or at the end of the one that runs now, unless that one is ready: then the output
-    /// is kept. The future is dropped by its executor, never here. The handle resolves as cancelled when that is done.
+    /// A poll that is running goes on; if it is ready, its output is kept. The executor drops the future, never this call.
+    /// Then the handle resolves as cancelled.
     pub fn abort(&self) {
         self.0.abort();
     }
 
-    /// A handle that can abort the task, and do nothing else; it keeps the task's memory, but neither its future nor
-    /// its output.
+    /// A handle that can abort the task. It keeps the task's memory, but neither its future nor its output.
     ///
     /// # Panics
     ///
-    /// If the task has more than 2²⁶ wakers and handles.
+    /// If the task has 2²⁶ wakers and handles already.
     #[track_caller]
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle(TaskRef::clone(&self.0))
     }
 
-    /// A handle that aborts the task when it is dropped.
+    /// The same handle, but dropping it aborts the task.
     pub fn abort_on_drop(self) -> AbortOnDrop<T> {
         AbortOnDrop(Some(self))
     }
 
-    /// Whether the task has come to its end: the next poll of this handle is ready, unless the
-    /// [budget](crate::task::poll_proceed) of the polling task is spent.
+    /// Whether the task has ended. Then the next poll of this handle is ready, unless the polling task's
+    /// [budget](crate::task::poll_proceed) is spent.
     pub fn is_finished(&self) -> bool {
         self.0.header().is_finished()
     }
@@ -97,6 +96,11 @@ impl<T> JoinHandle<T> {
     /// The id of the task.
     pub fn id(&self) -> TaskId {
         self.0.header().id
+    }
+
+    /// The task's id, name and place.
+    pub fn task(&self) -> TaskInfo {
+        self.0.info()
     }
 }
 
@@ -125,7 +129,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 impl<T> UnwindSafe for JoinHandle<T> {}
 impl<T> RefUnwindSafe for JoinHandle<T> {}
 
-/// Aborts a task from anywhere, any number of times, and tells what it is called. Made by [`JoinHandle::abort_handle`].
+/// Aborts a task from anywhere, and names it. Made by [`JoinHandle::abort_handle`].
 ///
 /// # What dropping does
 ///
@@ -154,14 +158,9 @@ impl AbortHandle {
         self.0.header().id
     }
 
-    /// The name that the task was spawned with, if any.
-    pub fn name(&self) -> Option<&str> {
-        self.0.label().name()
-    }
-
-    /// The place in the source that spawned the task.
-    pub fn location(&self) -> &'static Location<'static> {
-        self.0.label().location()
+    /// The task's id, name and place.
+    pub fn task(&self) -> TaskInfo {
+        self.0.info()
     }
 }
 
@@ -182,14 +181,14 @@ impl fmt::Debug for AbortHandle {
 ///
 /// # Cancel safety
 ///
-/// Awaited by value and dropped before it is ready, it aborts the task: that is what it is for.
+/// Not cancel safe by design: if it is dropped before it is ready, it aborts the task.
 #[must_use = "dropping this aborts its task"]
 pub struct AbortOnDrop<T>(Option<JoinHandle<T>>);
 
 impl<T> AbortOnDrop<T> {
     const HELD: &str = "only `detach` and `drop` take the handle, and both end this";
 
-    /// The plain handle again, whose drop detaches.
+    /// The plain handle again: dropping it detaches the task.
     pub fn detach(mut self) -> JoinHandle<T> {
         self.0.take().expect(Self::HELD)
     }

@@ -1,14 +1,14 @@
 //! What every polyexec executor shares: the task, its handle, and the one [`Executor`] trait.
 //!
-//! A program depends on `polyexec`, or on the crate of one executor. Depend on this crate in a library that runs on whatever
-//! executor its user chose. To write an executor, read the module [`executor`].
+//! A library depends on this crate, and runs on any executor that its user chose. A program depends on `polyexec`, or on
+//! the crate of one executor. The module [`executor`] explains how to write an executor.
 //!
 //! # Examples
 //!
 //! ```
 //! use polyexec_core::{Executor, JoinError};
 //!
-//! /// Runs on any executor there is.
+//! /// Runs on any executor.
 //! async fn twice(executor: &(impl Executor + Clone), n: u32) -> Result<u32, JoinError> {
 //!     executor.spawn(async move { 2 * n }).await
 //! }
@@ -16,9 +16,9 @@
 //!
 //! # Features
 //!
-//! `std` (default): everything that needs threads. Without it, this crate has tasks, [`JoinHandle`] as a future, and the trait,
-//! for any target with an allocator. Panics aren't caught there: they unwind out of [`Task::run`](executor::Task::run), after
-//! the task has ended.
+//! `std` (default): everything that needs threads. Without it, this crate has tasks, [`JoinHandle`] as a future, and the
+//! trait, for any target with an allocator. Without it, panics aren't caught: they unwind out of
+//! [`Task::run`](executor::Task::run), after the task has ended.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -28,7 +28,7 @@ pub use error::{JoinError, SpawnError};
 pub use executor::Executor;
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use still_running::StillRunning;
-pub use task::TaskId;
+pub use task::{TaskId, TaskInfo};
 pub use yield_now::{YieldNow, yield_now};
 
 #[cfg(feature = "std")]
@@ -55,3 +55,8 @@ mod sync;
 pub mod task;
 mod unwind;
 mod yield_now;
+
+/// Tests the examples of the README.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

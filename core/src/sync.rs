@@ -1,7 +1,7 @@
-//! Where atomics, locks, cells and thread-locals come from: the standard library or, under `--cfg polyexec_loom`, loom, which
-//! tries in turn what threads may do (`verify/loom`). Whatever the choice, the code that uses them is the same.
+//! Atomics, locks, cells and thread-locals: the standard library's or, under `--cfg polyexec_loom`, loom's (`verify/loom`).
+//! The code that uses them is the same.
 //!
-//! What no model looks at stays with the standard library: numbers that are only to differ (`task/id.rs`), and hints.
+//! What no model checks stays with the standard library: unique numbers (`task/id.rs`), and hints.
 
 #[cfg(polyexec_loom)]
 pub(crate) use modelled::*;
@@ -21,7 +21,7 @@ mod plain {
         thread_local,
     };
 
-    /// As `core`'s, with the accesses as closures: loom must know where each begins and ends.
+    /// As `core`'s, but each access is a closure, since loom must know where it begins and ends.
     #[repr(transparent)]
     pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
 
@@ -30,7 +30,7 @@ mod plain {
             Self(core::cell::UnsafeCell::new(value))
         }
 
-        /// For the length of `access` there must be no other.
+        /// There must be no other access meanwhile.
         #[inline(always)]
         pub(crate) fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
             access(self.0.get())

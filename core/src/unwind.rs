@@ -1,4 +1,4 @@
-//! Catches panics where there is `std`, and lets them be where there is none. Cleans up in either case.
+//! Catches panics with `std`; without it they unwind. Cleans up in either case.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -10,8 +10,8 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// Runs user code. A panic comes back as its payload; without `std` nothing is caught.
 ///
-/// Asserting unwind safety is sound for us: what the closure leaves half-changed is the user's future, which is
-/// dropped after a panic and never polled again.
+/// Asserting unwind safety is right here: the closure may leave only the user's future half-changed, which is dropped after
+/// a panic and never polled again.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Payload> {
     #[cfg(feature = "std")]
     return std::panic::catch_unwind(core::panic::AssertUnwindSafe(run));
@@ -19,9 +19,8 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Payload> {
     return Ok(run());
 }
 
-/// Calls its closure when it is dropped: at the end of a block, and as well when a panic unwinds out of that. What must follow
-/// user code is in one of these, since without `std` nothing is caught.
-#[must_use = "dropped here, it runs before what it is to follow"]
+/// Calls its closure when it is dropped, also by a panic. Use it for what must follow user code: without `std` nothing is caught.
+#[must_use = "dropped here, it runs before the code that it should follow"]
 pub(crate) struct Guard<F: Fn()>(F);
 
 impl<F: Fn()> Guard<F> {
@@ -29,7 +28,7 @@ impl<F: Fn()> Guard<F> {
         Self(run)
     }
 
-    /// Nothing is left to be done. The closure must not own anything, since it isn't dropped.
+    /// Forgets the closure, which must not own anything.
     pub(crate) fn disarm(self) {
         core::mem::forget(self);
     }
@@ -41,21 +40,21 @@ impl<F: Fn()> Drop for Guard<F> {
     }
 }
 
-/// Stands for the payload of a panic that nobody has caught: without `std`, it unwinds further. Takes no memory.
+/// Stands for the payload of a panic that still unwinds, without `std`. Takes no memory.
 pub(crate) fn uncaught() -> Payload {
     struct Uncaught;
 
     Box::new(Uncaught)
 }
 
-/// Runs user code for whose panic there is nobody to tell. The panic hook has spoken already.
+/// Runs user code whose panic no handle could report. The panic hook has reported it already.
 pub(crate) fn contain(run: impl FnOnce()) {
     if let Err(payload) = catch(run) {
         discard(payload);
     }
 }
 
-/// Drops a payload, whose own `Drop` may panic, and so may the `Drop` of that panic's payload: that one is leaked.
+/// Drops a payload. Its destructor may panic; the payload of that panic is leaked, since its destructor may panic, too.
 pub(crate) fn discard(payload: Payload) {
     if let Err(second) = catch(move || drop(payload)) {
         core::mem::forget(second);

@@ -1,11 +1,11 @@
-//! Gives up its turn once.
+//! Yields once. The executor decides who runs next.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-/// A future that is pending once: the task's executor runs the tasks that wait already, then comes back to it.
+/// A future that is pending once: the executor runs the ready tasks first, then this one again.
 ///
-/// It wakes its task itself, so it works in any executor and in any `block_on`.
+/// It wakes its own task, so it works in any executor and in any `block_on`.
 ///
 /// # Examples
 ///
@@ -27,12 +27,12 @@ use core::task::{Context, Poll};
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: dropped while it is pending, it leaves a wake of its task behind, which costs one poll at most.
+/// Cancel safe. Dropped while it is pending, it leaves a wake of its task, which costs at most one poll.
 pub fn yield_now() -> YieldNow {
     YieldNow { yielded: false }
 }
 
-/// The future of [`yield_now`]. Once ready, it is ready again each time it is polled.
+/// The future of [`yield_now`]. Once ready, it stays ready.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct YieldNow {

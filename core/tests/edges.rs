@@ -1,4 +1,4 @@
-//! Orders of events that are rare, and executors that do what they shouldn't.
+//! Rare orders of events, and executors that misbehave.
 
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -13,10 +13,10 @@ use futures_task::{ArcWake, waker};
 use polyexec_core::executor::{Clock, OwnedTasks, Ran, Rejected, Task, context, park_on};
 use polyexec_core::{AbortHandle, Executor, Handle, JoinHandle, block_in_place};
 
-/// Never asked for anything: the test runs the task.
-struct Nobody;
+/// An executor without a queue: the test runs the task.
+struct Detached;
 
-impl Executor for Nobody {
+impl Executor for Detached {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
         Err(Rejected::shut_down(task))
     }
@@ -39,7 +39,7 @@ impl ArcWake for Wakes {
     }
 }
 
-/// Whoever completes owns the join waker from then on, even where the handle asks for its place back.
+/// The completing thread owns the join waker, even if the handle reclaims the slot at the same time.
 #[test]
 fn a_handle_that_is_polled_again_and_dropped_leaves_its_waker_to_the_completion() {
     let (send, tasks) = mpsc::sync_channel::<Task>(0);
@@ -54,7 +54,7 @@ fn a_handle_that_is_polled_again_and_dropped_leaves_its_waker_to_the_completion(
         {
             let waker = waker(wakes.clone());
             let mut cx = Context::from_waker(&waker);
-            let (task, mut handle) = Task::new(async { 7 }, Nobody);
+            let (task, mut handle) = Task::new(async { 7 }, Detached);
             assert!(Pin::new(&mut handle).poll(&mut cx).is_pending());
             send.send(task).unwrap();
             while Pin::new(&mut handle).poll(&mut cx).is_pending() {}
@@ -69,7 +69,7 @@ fn a_handle_that_is_polled_again_and_dropped_leaves_its_waker_to_the_completion(
     }
 }
 
-/// Keeps the first task that it is given. Has another thread run the second one, and gives the first back for it.
+/// Keeps the first task. Refuses the second one, but lets another thread run it, and returns the first in its place.
 #[derive(Clone)]
 struct Confused(Arc<Mutex<Option<Task>>>, mpsc::Sender<Task>, Arc<Mutex<mpsc::Receiver<()>>>);
 
@@ -118,9 +118,9 @@ fn a_future_comes_back_only_with_its_own_task() {
     assert!(first.join().unwrap_err().is_shutdown());
 }
 
-/// A `block_on` sleeps where an earlier one of its thread has slept; but that one's wakers are none of its own.
+/// A `block_on` reuses the parker of an earlier one, but not its wakes.
 #[test]
-fn a_late_wake_is_none_of_the_next_block_on() {
+fn a_late_wake_does_not_wake_the_next_block_on() {
     let late = |calls: fn(Waker)| {
         let mut first = None;
         park_on(async { first = Some(poll_fn(|cx| Poll::Ready(cx.waker().clone())).await) });
@@ -132,7 +132,7 @@ fn a_late_wake_is_none_of_the_next_block_on() {
         *keep.lock().unwrap() = Some(cx.waker().clone());
         Poll::Ready(())
     }));
-    // Called and gone before the next one begins, or called in its midst.
+    // Called before the next one begins, or during it.
     let calls: [fn(Waker); 3] = [Waker::wake, |waker: Waker| waker.wake_by_ref(), drop];
     for calls in calls {
         late(calls);
@@ -151,8 +151,7 @@ fn a_late_wake_is_none_of_the_next_block_on() {
     }
 }
 
-/// A call inside of another one has a place of its own: what wakes the inner one doesn't end the outer one's sleep, nor
-/// the other way round.
+/// A nested call has its own parker: a wake of one doesn't end the other's sleep.
 #[test]
 fn nested_block_ons_lose_no_wake() {
     for _ in 0..200 {
@@ -208,15 +207,15 @@ impl Executor for Woken {
     }
 }
 
-/// A task that rests in `live`, and its waker.
-fn rest<X>(live: &OwnedTasks<X>, woken: &Woken, about: impl Fn() -> X) -> (Waker, JoinHandle<()>) {
+/// An idle task in `live`, and its waker.
+fn idle<X>(live: &OwnedTasks<X>, woken: &Woken, data: impl Fn() -> X) -> (Waker, JoinHandle<()>) {
     let (send, wakers) = mpsc::channel();
     let future = poll_fn(move |cx| -> Poll<()> {
         send.send(cx.waker().clone()).unwrap();
         Poll::Pending
     });
     let (task, handle) = Task::new(future, woken.clone());
-    assert!(matches!(live.run_with(task, about), Ran::Waiting));
+    assert!(matches!(live.run_with(task, data), Ran::Waiting));
     (wakers.recv().unwrap(), handle)
 }
 
@@ -224,7 +223,7 @@ fn unwinds(act: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(act)).is_err()
 }
 
-/// Panics without a word.
+/// Panics without a message.
 fn panics() {
     resume_unwind(Box::new("on purpose"));
 }
@@ -239,14 +238,14 @@ impl Drop for PanicsInDrop {
     }
 }
 
-/// Each way to make them; and what the task itself needs finds room beyond the limit.
+/// Each way to make them is limited; what the task itself needs finds room beyond the limit.
 #[test]
 fn references_are_limited() {
-    /// The cell is never freed, but it isn't lost, either.
+    /// Keeps the cell, which is never freed, from being a leak.
     static KEPT: Mutex<Option<AbortHandle>> = Mutex::new(None);
 
     let (live, woken) = (OwnedTasks::<()>::new(), Woken::default());
-    let (waker, handle) = rest(&live, &woken, || ());
+    let (waker, handle) = idle(&live, &woken, || ());
     waker.wake_by_ref();
     let task = woken.take();
     let kept = KEPT.lock().unwrap().insert(task.abort_handle()).clone();
@@ -262,10 +261,10 @@ fn references_are_limited() {
     assert!(matches!(live.run(task), Ran::Finished));
     waker.wake();
     assert!(handle.join().unwrap_err().is_panic());
-    assert!(kept.is_finished() && kept.location().file().ends_with("edges.rs"));
+    assert!(kept.is_finished() && kept.task().location().file().ends_with("edges.rs"));
 
-    // Another one, which rests and is ended while it is full.
-    let (waker, handle) = rest(&live, &woken, || ());
+    // Another one, which is idle at the limit, and is shut down.
+    let (waker, handle) = idle(&live, &woken, || ());
     let kept = handle.abort_handle();
     while !unwinds(|| std::mem::forget(handle.abort_handle())) {}
     waker.wake_by_ref();
@@ -276,51 +275,51 @@ fn references_are_limited() {
 }
 
 #[test]
-fn what_an_executor_says_of_a_task_may_panic() {
+fn the_source_of_a_tasks_data_may_panic() {
     let live = OwnedTasks::<()>::new();
-    let (task, handle) = Task::new(pending::<()>(), Nobody);
+    let (task, handle) = Task::new(pending::<()>(), Detached);
     assert!(matches!(live.run_with(task, panics), Ran::Finished));
     assert_eq!(handle.join().unwrap_err().into_panic().downcast_ref(), Some(&"on purpose"));
     assert!(live.is_empty());
 }
 
 #[test]
-fn what_was_said_of_a_task_may_panic_when_it_is_dropped() {
-    let (live, woken, said) = (OwnedTasks::new(), Woken::default(), Arc::new(AtomicUsize::new(0)));
-    let (waker, handle) = rest(&live, &woken, || PanicsInDrop(said.clone()));
+fn a_tasks_data_may_panic_when_it_is_dropped() {
+    let (live, woken, drops) = (OwnedTasks::new(), Woken::default(), Arc::new(AtomicUsize::new(0)));
+    let (waker, handle) = idle(&live, &woken, || PanicsInDrop(drops.clone()));
     handle.abort();
-    assert!(matches!(live.run_with(woken.take(), || PanicsInDrop(said.clone())), Ran::Finished));
+    assert!(matches!(live.run_with(woken.take(), || PanicsInDrop(drops.clone())), Ran::Finished));
     assert!(handle.join().unwrap_err().is_cancelled());
-    assert_eq!(said.load(SeqCst), 1);
+    assert_eq!(drops.load(SeqCst), 1);
     drop(waker);
 
-    // The closing goes on after one, and tells of it.
-    let resting: Vec<_> = (0..3).map(|_| rest(&live, &woken, || PanicsInDrop(said.clone()))).collect();
+    // The closing goes on after a panic, and reports it.
+    let idle_tasks: Vec<_> = (0..3).map(|_| idle(&live, &woken, || PanicsInDrop(drops.clone()))).collect();
     assert!(unwinds(|| live.close()));
-    assert_eq!((said.load(SeqCst), live.len()), (4, 0));
-    for (_waker, handle) in resting {
+    assert_eq!((drops.load(SeqCst), live.len()), (4, 0));
+    for (_waker, handle) in idle_tasks {
         assert!(handle.join().unwrap_err().is_shutdown());
     }
 
-    // It is dropped where the task isn't entered, too.
+    // It is dropped, too, if the task isn't inserted.
     let live = Arc::new(OwnedTasks::new());
-    let (closes, says) = (live.clone(), said.clone());
+    let (closes, source) = (live.clone(), drops.clone());
     let (task, handle) = Task::new(
         poll_fn(move |_| -> Poll<()> {
             closes.close();
             Poll::Pending
         }),
-        Nobody,
+        Detached,
     );
-    assert!(matches!(live.run_with(task, move || PanicsInDrop(says.clone())), Ran::Finished));
+    assert!(matches!(live.run_with(task, move || PanicsInDrop(source.clone())), Ran::Finished));
     assert!(handle.join().unwrap_err().is_shutdown());
-    assert_eq!(said.load(SeqCst), 5);
+    assert_eq!(drops.load(SeqCst), 5);
 }
 
 #[test]
-fn who_is_told_of_the_tasks_that_end_may_panic() {
+fn the_callback_of_a_close_may_panic() {
     let (live, woken) = (OwnedTasks::new(), Woken::default());
-    let resting: Vec<_> = (0..3).map(|number| rest(&live, &woken, || number)).collect();
+    let idle_tasks: Vec<_> = (0..3).map(|number| idle(&live, &woken, || number)).collect();
     let mut ended = Vec::new();
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         live.close_with(|number| {
@@ -330,30 +329,30 @@ fn who_is_told_of_the_tasks_that_end_may_panic() {
     }));
     assert_eq!(ended, [0, 1, 2]);
     assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&0), "the first one");
-    for (_waker, handle) in resting {
+    for (_waker, handle) in idle_tasks {
         assert!(handle.join().unwrap_err().is_shutdown());
     }
 }
 
 #[test]
-fn a_task_is_a_stranger_in_another_table() {
+fn a_table_knows_only_its_own_tasks() {
     let (tables, woken) = ([(); 2].map(|()| OwnedTasks::new()), Woken::default());
     // In the same place, each in its own.
-    let [(waker, own), (_waker, strangers)] = [0, 1].map(|number| rest(&tables[number], &woken, || Arc::new(number)));
+    let [(waker, own), (_waker, others)] = [0, 1].map(|number| idle(&tables[number], &woken, || Arc::new(number)));
     waker.wake_by_ref();
     let task = woken.take();
-    assert_eq!(tables[0].about(&task).as_deref(), Some(&0));
-    assert_eq!(tables[1].about(&task), None);
+    assert_eq!(tables[0].data(&task).as_deref(), Some(&0));
+    assert_eq!(tables[1].data(&task), None);
     own.abort();
     assert!(matches!(tables[1].run_with(task, || Arc::new(2)), Ran::Finished));
     assert!(own.join().unwrap_err().is_cancelled());
     assert_eq!(tables[1].len(), 1);
     tables[1].close();
-    assert!(strangers.join().unwrap_err().is_shutdown());
+    assert!(others.join().unwrap_err().is_shutdown());
     tables[0].close();
 }
 
-/// An executor that is asked for its clock when one of its tasks ends with it.
+/// The executor is asked for its clock when it drops a task.
 #[test]
 fn a_clock_that_panics_keeps_no_task_from_its_end() {
     struct NoClock;
@@ -389,17 +388,17 @@ fn a_clock_that_panics_keeps_no_task_from_its_end() {
     assert_eq!(Arc::strong_count(&token), 1);
 }
 
-/// Calls the work that it is given once more than it should.
+/// Calls its work twice.
 #[derive(Clone)]
 struct Twice;
 
 impl Executor for Twice {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        Nobody.submit(task)
+        Detached.submit(task)
     }
 
     fn schedule(&self, task: Task) {
-        Nobody.schedule(task);
+        Detached.schedule(task);
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {

@@ -1,7 +1,7 @@
-//! User code that panics, wherever a task calls it: what there is of the task is dropped once, and its handle resolves. With
-//! `std` the panic is caught, without it unwinds further; the rest is the same.
+//! User code that panics, at each place where a task calls it. The task's parts are dropped once, and its handle resolves.
 //!
-//! Run for both by `.ci/run`: `cargo test -p polyexec-core --no-default-features --test panics`.
+//! With `std` the panic is caught; without it, it unwinds. `.ci/run` runs both; the latter is
+//! `cargo test -p polyexec-core --no-default-features --test panics`.
 
 use std::future::{pending, poll_fn};
 use std::mem::forget;
@@ -15,10 +15,10 @@ use std::thread::panicking;
 use polyexec_core::executor::{Ran, Rejected, Task};
 use polyexec_core::{Executor, JoinError, JoinHandle};
 
-/// Whether core catches what user code panics with.
+/// Whether core catches panics of user code.
 const IS_CAUGHT: bool = cfg!(feature = "std");
 
-/// Counts drops, and panics in them if it is told to.
+/// Counts the drops of its tokens, some of which panic.
 #[derive(Clone, Default)]
 struct Drops(Arc<AtomicUsize>);
 
@@ -51,7 +51,7 @@ impl Drop for Token {
     }
 }
 
-/// An executor of which each cell has one, with what it is to do.
+/// An executor that misbehaves as its fields say. Each cell has a clone.
 #[derive(Clone, Default)]
 struct Mine {
     cells: Arc<()>,
@@ -62,7 +62,7 @@ struct Mine {
 }
 
 impl Mine {
-    /// Whether a task's cell still is there.
+    /// Whether a task's cell still exists.
     fn has_cell(&self) -> bool {
         Arc::strong_count(&self.cells) > 1
     }
@@ -89,7 +89,7 @@ impl Executor for Mine {
     }
 
     fn drive(&self, _: Pin<&mut dyn Future<Output = ()>>) {
-        unreachable!("nobody asks for it");
+        unreachable!("no test drives it");
     }
 }
 
@@ -103,7 +103,7 @@ fn run(task: Task) {
     assert!(matches!(ran, Ran::Finished | Ran::Waiting));
 }
 
-/// The result of a task that must be over.
+/// The result of a task that must have ended.
 fn result<T>(mut handle: JoinHandle<T>) -> Result<T, JoinError> {
     match Pin::new(&mut handle).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -152,7 +152,7 @@ fn in_a_poll() {
     assert!(!mine.has_cell());
 }
 
-/// Once it has rested: then the cell is kept by its waker.
+/// A task that was idle before: its waker keeps the cell.
 #[test]
 fn in_a_later_poll() {
     let (mine, futures) = (Mine::default(), Drops::default());
@@ -243,9 +243,9 @@ fn in_the_drop_of_a_future_whose_task_is_dropped() {
     assert!(!mine.has_cell());
 }
 
-/// Nobody is left to wake it: the last one to go frees its cell, and the future with it.
+/// Nothing can wake it: the last reference frees the cell, and the future with it.
 #[test]
-fn in_the_drop_of_a_future_that_nobody_can_wake() {
+fn in_the_drop_of_a_future_that_nothing_can_wake() {
     let (mine, futures) = (Mine::default(), Drops::default());
     let (task, handle) = Task::new(carrying(futures.that_panics(), pending::<()>()), mine.clone());
     drop(handle);
@@ -295,7 +295,7 @@ fn in_a_poll_and_then_in_the_drop() {
     assert!(!mine.has_cell());
 }
 
-/// A waker of somebody's, that panics where it is told to.
+/// A join waker that may panic in its wake; its token may in its drop.
 struct Panics {
     in_wake: bool,
     _token: Mutex<Token>,
@@ -383,7 +383,7 @@ fn in_schedule() {
     let (mine, futures) = (Mine { schedule_panics: true, ..Mine::default() }, Drops::default());
     let (task, handle) = Task::new(carrying(futures.token(), pending::<()>()), mine.clone());
     run(task);
-    assert!(unwinds(|| handle.abort()), "it is its caller's");
+    assert!(unwinds(|| handle.abort()), "the caller gets the panic");
     assert_eq!(futures.count(), 1, "its `Task` was dropped");
     assert!(result(handle).unwrap_err().is_shutdown());
     assert!(!mine.has_cell());

@@ -155,7 +155,7 @@ impl Builder {
     /// let (told, stalls) = mpsc::channel();
     /// let pool = Pool::builder()
     ///     .on_stall(move |stall| {
-    ///         let said = format!("task {} of {} takes {:?}", stall.id(), stall.location(), stall.duration());
+    ///         let said = format!("{} takes {:?}", stall.task(), stall.duration());
     ///         told.send(said).unwrap();
     ///     })
     ///     .build()?;

@@ -67,7 +67,7 @@ impl Shared {
             0 => Ok(()),
             threads => {
                 let still_running = tasks.iter().filter(|task| !task.is_finished());
-                Err(StillRunning::new(still_running.map(Into::into).collect(), threads))
+                Err(StillRunning::new(still_running.map(|task| task.task()).collect(), threads))
             }
         }
     }

@@ -1,9 +1,8 @@
 //! What is told of a poll that doesn't end.
 
-use std::panic::Location;
 use std::time::Duration;
 
-use polyexec_core::{AbortHandle, TaskId};
+use polyexec_core::{AbortHandle, TaskInfo};
 
 /// A task whose poll takes long: it blocks, or computes. Comes to the hook of [`on_stall`](crate::Builder::on_stall).
 ///
@@ -17,19 +16,9 @@ pub struct Stall {
 }
 
 impl Stall {
-    /// The id of the task.
-    pub fn id(&self) -> TaskId {
-        self.task.id()
-    }
-
-    /// The name that the task was spawned with, if any.
-    pub fn name(&self) -> Option<&str> {
-        self.task.name()
-    }
-
-    /// The place in the source that spawned it.
-    pub fn location(&self) -> &'static Location<'static> {
-        self.task.location()
+    /// The task's id, name and place.
+    pub fn task(&self) -> TaskInfo {
+        self.task.task()
     }
 
     /// How long its poll has taken so far, at least.

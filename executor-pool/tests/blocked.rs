@@ -198,9 +198,11 @@ fn telling(workers: usize) -> (Pool, mpsc::Receiver<Told>) {
     let (sender, told) = mpsc::channel();
     let pool = builder(workers)
         .on_stall(move |stall| {
-            assert!(stall.location().file().ends_with("blocked.rs"));
-            let (id, name) = (stall.id(), stall.name().map(str::to_owned));
-            sender.send(Told { id, name, line: stall.location().line(), duration: stall.duration() }).unwrap();
+            let task = stall.task();
+            assert!(task.location().file().ends_with("blocked.rs"));
+            let name = task.name().map(str::to_owned);
+            let line = task.location().line();
+            sender.send(Told { id: task.id(), name, line, duration: stall.duration() }).unwrap();
         })
         .build()
         .unwrap();
@@ -302,7 +304,7 @@ fn of_each_stall_the_time_is_its_own() {
     let begins = begun.clone();
     let pool = builder(1)
         .on_stall(move |stall| {
-            let number: usize = stall.name().unwrap().parse().unwrap();
+            let number: usize = stall.task().name().unwrap().parse().unwrap();
             let polled = begins[number].lock().unwrap().unwrap().elapsed();
             sender.send((number, stall.duration(), polled)).unwrap();
         })

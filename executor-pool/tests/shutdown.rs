@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use polyexec_conformance::probe::{Gate, OnDrop, Tally, carrying};
 use polyexec_conformance::watched;
-use polyexec_core::{Executor, block_in_place, task};
+use polyexec_core::{Executor, TaskInfo, block_in_place, task};
 use polyexec_pool::Pool;
 
 fn pool(workers: usize, spare_threads: usize) -> Pool {
@@ -100,7 +100,7 @@ fn a_shutdown_with_a_limit_names_what_had_waited_before_and_counts_the_others() 
         let handle = pool.handle();
 
         let left = pool.shutdown_timeout(BRIEF).unwrap_err();
-        let names: Vec<_> = left.tasks().iter().map(task::Info::name).collect();
+        let names: Vec<_> = left.tasks().iter().map(TaskInfo::name).collect();
         assert_eq!(names, [Some("known")], "{left}");
         assert!(left.threads() >= 2, "{left}");
         assert!(resting.join().unwrap_err().is_shutdown());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use polyexec_core::executor::Task;
-use polyexec_core::{AbortHandle, task::Info};
+use polyexec_core::{AbortHandle, TaskInfo};
 
 /// The running slots of all threads, by address.
 #[derive(Debug, Default)]
@@ -35,11 +35,11 @@ impl RunningSlots {
     /// The tasks that have a thread and have not ended.
     ///
     /// Checks each task itself: a thread may not know yet that its parked task was ended.
-    pub(crate) fn unfinished(&self) -> Vec<Info> {
+    pub(crate) fn unfinished(&self) -> Vec<TaskInfo> {
         let slots: Vec<_> = self.0.lock().values().cloned().collect();
         let unfinished = |slot: &Arc<Slot>| {
             let task = slot.0.lock();
-            task.as_ref().filter(|task| !task.is_finished()).map(Info::from)
+            task.as_ref().filter(|task| !task.is_finished()).map(AbortHandle::task)
         };
         slots.iter().filter_map(unfinished).collect()
     }

@@ -259,9 +259,9 @@ impl Executor for ThreadedHandle {
     }
 
     fn schedule(&self, task: Task) {
-        match self.0.owned.about(&task) {
+        match self.0.owned.data(&task) {
             Some(parked) => parked.put(task),
-            // The executor has shut down, and has ended the task.
+            // The executor has shut down, and the task has ended.
             None => drop(task),
         }
     }

@@ -70,7 +70,7 @@ fn a_panic_comes_to_who_waits_with_its_payload() {
     watched!();
     struct Mine(u32);
     let error = spawn_blocking(|| std::panic::panic_any(Mine(7))).join().unwrap_err();
-    assert!(error.is_panic() && is_here(error.location()), "{error}");
+    assert!(error.is_panic() && is_here(error.task().location()), "{error}");
     assert_eq!(error.into_panic().downcast::<Mine>().map(|mine| mine.0).ok(), Some(7));
 
     let panic = catch_unwind(|| block_on(unblock(|| std::panic::panic_any(Mine(8))))).unwrap_err();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use polyexec_conformance::probe::{Gate, OnDrop, Tally, Trace, carrying};
 use polyexec_conformance::watched;
-use polyexec_core::{Executor, JoinHandle, StillRunning, task};
+use polyexec_core::{Executor, JoinHandle, StillRunning, TaskInfo, task};
 use polyexec_futures::yield_now;
 use polyexec_threaded::{Builder, Threaded};
 
@@ -207,7 +207,7 @@ fn a_task_that_shuts_its_own_executor_down_is_told_of_itself() {
     go.open();
     let id = shuts.id();
     let left: StillRunning = shuts.join().unwrap();
-    let mut ids: Vec<_> = left.tasks().iter().map(task::Info::id).collect();
+    let mut ids: Vec<_> = left.tasks().iter().map(TaskInfo::id).collect();
     let mut both = vec![id, other.id()];
     ids.sort();
     both.sort();

@@ -30,7 +30,8 @@ pub(crate) fn p42_a_panic_in_poll_reaches_the_joiner_with_its_payload(subject: &
     let id = formatted.id();
     let error: JoinError = executor.block_on(formatted).expect_err("it panicked");
     assert!(error.is_panic() && !error.is_cancelled() && !error.is_shutdown() && !error.is_rejected(), "{error}");
-    assert_eq!((error.id(), error.location().file(), error.location().line()), (id, file!(), spawned_at));
+    let place = error.task().location();
+    assert_eq!((error.id(), place.file(), place.line()), (id, file!(), spawned_at));
     assert!(error.to_string().ends_with("panicked: formatted 0"), "{error}");
     assert_eq!(error.into_panic().downcast_ref::<String>().map(|message| &**message), Some("formatted 0"));
 

@@ -1,20 +1,19 @@
-//! Wakes a sleeper when there is something to see to. Knows nothing of what that is.
+//! Wakes a housekeeping thread when it has work. Knows nothing of the work.
 //!
-//! The sleeper says that it sleeps, fence, looks once more. Who has something for it makes that visible, fence, and wakes
-//! it if it sleeps. One of the two fences comes first, and the other side sees what was written before that.
+//! The sleeper sets its flag, fences, and looks for work once more. The notifier publishes the work, fences, and wakes the
+//! sleeper if the flag is set. One of the two fences comes first, and the other side sees what was written before it.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use crate::sync::{AtomicBool, fence};
 
-/// Has a thread that looks after something be woken when there is something to look after, for next to nothing while it is
-/// awake.
+/// Wakes a housekeeping thread. Costs a fence and a load while that thread is awake.
 ///
-/// The sleeper [sets](Alarm::set) it, and sleeps if it sees nothing then; whoever has something for it makes that visible
-/// and [rings](Alarm::ring).
+/// The thread [sets](Alarm::set) the alarm, and sleeps if it finds no work then. A notifier publishes the work and
+/// [rings](Alarm::ring).
 #[derive(Debug, Default)]
 pub struct Alarm {
-    /// Set by the sleeper, cleared by it or by whoever wakes it.
+    /// Set by the sleeper; cleared by it, or by the notifier that wakes it.
     asleep: AtomicBool,
 }
 
@@ -25,7 +24,7 @@ impl Alarm {
         Self { asleep: AtomicBool::new(false) }
     }
 
-    /// For the sleeper: from now on it is woken for what `look` doesn't see.
+    /// For the sleeper: from now on, a notifier wakes it for work that `look` misses.
     pub fn set<T>(&self, look: impl FnOnce() -> T) -> T {
         self.asleep.store(true, Relaxed);
         // Pairs with the fence in `ring`.
@@ -33,12 +32,12 @@ impl Alarm {
         look()
     }
 
-    /// For the sleeper that stays awake.
+    /// For a sleeper that stays awake.
     pub fn unset(&self) {
         self.asleep.store(false, Relaxed);
     }
 
-    /// Calls `wake` if the sleeper sleeps, or is about to.
+    /// For a notifier: calls `wake` if the sleeper sleeps, or is about to.
     #[inline]
     pub fn ring(&self, wake: impl FnOnce()) {
         // Pairs with the fence in `set`.

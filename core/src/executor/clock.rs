@@ -1,4 +1,4 @@
-//! What time it is, and who is woken when: the one thing that timers need of whoever runs them.
+//! The clock that timers need: the time, and wakes at a given time. An executor may bring its own.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -6,36 +6,36 @@ use std::time::Instant;
 
 use crate::executor::context;
 
-/// Tells the time, and wakes whoever waits for a moment.
+/// Tells the time, and wakes tasks at a given time.
 ///
-/// An executor may have a clock of its own, and say so in [`Executor::clock`](crate::Executor::clock): a simulated one, whose
-/// time goes on when nobody has anything to do. The timers of `polyexec-futures` use that of the executor that they are made
-/// on, or else a real one.
+/// An executor may return its own in [`Executor::clock`](crate::Executor::clock): a simulated one, say, which advances when
+/// all tasks are idle. A timer of `polyexec-io` uses the clock of the executor that it was made on, or else the real one.
 ///
 /// # Writing a clock
 ///
-/// Wakers are code of somebody's: they are called, cloned and dropped under none of the clock's locks.
+/// Wakers are user code: call, clone and drop them under none of the clock's locks.
 pub trait Clock: Send + Sync + 'static {
     /// The time.
     fn now(&self) -> Instant;
 
-    /// Whether it is `deadline`, or later. A clock may know that without a look at the time.
+    /// Whether `deadline` has passed. A clock may know that without reading the time.
     fn has_passed(&self, deadline: Instant) -> bool {
         self.now() >= deadline
     }
 
-    /// Has `waker` called once, at `deadline` or later. The number is this timer's alone among those of the same deadline.
+    /// Sets a timer: calls `waker` once, at `deadline` or later. The returned number is unique among timers of the same deadline.
     fn set(&self, deadline: Instant, waker: &Waker) -> u64;
 
-    /// Has `waker` called in place of the one before, if that wasn't called yet. Whether that is so.
+    /// Replaces a timer's waker. `false`: the one before was called already.
     fn renew(&self, deadline: Instant, timer: u64, waker: &Waker) -> bool;
 
-    /// Takes a timer's waker out, if it wasn't called yet. The clock won't call it any more: a timer that is reset sets it again.
+    /// Cancels a timer, and returns its waker. `None`: it was called already.
     fn cancel(&self, deadline: Instant, timer: u64) -> Option<Waker>;
 }
 
-/// The clock of the executor whose task, or whose `block_on`, runs on this thread now, if it has one of its own. The executor
-/// was asked for it when the thread [entered](crate::executor::context::enter) its context.
+/// The clock of the executor that runs on this thread, if that has its own.
+///
+/// The executor was asked for it when the thread [entered](crate::executor::context::enter) its context.
 pub fn clock() -> Option<Arc<dyn Clock>> {
     context::clock()
 }

@@ -1,10 +1,9 @@
-//! The [`Executor`] trait, and what the author of an executor builds on. Programs and libraries need nothing of this module
-//! but the trait.
+//! The [`Executor`] trait, and the tools of an executor's author. Programs and libraries need only the trait.
 //!
 //! # Writing an executor
 //!
-//! An executor is a queue of [`Task`]s and something that runs them. Its handle implements [`Executor`]; what owns its threads
-//! is another type, whose drop shuts it down. This is all of one that has a thread and a queue:
+//! An executor is a queue of [`Task`]s and something that runs them. Its handle implements [`Executor`]. Another type owns its
+//! threads and shuts it down when it is dropped. This executor has one thread and one queue:
 //!
 //! ```
 //! use std::pin::Pin;
@@ -53,20 +52,20 @@
 //! let runner = executor.clone();
 //! std::thread::spawn(move || run(&runner, queue));
 //! assert_eq!(executor.block_on(executor.spawn(async { 6 * 7 })).unwrap(), 42);
-//! // The owner's drop: ends the tasks that wait. Those in the queue end when that is dropped.
+//! // The owner's drop: ends the idle tasks. Those in the queue end when the queue is dropped.
 //! executor.tasks.close();
 //! ```
 //!
-//! | To | take |
+//! | To | use |
 //! |---|---|
-//! | run a task, and end those that wait at shutdown | [`Task`], [`Ran`], [`OwnedTasks`] |
+//! | run a task, and end the idle ones at shutdown | [`Task`], [`Ran`], [`OwnedTasks`] |
 //! | make `spawn` and `Handle::current` find the executor | [`context::enter`], [`context::reside`] |
-//! | put a thread to sleep, where it waits for I/O and timers, too | [`Parker`], [`Alarm`] |
+//! | put a thread to sleep, so that it also waits for I/O and timers | [`Parker`], [`Alarm`] |
 //! | run tasks and a future on the caller's thread | [`RunLoop`] |
 //! | keep a value or a task on one thread | [`ThreadBound`], [`Task::new_local`] |
 //! | look for I/O between polls, or be an I/O driver | [`driver`] |
-//! | bring a clock of its own | [`Clock`] |
-//! | live through `fork` | [`process`] |
+//! | have a clock of its own | [`Clock`] |
+//! | work after a `fork` | [`process`] |
 //! | start a service of the process on first use | [`LazyStart`] |
 //!
 //! `polyexec-conformance` tests the result in one line.
@@ -84,7 +83,7 @@ pub use crate::task::large::{Boxed, MAX_INLINE, is_large};
 pub use crate::task::slot::TaskSlot;
 pub use crate::task::{Ran, Task};
 #[cfg(feature = "std")]
-pub use crate::task::{id::OwnerThread, polled::is_polling, thread_bound::ThreadBound};
+pub use crate::task::{current::is_polling, id::OwnerThread, thread_bound::ThreadBound};
 
 #[cfg(feature = "std")]
 pub use self::{
@@ -117,10 +116,10 @@ pub mod process;
 #[cfg(feature = "std")]
 mod run_loop;
 
-/// Runs tasks: what a program is written against, and what every executor implements.
+/// Runs tasks. Every executor implements this, and programs are written against it.
 ///
-/// A type that implements this is a *handle*: cheap to clone, and fit to be used from any thread. What owns the threads
-/// or the queue is another type, whose drop shuts the executor down; handles that are left then refuse new tasks.
+/// An implementor is a *handle*: cheap to clone, and usable from any thread. Another type owns the threads or the queue,
+/// and shuts the executor down when it is dropped. From then on, handles refuse new tasks.
 ///
 /// The trait is object-safe: `Arc<dyn Executor>` is an executor too, with every method, at no further cost.
 ///
@@ -141,62 +140,63 @@ mod run_loop;
 ///
 /// # Writing an executor
 ///
-/// Three methods: [`submit`](Executor::submit) and [`schedule`](Executor::schedule) put a [`Task`] in a queue, and
-/// [`drive`](Executor::drive) polls a future here. Whoever takes a task from the queue calls [`Task::run`], and puts it
-/// back if the answer is [`Ran::Again`]. [`OwnedTasks`] ends what is left at
-/// shutdown. Everything else is the same for every executor, and done in the task: the
-/// [budget](crate::task::poll_proceed) of each poll, say.
+/// Implement three methods: [`submit`](Executor::submit) and [`schedule`](Executor::schedule) put a [`Task`] in a queue, and
+/// [`drive`](Executor::drive) polls a future on the calling thread. The executor's threads take tasks from the queue, call
+/// [`Task::run`], and put a task back after [`Ran::Again`]. [`OwnedTasks`] ends the remaining ones at shutdown.
+///
+/// The task does the rest for every executor: the [budget](crate::task::poll_proceed) of each poll, for example.
+/// [The module](crate::executor) has a complete executor.
 pub trait Executor: Send + Sync + 'static {
-    /// Takes a new task, to be run soon; never runs it here and now.
+    /// Queues a new task. Never runs it within this call.
     ///
     /// # Errors
     ///
-    /// An executor that can't take the task gives it back: it has shut down, or there is no thread to be had.
+    /// The executor can't take the task, and returns it: it has shut down, or has no thread.
     fn submit(&self, task: Task) -> Result<(), Rejected>;
 
-    /// Takes a task that was woken, to be run soon.
+    /// Queues a woken task. Never fails, never panics, and never runs the task within this call.
     ///
-    /// Called from any thread and from any destructor; never fails, never panics, never runs the task here and now. An
-    /// executor that has shut down drops it.
+    /// It is called from any thread and from any destructor. An executor that has shut down drops the task.
     fn schedule(&self, task: Task);
 
-    /// Polls `future` on the calling thread, whosever it is, until it is ready, while the executor's tasks make progress.
+    /// Polls `future` on the calling thread until it is ready, while the executor's tasks make progress.
     ///
-    /// An executor whose tasks run on threads of its own [enters](crate::executor::context::enter) its context here, and calls
-    /// [`block_on`](crate::block_on).
+    /// The thread needn't be the executor's. An executor with threads of its own [enters](crate::executor::context::enter)
+    /// its context here, and calls [`block_on`](crate::block_on).
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>);
 
-    /// Polls `future` in the middle of a task, whose thread it blocks until it is ready.
+    /// Polls `future` until it is ready, inside a task, whose thread it blocks.
     ///
-    /// Called by [`block_on`](crate::block_on), and with it by [`JoinHandle::join`], on threads where the executor
-    /// [resides](crate::executor::context::reside), in its context. The other tasks should go on meanwhile: `future` may wait for
-    /// them. As provided, it sleeps between the polls by means of [`block_in_place`](Executor::block_in_place).
+    /// [`block_on`](crate::block_on) and [`JoinHandle::join`] call it on threads where the executor
+    /// [resides](crate::executor::context::reside), in the executor's context. The other tasks should go on meanwhile,
+    /// since `future` may wait for them. The provided method sleeps between polls, in
+    /// [`block_in_place`](Executor::block_in_place).
     #[cfg(feature = "std")]
     fn wait(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         crate::block_on::park_with(future, |parker| self.block_in_place(&mut || parker.park()));
     }
 
-    /// Runs `work`, which is about to block the thread of the current task.
+    /// Runs `work`, which may block the thread of the current task.
     ///
-    /// Called by [`block_in_place`](crate::block_in_place) on threads where the executor
-    /// [resides](crate::executor::context::reside). An executor that can puts another thread in this one's place meanwhile. As
-    /// provided, it runs `work`, and tells the executor in one of whose tasks this one is driven, if that is so.
+    /// [`block_in_place`](crate::block_in_place) calls it on threads where the executor
+    /// [resides](crate::executor::context::reside). An executor with several threads lets another one run its tasks
+    /// meanwhile. The provided method runs `work`. If this executor is driven inside another one's task, it tells that one.
     #[cfg(feature = "std")]
     fn block_in_place(&self, work: &mut dyn FnMut()) {
         crate::executor::context::outside(|outside| crate::block_in_place(|| outside.inside(work)));
     }
 
-    /// The clock that timers of this executor's tasks go by, if it isn't the real one.
+    /// The clock of the timers in this executor's tasks. `None`: the real one.
     #[cfg(feature = "std")]
     fn clock(&self) -> Option<Arc<dyn crate::executor::Clock>> {
         None
     }
 
-    /// Spawns `future` as a task of its own, and returns its handle.
+    /// Spawns `future` as a task, and returns its handle.
     ///
-    /// The future is not polled before this returns. It is kept in the task's one allocation, or in one of its own if it
-    /// [is large](crate::executor::is_large): 2 KiB. An executor that can't take it resolves the handle with an error,
-    /// and drops the future; see [`try_spawn`](Executor::try_spawn) to have it back.
+    /// The future isn't polled within this call. It is kept in the task's one allocation; beyond 2 KiB
+    /// ([`is_large`](crate::executor::is_large)), in one of its own. If the executor refuses the task, the handle resolves
+    /// with an error, and the future is dropped. [`try_spawn`](Executor::try_spawn) returns it instead.
     #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -210,11 +210,11 @@ pub trait Executor: Send + Sync + 'static {
         task::spawn(self.clone(), future, Location::caller())
     }
 
-    /// Spawns `future` as a task of its own, or gives it back.
+    /// Spawns `future` as a task. If the executor refuses the task, returns the future in its error.
     ///
     /// # Errors
     ///
-    /// The executor's reason for not taking the task, and the future.
+    /// The executor refused the task.
     #[track_caller]
     fn try_spawn<F>(&self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
     where
@@ -229,8 +229,9 @@ pub trait Executor: Send + Sync + 'static {
         task::try_spawn(self.clone(), future, Location::caller())
     }
 
-    /// Polls `future` on the calling thread until it is ready, and returns its output; the executor's tasks make
-    /// progress meanwhile. Works inside a task too.
+    /// Polls `future` on the calling thread until it is ready, and returns its output.
+    ///
+    /// The executor's tasks make progress meanwhile. Works inside a task too.
     ///
     /// # Panics
     ///

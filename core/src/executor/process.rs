@@ -1,18 +1,18 @@
-//! Tells a forked child from its parent. The child has a copy of the parent's memory, but none of its threads.
+//! Distinguishes a forked child from its parent. The child has a copy of the parent's memory, but none of its threads.
 //!
-//! To ask the system each time would take longer than what it is asked for. So it is asked where something begins that costs
-//! more: an executor is made, a source registered, a thread started. In between, what it said last counts.
+//! Asking the system takes longer than most operations here. So it is asked where something costly begins: an executor is
+//! built, a source registered, a thread started. In between, its last answer counts.
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What the system said last. Zero: nothing.
+/// The system's last answer. Zero: it wasn't asked.
 static KNOWN: AtomicU32 = AtomicU32::new(0);
 
-/// Identifies the process that made something, so that its user can tell whether a fork came in between.
+/// Identifies the process that made something, so that its user notices a fork.
 ///
-/// For those who keep threads, files or locks: after `fork`, the child has the memory of them alone.
+/// For values that hold threads, files or locks: after `fork`, the child only has their memory.
 ///
 /// # Examples
 ///
@@ -30,19 +30,19 @@ impl Process {
     /// This process. Asks the system.
     pub fn current() -> Self {
         let id = std::process::id();
-        // Relaxed: a thread that still sees the parent's id asks the system where that matters.
+        // Relaxed: where it matters, a thread that still sees the parent's id asks the system.
         if KNOWN.load(Relaxed) != id {
             KNOWN.store(id, Relaxed);
         }
         Self(id)
     }
 
-    /// Whether it is this one. Asks the system.
+    /// Whether it is this process. Asks the system.
     pub fn is_current(self) -> bool {
         self == Self::current()
     }
 
-    /// Whether it is this one, as far as is known without asking the system.
+    /// Whether it is this process, by the system's last answer.
     #[inline]
     pub fn is_known(self) -> bool {
         self == Self::known()
@@ -54,14 +54,15 @@ impl Process {
     }
 }
 
-/// Whether this turns out to be another process than was known. Asks the system.
+/// Whether the process has forked since the system's last answer. Asks the system.
 pub(crate) fn has_forked() -> bool {
     let known = Process::known();
     !known.is_current() && known != Process(0)
 }
 
-/// A static value that a forked process doesn't inherit: it makes its own, and leaves the other one alone, with the locks that
-/// threads of its parent held.
+/// A static value that a forked child doesn't inherit: the child makes its own.
+///
+/// The child leaves the parent's value alone, since threads of the parent may have held its locks.
 ///
 /// # Examples
 ///
@@ -75,7 +76,7 @@ pub(crate) fn has_forked() -> bool {
 /// ```
 #[derive(Debug)]
 pub struct PerProcess<T: 'static> {
-    /// Each process has one at most. The last one is the youngest's.
+    /// A list with at most one entry per process, the youngest process's last.
     first: OnceLock<Box<Entry<T>>>,
 }
 
@@ -87,12 +88,12 @@ struct Entry<T: 'static> {
 }
 
 impl<T> PerProcess<T> {
-    /// No process has a value.
+    /// Without a value.
     pub const fn new() -> Self {
         Self { first: OnceLock::new() }
     }
 
-    /// This process's value. After a fork, the system must have been [asked](Process::current) for that to be another one.
+    /// This process's value. After a fork, a child notices only once the system was [asked](Process::current).
     #[inline]
     pub fn get(&'static self) -> Option<&'static T> {
         let mut entry = &**self.first.get()?;
@@ -102,11 +103,11 @@ impl<T> PerProcess<T> {
         if entry.process == Process::known() { entry.value.get() } else { None }
     }
 
-    /// Sets the value, unless this process has one already: then that, and `value` back. It stays for ever. Asks the system.
+    /// Sets this process's value, for ever. Asks the system.
     ///
     /// # Errors
     ///
-    /// This process has a value already.
+    /// This process has a value already: returns that, and `value`.
     pub fn set(&'static self, value: T) -> Result<&'static T, (&'static T, T)> {
         let entry = self.entry();
         match entry.value.set(value) {
@@ -126,13 +127,13 @@ impl<T> PerProcess<T> {
                 }
                 place = &entry.next;
             }
-            // Made before it is put there: a fork in the midst of that would leave the place as it is in the child, for ever. The time
-            // of a few instructions remains. If another thread comes first, this one is dropped.
+            // The entry is made before `set`: a fork within `set` would leave the child's place locked for ever. Only a few
+            // instructions of that remain. If another thread is faster, this entry is dropped.
             drop(place.set(Box::new(Entry { process, value: OnceLock::new(), next: OnceLock::new() })));
         }
     }
 
-    /// This process's value, which `init` makes if there is none; it may be called in vain. Asks the system only then.
+    /// This process's value. Without one, `init` makes it, and the system is asked; another thread's may win.
     pub fn get_or_init(&'static self, init: impl FnOnce() -> T) -> &'static T {
         self.get().unwrap_or_else(|| self.set(init()).unwrap_or_else(|(there, _)| there))
     }

@@ -1,7 +1,6 @@
-//! What the code has in place of the standard library's where threads are modelled, and how a model is run. Knows nothing
-//! of what is modelled.
+//! Loom's atomics, locks and cells in place of the standard library's, and a runner of models. Knows no model.
 //!
-//! No part of the crate's interface: the executors' models use it, too.
+//! Not part of the crate's API, though the executors' models use it, too.
 #![allow(missing_docs)]
 
 use std::cell::{Cell, RefCell};
@@ -19,11 +18,11 @@ use loom::thread::AccessError;
 
 pub(crate) use crate::modelled_thread_local as thread_local;
 
-/// As loom's, but loads that different threads make are tried in either order, too.
+/// As loom's, but every order of loads and writes is tried.
 ///
-/// Of an atomic's accesses loom (0.7.3) remembers only the last one, to know what a later write might come before. A thread
-/// that loads and then writes finds its own load there, and its write is never tried before what another thread has
-/// loaded earlier (tokio-rs/loom#392). A write to something else before each load leaves no order out.
+/// Loom (0.7.3) remembers only an atomic's last access, to decide what a later write might precede. If a thread loads and
+/// then writes, that is its own load. So its write is never tried before an earlier load of another thread
+/// (tokio-rs/loom#392). A write to another atomic before each load fixes that.
 macro_rules! atomics {
     ($($name:ident of $value:ty),*) => {$(
         #[derive(Debug, Default)]
@@ -64,15 +63,15 @@ macro_rules! atomics {
 atomics!(AtomicBool of bool, AtomicU8 of u8, AtomicU32 of u32, AtomicU64 of u64, AtomicUsize of usize);
 
 impl AtomicU32 {
-    /// A swap: loom lets a store come between what another thread's read-modify-write reads and what it writes
-    /// (tokio-rs/loom#254). The pool's next slot is the only place that has both.
+    /// A swap: loom lets a store happen between the read and the write of another thread's read-modify-write
+    /// (tokio-rs/loom#254). Only the pool's next slot has both.
     #[track_caller]
     pub fn store(&self, value: u32, ordering: Ordering) {
         self.atomic.swap(value, ordering);
     }
 }
 
-/// As loom's. To drop it is an access, too: all others must have happened before.
+/// As loom's, but the drop is an access, too: all others must have happened before.
 pub struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);
 
 impl<T> UnsafeCell<T> {
@@ -95,15 +94,14 @@ impl<T> Drop for UnsafeCell<T> {
     }
 }
 
-/// The number of the modelled thread that calls this, from one on: the same in each run.
+/// The number of the calling thread of the model, from one on: the same in each run.
 pub(crate) fn thread_number() -> u64 {
     let id = format!("{:?}", loom::thread::current().id());
     let digits = id.trim_start_matches("ThreadId(").trim_end_matches(')');
     digits.parse::<u64>().expect("loom shows a thread's number") + 1
 }
 
-/// A thread-local of a modelled thread: loom's threads take turns on one of the system's. Has those of `std`'s methods that
-/// are used.
+/// A thread-local of a model's thread, since these share one thread of the system. Has the methods of `std`'s that are used.
 pub struct LocalKey<T: 'static>(loom::thread::LocalKey<T>);
 
 impl<T> LocalKey<T> {
@@ -119,7 +117,7 @@ impl<T> LocalKey<T> {
     }
 }
 
-/// While the thread's locals are being destroyed, these are as at its begin: those of `std` are never destroyed.
+/// While the thread's locals are destroyed, these have their first value. Those of `std` are never destroyed.
 impl<T: Copy> LocalKey<Cell<T>> {
     pub fn get(&'static self) -> T {
         self.try_with(Cell::get).unwrap_or_else(|_| (self.0.init)().get())
@@ -150,21 +148,21 @@ macro_rules! modelled_thread_local {
     )*};
 }
 
-/// How often a thread may be interrupted between two of its steps, unless `LOOM_MAX_PREEMPTIONS` says otherwise. Few bugs
-/// need more (Musuvathi and Qadeer, 2007: two found all of theirs).
+/// How often a thread may be interrupted between two of its steps; `LOOM_MAX_PREEMPTIONS` overrides it. Few bugs need more
+/// (Musuvathi and Qadeer, 2007: two found all of theirs).
 const PREEMPTIONS: usize = 3;
 
-/// Steps in a run of a model, at most: a loop that never ends is noticed.
+/// The most steps in a run of a model, so that an endless loop fails it.
 const MAX_STEPS: usize = 20_000;
 
 std::thread_local! {
-    /// Whether anything has panicked in this model, whoever caught that.
+    /// Whether anything has panicked in this model, even if that was caught.
     static PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `model` in each way in which its threads may take turns and see each other's writes, and prints in how many ways.
+/// Runs `model` in every order of its threads and of their writes, and prints the number of runs.
 ///
-/// A panic fails the model even where it is caught, as a task's are: it may be loom's. One that is meant is raised with
+/// A panic fails the model even if it is caught, as a task's are: it may be loom's. Raise intended ones with
 /// `resume_unwind`, which calls no panic hook.
 ///
 /// # Panics
@@ -174,7 +172,7 @@ pub fn check(name: &str, model: impl Fn() + Send + Sync + 'static) {
     check_fewer(name, 0, model);
 }
 
-/// As [`check`], for a model whose ways are too many: with so many preemptions fewer.
+/// As [`check`], with fewer preemptions, for a model that has too many runs.
 ///
 /// # Panics
 ///
@@ -201,7 +199,7 @@ pub fn check_fewer(name: &str, fewer: usize, model: impl Fn() + Send + Sync + 's
     builder.check(move || {
         count.fetch_add(1, Relaxed);
         model();
-        assert!(!PANICKED.get(), "something has panicked, and was caught");
+        assert!(!PANICKED.get(), "a panic was caught");
     });
     println!(
         "model {name}: {} runs, at most {bound} preemptions, {:.1} s",
@@ -210,7 +208,7 @@ pub fn check_fewer(name: &str, fewer: usize, model: impl Fn() + Send + Sync + 's
     );
 }
 
-/// Shown as nothing: for what has no `Debug` in a type that has.
+/// Gives a field without `Debug` one, in a type that derives it.
 pub struct Shown<T>(pub T);
 
 impl<T> std::fmt::Debug for Shown<T> {
@@ -219,11 +217,11 @@ impl<T> std::fmt::Debug for Shown<T> {
     }
 }
 
-/// Counts how often what has one of its tokens is dropped. Orders nothing.
+/// Counts the drops of its tokens. Orders nothing.
 #[derive(Clone, Default)]
 pub struct Drops(std::sync::Arc<std::sync::atomic::AtomicUsize>);
 
-/// Belongs to what is to be dropped once.
+/// Put one into a value to count its drop.
 pub struct Token(Drops);
 
 impl Drops {

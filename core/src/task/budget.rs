@@ -1,12 +1,12 @@
-//! Bounds how much a task may do in one poll. What is always ready, a socket whose peer sends fast or a time that has passed,
-//! never returns control by itself: so each poll has a budget of operations, and what is ready beyond it says that it isn't
-//! yet.
+//! Bounds how much a task may do in one poll. The leaf futures ask; `current` keeps what is left.
 //!
-//! A leaf that is refused wakes its task, which goes behind the tasks that wait. Its refusal ends a task that is one chain of
-//! awaits. A task of several futures (a join, a select) polls the next one, which must have its chance, too, or it starves: so
-//! a refusal renews the budget, to half of what it was and at last to one. Thus a poll has at most 255 operations, and one
-//! more for each further future; each future in it has at least one; and an executor of somebody else's that is nested in the
-//! poll, and polls again what was refused, goes on.
+//! A leaf that is always ready (a socket whose peer sends fast) would never return control. So each poll has a budget of
+//! operations, and beyond it a leaf is refused: it wakes its task and is pending. The task goes behind the ready ones.
+//!
+//! In a chain of awaits, a refusal ends the poll. But a join or a select polls its next future, which would starve if it
+//! were refused as well. So a refusal renews the budget, to half of what it was, and at least to one. A poll thus has at
+//! most 255 operations, and one more for each further future. Each future has at least one. A foreign executor nested in
+//! the poll makes progress, since it polls a refused leaf again.
 
 use core::future::poll_fn;
 use core::marker::PhantomData;
@@ -14,14 +14,14 @@ use core::pin::pin;
 use core::task::{Context, Poll};
 
 #[cfg(feature = "std")]
-use super::polled;
+use super::current;
 
 /// Operations in a poll before the first refusal. The number is tokio's: a yield costs about as much as one of them.
 #[cfg(feature = "std")]
 const OPERATIONS: usize = 128;
 
-/// What is left to a poll, in the lowest byte, and in units of `GRANTED` how much was granted at the last refusal. None was:
-/// there is no limit.
+/// The lowest byte counts the operations left to a poll. The bits above (units of `GRANTED`) say how many were granted at
+/// the last refusal; zero: there is no limit.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Budget(usize);
@@ -32,7 +32,7 @@ const GRANTED: usize = 1 << 8;
 #[cfg(feature = "std")]
 impl Budget {
     pub(super) const FULL: Self = Self::granting(OPERATIONS);
-    /// Counts, too, so that the way of all others needs no look at this.
+    /// It counts down too, so that the usual path needn't check for it.
     pub(super) const UNLIMITED: Self = Self(u8::MAX as usize);
 
     const fn granting(operations: usize) -> Self {
@@ -61,7 +61,7 @@ impl Budget {
     }
 }
 
-/// Calls `poll` with `budget`. Afterwards the one of before goes on, even if `poll` panics.
+/// Calls `poll` with `budget`, and restores the one before, even if `poll` panics.
 #[cfg(feature = "std")]
 #[inline]
 fn with<T>(budget: Budget, poll: impl FnOnce() -> T) -> T {
@@ -70,36 +70,38 @@ fn with<T>(budget: Budget, poll: impl FnOnce() -> T) -> T {
     impl Drop for Around {
         #[inline]
         fn drop(&mut self) {
-            polled::set_budget(self.0);
+            current::set_budget(self.0);
         }
     }
 
-    let _around = Around(polled::budget());
-    polled::set_budget(budget);
+    let _around = Around(current::budget());
+    current::set_budget(budget);
     poll()
 }
 
-/// Calls `poll`, which polls a future that is no task, with a budget of its own.
+/// Calls `poll`, which polls a future outside of a task, with a full budget.
 #[cfg(feature = "std")]
 #[inline]
 pub(crate) fn anew<T>(poll: impl FnOnce() -> T) -> T {
     with(Budget::FULL, poll)
 }
 
-/// Asks whether the current task may do one more operation in this poll. For those who write leaves: futures that wait for
-/// something other than a future.
+/// Asks whether the current task may do one more operation in this poll. For leaf futures: those that wait for something
+/// other than a future.
 ///
-/// Every leaf of this family asks when it is ready. Each poll of a task, and of a future in
-/// [`block_on`](crate::block_on), has a budget of 128 operations. After those this wakes the task and returns `Pending`, so
-/// that the leaf does, too, and the task goes behind those that wait. That works on every executor that runs tasks of this
-/// crate.
+/// Each poll of a task, or of a future in [`block_on`](crate::block_on), has a budget of 128 operations. After that, this
+/// wakes the task and returns `Pending`. The leaf then returns `Pending`, too, and the task goes behind the ready ones. It
+/// works on every executor that runs this crate's tasks. Every leaf of polyexec asks.
 ///
-/// If a task polls several futures at once, a refusal leaves 64 operations to the next ones, then 32 and so on, and one at
-/// least. So none of them starves the others.
+/// If a task polls several futures, a refusal leaves 64 operations to the next ones, then 32 and so on, and at least one.
+/// So none of them starves the others.
 ///
-/// There is no limit inside of [`unconstrained`]; on a thread that polls neither a task nor in `block_on`, as an executor of
-/// somebody else's does; without the feature `std`; and for a
-/// waker without data, as those have that do nothing: nothing would poll again.
+/// There is no limit:
+///
+/// - inside [`unconstrained`];
+/// - on a thread that polls neither a task nor a `block_on`, as a foreign executor does;
+/// - without the feature `std`;
+/// - for a waker without data, as no-op wakers are, since nothing would poll again.
 ///
 /// # Examples
 ///
@@ -122,7 +124,7 @@ pub(crate) fn anew<T>(poll: impl FnOnce() -> T) -> T {
 ///             return Poll::Ready(message);
 ///         }
 ///         inner.1 = Some(cx.waker().clone());
-///         Poll::Pending // It has spent nothing.
+///         Poll::Pending // This spends nothing.
 ///     }
 /// }
 /// # let channel = Channel(Mutex::new((vec![1; 128], None)));
@@ -145,19 +147,19 @@ pub(crate) fn anew<T>(poll: impl FnOnce() -> T) -> T {
 #[inline]
 pub fn poll_proceed(cx: &Context<'_>) -> Poll<Proceed> {
     #[cfg(feature = "std")]
-    if polled::budget().left() == 0 && is_refused(cx) {
+    if current::budget().left() == 0 && is_refused(cx) {
         return Poll::Pending;
     }
     let _ = cx;
     Poll::Ready(Proceed { not_send: PhantomData })
 }
 
-/// Renews the budget, and wakes the task if it is to yield.
+/// Renews the budget, and wakes the task if it must yield.
 #[cfg(feature = "std")]
 #[cold]
 fn is_refused(cx: &Context<'_>) -> bool {
-    let renewed = polled::budget().renewed();
-    polled::set_budget(renewed.unwrap_or(Budget::UNLIMITED));
+    let renewed = current::budget().renewed();
+    current::set_budget(renewed.unwrap_or(Budget::UNLIMITED));
     let waker = cx.waker();
     // A no-op waker has no data, and nothing would poll again. (Its vtable doesn't tell: each crate may have a copy.)
     let is_refused = renewed.is_some() && !waker.data().is_null();
@@ -167,7 +169,7 @@ fn is_refused(cx: &Context<'_>) -> bool {
     is_refused
 }
 
-/// That a leaf may do an operation. Made by [`poll_proceed`].
+/// Permission for one operation. Made by [`poll_proceed`].
 ///
 /// # What dropping does
 ///
@@ -175,7 +177,7 @@ fn is_refused(cx: &Context<'_>) -> bool {
 #[derive(Debug)]
 #[must_use = "an operation counts when `made_progress` is called"]
 pub struct Proceed {
-    /// It is the poll's in which it was made.
+    /// It belongs to the poll in which it was made.
     not_send: PhantomData<*const ()>,
 }
 
@@ -184,29 +186,28 @@ impl Proceed {
     #[inline]
     pub fn made_progress(self) {
         #[cfg(feature = "std")]
-        polled::set_budget(polled::budget().spent());
+        current::set_budget(current::budget().spent());
     }
 }
 
-/// Whether the next [`poll_proceed`] is ready. For those who write futures that poll others: there is no use in polling one
-/// more of them when this is `false`.
+/// Whether the next [`poll_proceed`] is ready. For futures that poll others: when this is `false`, they may stop.
 ///
 /// # Examples
 ///
 /// ```
-/// // Nothing limits this thread.
+/// // Outside of a task there is no limit.
 /// assert!(polyexec_core::task::has_budget_remaining());
 /// ```
 pub fn has_budget_remaining() -> bool {
     #[cfg(feature = "std")]
-    return polled::budget().left() > 0 || polled::budget().granted() == 0;
+    return current::budget().left() > 0 || current::budget().granted() == 0;
     #[cfg(not(feature = "std"))]
     true
 }
 
-/// Counts as one operation of the current task. Yields if the [budget](poll_proceed) of this poll is spent.
+/// Counts as one operation of the current task, and yields if the [budget](poll_proceed) of this poll is spent.
 ///
-/// For loops that compute for long, or await what is always ready and knows no budget. It is cheaper than to yield each time.
+/// For long computations, and for loops that await what is always ready and has no budget. Cheaper than yielding each time.
 ///
 /// # Examples
 ///
@@ -226,15 +227,15 @@ pub fn has_budget_remaining() -> bool {
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: dropped while it is pending, it leaves a wake of its task behind, which costs one poll at most.
+/// Cancel safe. Dropped while it is pending, it leaves a wake of its task, which costs at most one poll.
 pub async fn consume_budget() {
     poll_fn(|cx| poll_proceed(cx).map(Proceed::made_progress)).await;
 }
 
 /// Runs `future` without a [budget](poll_proceed): it yields only when it has to wait.
 ///
-/// Use it for a future that must not be delayed and that soon ends or waits. A future that is always ready keeps its thread,
-/// and can be neither aborted nor shut down.
+/// Use it for a future that must not be delayed, and that soon ends or waits. A future that is always ready keeps its
+/// thread, and can't be aborted or shut down.
 ///
 /// # Examples
 ///
@@ -284,7 +285,7 @@ mod tests {
 
     use crate::{block_on, block_on_polling};
 
-    /// A waker that somebody might wait for. Counts its calls.
+    /// A waker with data. Counts its calls.
     #[derive(Default)]
     struct Counts(AtomicUsize);
 
@@ -294,7 +295,7 @@ mod tests {
         }
     }
 
-    fn somebody() -> Waker {
+    fn with_data() -> Waker {
         Waker::from(Arc::new(Counts::default()))
     }
 
@@ -356,13 +357,13 @@ mod tests {
 
     #[test]
     fn without_a_poll_there_is_no_limit() {
-        let waker = somebody();
+        let waker = with_data();
         assert_eq!(in_a_row(&Context::from_waker(&waker)), 1_000);
         assert!(has_budget_remaining());
     }
 
     #[test]
-    fn nobody_is_refused_who_would_not_be_polled_again() {
+    fn a_leaf_that_would_not_be_polled_again_is_not_refused() {
         let rows = in_a_poll(|_| {
             [Waker::noop(), futures_task::noop_waker_ref()].map(|waker| in_a_row(&Context::from_waker(waker)))
         });
@@ -380,9 +381,9 @@ mod tests {
     }
 
     #[test]
-    fn an_executor_of_somebody_elses_in_the_poll_goes_on() {
+    fn a_foreign_executor_in_the_poll_makes_progress() {
         let done = in_a_poll(|_| {
-            let waker = somebody();
+            let waker = with_data();
             let cx = Context::from_waker(&waker);
             (0..1_000).filter(|_| is_ready(&cx)).count()
         });

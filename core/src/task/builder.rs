@@ -1,4 +1,4 @@
-//! Spawning with a name.
+//! Spawns a task with a name. `spawn` does the rest.
 
 use alloc::boxed::Box;
 use core::panic::Location;
@@ -9,7 +9,7 @@ use super::spawn;
 use crate::error::SpawnError;
 use crate::{Executor, JoinHandle};
 
-/// Spawns a task with properties beyond its future: today, a name.
+/// Spawns a task with a name, which its errors show.
 ///
 /// # Examples
 ///
@@ -19,7 +19,7 @@ use crate::{Executor, JoinHandle};
 /// // No executor runs on this thread, so the task is refused; the error names it.
 /// let handle = task::Builder::new().name("reader").spawn(async { 1 });
 /// let error = block_on(handle).unwrap_err();
-/// assert_eq!(error.name(), Some("reader"));
+/// assert_eq!(error.task().name(), Some("reader"));
 /// ```
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it spawns"]
@@ -33,7 +33,7 @@ impl Builder {
         Self { name: None }
     }
 
-    /// Names the task, for its errors and for whoever looks at the executor.
+    /// Names the task: see [`TaskInfo::name`](crate::TaskInfo::name).
     pub fn name(self, name: impl Into<Box<str>>) -> Self {
         Self { name: Some(name.into()) }
     }
@@ -85,7 +85,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// The executor's reason for not taking the task, and the future.
+    /// The executor refused the task. The error has the future.
     #[track_caller]
     pub fn try_spawn_on<E, F>(self, executor: &E, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
     where

@@ -1,4 +1,4 @@
-//! Numbers that are never given twice in a process: one a task, one a thread.
+//! Numbers that are unique in the process, for all time: one per task, one per thread.
 
 use core::fmt;
 use core::num::NonZeroU64;
@@ -7,9 +7,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[cfg(feature = "std")]
 use crate::sync::thread_local;
 
-/// A number that no other task of this process has, ever.
+/// Identifies a task. No other task of this process ever has the same id.
 ///
-/// Ids say nothing of the order in which tasks were spawned.
+/// Ids don't tell the order of spawns.
 ///
 /// # Examples
 ///
@@ -46,7 +46,7 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// Numbers that a thread takes at a time, so that spawns on many threads rarely touch the shared counter.
+/// Ids that a thread takes at a time, so that spawns on many threads rarely touch the shared counter.
 #[cfg(feature = "std")]
 const BLOCK: u64 = 1024;
 
@@ -54,15 +54,15 @@ const BLOCK: u64 = 1024;
 fn next() -> u64 {
     use std::cell::Cell;
 
-    /// The first number of the next block. Starts at a block's border, and leaves out zero with the first block.
+    /// The first id of the next block. The first block is left out, and with it zero.
     static BLOCKS: AtomicU64 = AtomicU64::new(BLOCK);
-    // Without a destructor, so that it works while the thread's other locals are being destroyed.
+    // Without a destructor, so that it works while the thread's other locals are destroyed.
     std::thread_local!(static NEXT: Cell<u64> = const { Cell::new(0) });
 
     NEXT.with(|next| {
         let mut id = next.get();
         if id.is_multiple_of(BLOCK) {
-            // Relaxed: only that each block is handed out once matters.
+            // Relaxed: it only matters that each block is handed out once.
             id = BLOCKS.fetch_add(BLOCK, Relaxed);
         }
         next.set(id + 1);
@@ -73,21 +73,22 @@ fn next() -> u64 {
 #[cfg(not(feature = "std"))]
 fn next() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    // Relaxed: only that each number is handed out once matters.
+    // Relaxed: it only matters that each number is handed out once.
     NEXT.fetch_add(1, Relaxed)
 }
 
-/// Remembers a thread, to be asked later whether it is the one that asks. Costs no more than a look at a thread-local,
-/// and works while the thread's locals are being destroyed.
+/// Remembers a thread, and says later whether the calling thread is that one.
+///
+/// A check costs one access to a thread-local. It works while the thread's locals are destroyed.
 ///
 /// # Examples
 ///
 /// ```
 /// use polyexec_core::executor::OwnerThread;
 ///
-/// let home = OwnerThread::current();
-/// assert!(home.is_current());
-/// std::thread::spawn(move || assert!(!home.is_current())).join().unwrap();
+/// let owner = OwnerThread::current();
+/// assert!(owner.is_current());
+/// std::thread::spawn(move || assert!(!owner.is_current())).join().unwrap();
 /// ```
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,8 +108,10 @@ impl OwnerThread {
     }
 }
 
-/// This thread's number. Unlike the address of a thread-local, it is never another thread's later on; unlike
-/// `std::thread::current().id()`, it can be had while the thread's locals are being destroyed.
+/// This thread's number.
+///
+/// Unlike the address of a thread-local, it is never reused. Unlike `std::thread::current().id()`, it works while the
+/// thread's locals are destroyed.
 #[cfg(feature = "std")]
 #[inline]
 pub(crate) fn thread_number() -> NonZeroU64 {
@@ -126,10 +129,10 @@ fn first_number() -> NonZeroU64 {
     #[cfg(not(polyexec_loom))]
     let new = {
         static THREADS: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: only that each number is handed out once matters.
+        // Relaxed: it only matters that each number is handed out once.
         THREADS.fetch_add(1, Relaxed)
     };
-    // Each run of a model must be like the one before, so there is no counting on.
+    // Each run of a model must be like the one before, so a process-wide counter won't do.
     #[cfg(polyexec_loom)]
     let new = crate::sync::thread_number();
     let new = NonZeroU64::new(new).expect("2^64 threads ran");

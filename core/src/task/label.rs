@@ -1,5 +1,4 @@
-//! What a task is called in errors: the place that spawned it, and a name if it was given one. A name makes the cell
-//! larger, so only the cells of named tasks have room for it.
+//! The place that spawned a task, and its name if it has one. Only the cells of named tasks have room for a name.
 
 use alloc::boxed::Box;
 use core::panic::Location;

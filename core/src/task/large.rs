@@ -1,18 +1,18 @@
-//! Futures and outputs that are too large for a cell. They have memory of their own, which goes when they go.
+//! Boxes futures and outputs that are too large for a cell. The functions that take a future decide when.
 //!
-//! A cell lives as long as the last waker of its task, and so does all that is in it. And a future that is to be in the cell
-//! passes through each function on the way there: where nothing is optimised, each takes a copy on the stack. So every
-//! function that takes a future puts a large one in a box before it does anything else.
+//! A cell lives as long as the last waker of its task, and its memory with it; a box is freed when the future ends. And
+//! without optimisation, each function on the way to the cell copies the future on the stack. So every function that takes
+//! a future boxes a large one first.
 
 use alloc::boxed::Box;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-/// Bytes of a future, or of an output, that a cell has room for. Below this, to copy is cheaper than to allocate.
+/// The most bytes of a future, or of an output, that a cell has room for. Up to this size, copying is cheaper than allocating.
 pub const MAX_INLINE: usize = 2 << 10;
 
-/// Whether a future, or an output, of this type is kept in a box: it has more than [`MAX_INLINE`] bytes.
+/// Whether a future or an output of this type is kept in a box: it has more than [`MAX_INLINE`] bytes.
 ///
 /// # Examples
 ///
@@ -25,9 +25,9 @@ pub const fn is_large<T>() -> bool {
     size_of::<T>() > MAX_INLINE
 }
 
-/// A future in a box, which gives it back while it was not polled.
+/// A boxed future, which can be taken out again until it is polled.
 ///
-/// For a function of your own that takes a future and spawns it: made here first, if it [is large](is_large), the future
+/// For a function of your own that takes a future and spawns it. Box a future that [is large](is_large) first: then it
 /// passes through no other function by value. The `spawn` of every executor does so itself.
 ///
 /// # What dropping does
@@ -55,12 +55,12 @@ pub const fn is_large<T>() -> bool {
 pub struct Boxed<F>(State<F>);
 
 enum State<F> {
-    /// `None` only for a moment.
+    /// `None` only during the first poll.
     Unpolled(Option<Box<F>>),
     Polled(Pin<Box<F>>),
 }
 
-/// From a box, and not from a future: this way, that isn't copied here.
+/// From a box, so that the future isn't copied here.
 impl<F> From<Box<F>> for Boxed<F> {
     fn from(future: Box<F>) -> Self {
         Self(State::Unpolled(Some(future)))
@@ -68,11 +68,11 @@ impl<F> From<Box<F>> for Boxed<F> {
 }
 
 impl<F> Boxed<F> {
-    /// The future, if it was not polled.
+    /// The future, if it wasn't polled.
     ///
     /// # Errors
     ///
-    /// It was: so it is pinned, and comes back as it is.
+    /// The future was polled, so it is pinned.
     pub fn try_into_inner(self) -> Result<F, Self> {
         match self.0 {
             State::Unpolled(Some(future)) => Ok(*future),
@@ -111,7 +111,7 @@ impl<F> fmt::Debug for Boxed<F> {
     }
 }
 
-/// A future whose output is large: it comes to a box of it.
+/// A future whose output is large: it returns the output in a box.
 pub(super) struct BoxesOutput<F>(Boxed<F>);
 
 impl<F> BoxesOutput<F> {

@@ -1,4 +1,4 @@
-//! The task: what an executor moves, and what it may do with it.
+//! The task: what an executor moves and runs. README.md beside this file has the states of a task.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -9,15 +9,14 @@ pub use builder::Builder;
 #[cfg(feature = "std")]
 pub use cell::current_id;
 pub use id::TaskId;
+pub use info::TaskInfo;
 pub(crate) use large::{Boxed, is_large};
-
-pub use crate::still_running::Info;
 
 #[cfg(feature = "std")]
 use crate::AbortHandle;
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};
-use cell::Unrun;
+use cell::DropGuard;
 #[cfg(feature = "std")]
 use cell::{Table, TaskRef};
 pub(crate) use spawn::{spawn, try_spawn};
@@ -25,37 +24,40 @@ pub(crate) use spawn::{spawn, try_spawn};
 pub(crate) mod budget;
 mod builder;
 pub(crate) mod cell;
+pub(crate) mod current;
 pub(crate) mod id;
+mod info;
 pub(crate) mod label;
 pub(crate) mod large;
-pub(crate) mod polled;
 pub(crate) mod slot;
 mod spawn;
 mod state;
 #[cfg(feature = "std")]
 pub(crate) mod thread_bound;
+mod transition;
 
-/// A task that is ready to run: the future of somebody's `spawn`, to whom its types don't matter any more.
+/// A task that is ready to run: a spawned future, its type erased.
 ///
-/// There is at most one `Task` of a task at any time, in a queue or on its way: whoever has it is the one to
-/// [`run`](Task::run) it. An executor gets it from [`Executor::submit`], from [`Executor::schedule`] when it was
-/// woken, and from [`Ran::Again`].
+/// A task has at most one `Task` at any time, and only its owner may [`run`](Task::run) it. An executor gets it from
+/// [`Executor::submit`], from [`Executor::schedule`] after a wake, and from [`Ran::Again`].
 ///
 /// # What dropping does
 ///
-/// Dropping a `Task` instead of running it ends the task: its future is dropped, here and now, and its handle resolves
-/// as shut down. So a queue that is dropped with its executor loses nothing and leaves nobody waiting.
-pub struct Task(Unrun);
+/// Ends the task without running it: its future is dropped here and now, and its handle resolves as shut down. So a queue that is
+/// dropped with its executor leaves no handle waiting.
+pub struct Task(DropGuard);
 
 /// What became of a task that was run.
+///
+/// Exhaustive on purpose: an executor that ignored an answer would lose a task.
 #[must_use = "the task in `Ran::Again` must go back to a queue, or it is cancelled"]
 #[derive(Debug)]
 pub enum Ran {
-    /// It is over: its future was dropped, and its handle has the result.
+    /// It has ended: its future was dropped, and its handle has the result.
     Finished,
-    /// It rests until it is woken; then it comes to [`Executor::schedule`].
+    /// It is idle. A wake will bring it to [`Executor::schedule`].
     Waiting,
-    /// It was woken while it ran. Put it behind the tasks that wait already, so that none starves.
+    /// It was woken during its poll. Queue it behind the ready tasks, so that none starves.
     Again(Task),
 }
 
@@ -64,10 +66,10 @@ impl UnwindSafe for Task {}
 impl RefUnwindSafe for Task {}
 
 impl Task {
-    /// Makes a task of `future`, which calls `executor` when it is woken, and its handle. One allocation, and another one for a
-    /// future or an output that [is large](is_large).
+    /// Makes a task of `future`, and its handle. A wake of the task calls `executor`.
     ///
-    /// This is for executors that have a way of their own to spawn; all others use [`Executor::spawn`].
+    /// It allocates once, and once more for a future or an output that [is large](is_large). Use [`Executor::spawn`] unless the
+    /// executor spawns in a way of its own.
     #[track_caller]
     pub fn new<F, E>(future: F, executor: E) -> (Self, JoinHandle<F::Output>)
     where
@@ -83,16 +85,15 @@ impl Task {
 
     /// As [`new`](Task::new), for a future that isn't `Send`: it belongs to the calling thread.
     ///
-    /// The task itself may go to any thread, but must be run and dropped on this one.
+    /// The task may go to any thread, but must be run and dropped on this one.
     ///
     /// # Panics
     ///
-    /// Run on another thread before it was ever run at home, the task finishes with a panic in its handle, and the
-    /// future leaks; dropped on another thread, the future leaks, too: dropping it there would be unsound.
+    /// A task that is first run on another thread ends with a panic in its handle. There, or if it is dropped there unpolled, its
+    /// future leaks, since dropping it would be unsound.
     ///
-    /// A future that was polled is pinned, and may not even leak: an executor that runs or drops its task on another
-    /// thread then ends the process. So does one that runs it without a [table](crate::executor::OwnedTasks), if the last of its
-    /// wakers and handles is dropped on another thread.
+    /// A polled future is pinned and may not leak. So an executor that then runs or drops its task on another thread ends the
+    /// process. Without a [table](crate::executor::OwnedTasks), so does dropping the last waker or handle on another thread.
     #[cfg(feature = "std")]
     #[track_caller]
     pub fn new_local<F, E>(future: F, executor: E) -> (Self, JoinHandle<F::Output>)
@@ -107,26 +108,26 @@ impl Task {
         thread_bound::new(future, executor, Location::caller())
     }
 
-    pub(crate) fn of(cell: Unrun) -> Self {
+    pub(crate) fn of(cell: DropGuard) -> Self {
         Self(cell)
     }
 
-    /// Polls the task's future once, on this thread; or drops it, if the task was aborted.
+    /// Polls the task's future once, on this thread. Drops it instead if the task was aborted.
     ///
-    /// Never panics: a panic of the future goes to the handle. Without `std` it also unwinds further, out of this call; the
-    /// task has ended then, too.
+    /// Never panics: the handle gets the future's panic. Without `std`, the panic also unwinds out of this call, after the
+    /// task has ended.
     ///
     /// A future that panicked is dropped during the unwinding, so that a destructor may ask
-    /// [`std::thread::panicking`](https://doc.rust-lang.org/std/thread/fn.panicking.html). If a destructor panics then, that
-    /// panic is contained, and the handle has the first one; without `std` it ends the process.
+    /// [`std::thread::panicking`](https://doc.rust-lang.org/std/thread/fn.panicking.html). A second panic, of a destructor, is
+    /// contained; without `std` it ends the process.
     ///
-    /// An executor that shuts down while tasks rest runs them with [`OwnedTasks::run`](crate::executor::OwnedTasks::run) instead.
-    /// Run with this, a task that rests is kept by its wakers and its handle, and dropped with the last of them.
+    /// Its wakers and its handle keep an idle task; the last of them drops it. An executor that must end its idle tasks at
+    /// shutdown uses [`OwnedTasks::run`](crate::executor::OwnedTasks::run) instead.
     pub fn run(self) -> Ran {
         self.0.into_ref().run(None)
     }
 
-    /// As [`run`](Task::run), for an executor with a table: there the task is entered before it rests.
+    /// As [`run`](Task::run), for an executor with a table, into which it inserts the task before that is idle.
     #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn run_in(self, table: &dyn Table) -> Ran {
@@ -142,51 +143,42 @@ impl Task {
         self.0.header().id
     }
 
-    /// The name that it was spawned with, if any.
-    pub fn name(&self) -> Option<&str> {
-        self.0.label().name()
+    /// The task's id, name and place.
+    pub fn info(&self) -> TaskInfo {
+        self.0.info()
     }
 
-    /// The place in the source that spawned it.
-    pub fn location(&self) -> &'static Location<'static> {
-        self.0.label().location()
-    }
-
-    /// Aborts the task, and tells what it is called, from anywhere, for as long as one likes: when it is over, too.
+    /// A handle that aborts the task and names it, even after the task has ended.
     ///
     /// # Panics
     ///
-    /// If the task has 2²⁶ wakers and handles already. An executor's own threads call
-    /// [`try_abort_handle`](Task::try_abort_handle): a task that leaks its wakers is no reason for one of them to end.
+    /// If the task has 2²⁶ wakers and handles already. On an executor's own thread, call
+    /// [`try_abort_handle`](Task::try_abort_handle): a task that leaks its wakers shouldn't end the thread.
     #[cfg(feature = "std")]
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle::new(TaskRef::clone(&self.0))
     }
 
-    /// As [`abort_handle`](Task::abort_handle). `None` where that panics.
+    /// As [`abort_handle`](Task::abort_handle), but `None` where that panics.
     #[cfg(feature = "std")]
     pub fn try_abort_handle(&self) -> Option<AbortHandle> {
         self.0.try_clone().map(AbortHandle::new)
     }
 
-    /// The executor's word; zero in a task that it has not entered in a table.
+    /// The task's key in its executor's table; zero: it is in none.
     #[cfg(feature = "std")]
-    pub(crate) fn word(&self) -> u32 {
-        self.0.word()
+    pub(crate) fn key(&self) -> u32 {
+        self.0.key()
     }
 
-    /// Ends the task with `why`, unless it is over already.
+    /// Ends the task with `why`, unless it has ended already.
     pub(crate) fn end(self, why: Failure) {
-        self.0.into_ref().end_unrun(why);
+        self.0.into_ref().cancel(why);
     }
 }
 
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task")
-            .field("id", &self.id())
-            .field("name", &self.name())
-            .field("location", &format_args!("{}", self.location()))
-            .finish()
+        f.debug_tuple("Task").field(&self.info()).finish()
     }
 }

@@ -1,17 +1,17 @@
-//! A place for one task, which any thread may put in or take out. Says nothing of whether one is in there.
+//! A slot for one task, which any thread may put in or take out. Doesn't say whether one is in there.
 
 use core::fmt;
 
 use super::Task;
-use super::cell::AtomicUnrun;
+use super::cell::AtomicDropGuard;
 
-/// Holds one task at most; threads put one in and take it out without a lock.
+/// Holds at most one task, without a lock: a queue of capacity one.
 ///
-/// For an executor's worker and its next task, which others may steal: a queue of one place.
+/// For the next task of an executor's worker, which other workers may steal.
 ///
 /// # What dropping does
 ///
-/// Drops the [`Task`] that is in there, which ends it.
+/// Drops the [`Task`] in it, which ends that.
 ///
 /// # Examples
 ///
@@ -36,21 +36,21 @@ use super::cell::AtomicUnrun;
 /// assert!(handle.is_finished());
 /// ```
 #[derive(Default)]
-pub struct TaskSlot(AtomicUnrun);
+pub struct TaskSlot(AtomicDropGuard);
 
 impl TaskSlot {
-    /// An empty one.
+    /// An empty slot.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts `task` in here, and returns the one that was.
+    /// Puts `task` in, and returns the one before.
     #[inline]
     pub fn swap(&self, task: Task) -> Option<Task> {
         self.0.swap(Some(task.0)).map(Task)
     }
 
-    /// Takes the task out, if there is one. What whoever put it did before that is visible then.
+    /// Takes the task out, if there is one. Sees what the thread that put it in did before.
     #[inline]
     pub fn take(&self) -> Option<Task> {
         self.0.swap(None).map(Task)

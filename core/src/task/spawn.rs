@@ -1,8 +1,7 @@
-//! Makes a task and submits it. Nothing is decided here but what becomes of a task that was refused, and which outputs have a
-//! box of their own.
+//! Makes a task and submits it to its executor. Decides which outputs get a box, and what becomes of a refused task.
 
 use super::Task;
-use super::cell::Fresh;
+use super::cell::NewTask;
 use super::label::Label;
 use super::large::{BoxesOutput, is_large};
 use crate::error::SpawnError;
@@ -17,11 +16,11 @@ where
     L: Label,
 {
     if const { is_large::<F::Output>() } {
-        let (task, fresh) = Fresh::new(BoxesOutput::new(future), executor, label);
-        return (task, JoinHandle::new(fresh.into_unboxing_joiner()));
+        let (task, new) = NewTask::new(BoxesOutput::new(future), executor, label);
+        return (task, JoinHandle::new(new.into_unboxing_join_ref()));
     }
-    let (task, fresh) = Fresh::new(future, executor, label);
-    (task, JoinHandle::new(fresh.into_joiner()))
+    let (task, new) = NewTask::new(future, executor, label);
+    (task, JoinHandle::new(new.into_join_ref()))
 }
 
 /// As [`Executor::spawn`], for a task of this label.
@@ -33,9 +32,9 @@ where
     L: Label,
 {
     if const { is_large::<F::Output>() } {
-        return JoinHandle::new(submit(executor, BoxesOutput::new(future), label).into_unboxing_joiner());
+        return JoinHandle::new(submit(executor, BoxesOutput::new(future), label).into_unboxing_join_ref());
     }
-    JoinHandle::new(submit(executor, future, label).into_joiner())
+    JoinHandle::new(submit(executor, future, label).into_join_ref())
 }
 
 /// As [`Executor::try_spawn`], for a task of this label.
@@ -48,43 +47,43 @@ where
 {
     if const { is_large::<F::Output>() } {
         return match try_submit(executor, BoxesOutput::new(future), label) {
-            Ok(fresh) => Ok(JoinHandle::new(fresh.into_unboxing_joiner())),
+            Ok(new) => Ok(JoinHandle::new(new.into_unboxing_join_ref())),
             Err(error) => Err(error.map(BoxesOutput::into_unpolled)),
         };
     }
-    try_submit(executor, future, label).map(|fresh| JoinHandle::new(fresh.into_joiner()))
+    try_submit(executor, future, label).map(|new| JoinHandle::new(new.into_join_ref()))
 }
 
-fn submit<E, F, L>(executor: E, future: F, label: L) -> Fresh<F, E, L>
+fn submit<E, F, L>(executor: E, future: F, label: L) -> NewTask<F, E, L>
 where
     E: Executor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     L: Label,
 {
-    let (task, fresh) = Fresh::new(future, executor, label);
-    if let Err(rejected) = fresh.executor().submit(task) {
+    let (task, new) = NewTask::new(future, executor, label);
+    if let Err(rejected) = new.executor().submit(task) {
         let (task, cause) = rejected.into_parts();
         task.end(cause.into());
     }
-    fresh
+    new
 }
 
-fn try_submit<E, F, L>(executor: E, future: F, label: L) -> Result<Fresh<F, E, L>, SpawnError<F>>
+fn try_submit<E, F, L>(executor: E, future: F, label: L) -> Result<NewTask<F, E, L>, SpawnError<F>>
 where
     E: Executor,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     L: Label,
 {
-    let (task, fresh) = Fresh::new(future, executor, label);
-    if let Err(rejected) = fresh.executor().submit(task) {
+    let (task, new) = NewTask::new(future, executor, label);
+    if let Err(rejected) = new.executor().submit(task) {
         let (task, cause) = rejected.into_parts();
-        match fresh.take_back(&task) {
+        match new.take_back(&task) {
             Some(future) => return Err(SpawnError::new(future, cause)),
-            // Refused, yet polled: its future is pinned and can't come back, so its handle tells.
+            // Refused, yet polled: its future is pinned and can't come back, so its handle has the reason.
             None => task.end(cause.into()),
         }
     }
-    Ok(fresh)
+    Ok(new)
 }

@@ -1,5 +1,5 @@
-//! What belongs to one thread, in things that go anywhere: futures that may be polled and dropped there only, and values
-//! that may be looked at there only. One of the two files with `unsafe` code.
+//! Keeps a future or a value to one thread, inside something that goes to any thread. With `cell/`, the crate's only
+//! `unsafe` code.
 
 use core::fmt;
 use core::mem::{ManuallyDrop, needs_drop};
@@ -9,36 +9,36 @@ use std::io::{Write, stderr};
 use std::process::abort;
 
 use super::Task;
-use super::cell::Fresh;
+use super::cell::NewTask;
 use super::id::OwnerThread;
 use super::label::Label;
 use super::large::{BoxesOutput, is_large};
 use crate::{Executor, JoinHandle};
 
-/// A future that stays on the thread that made this: polled elsewhere it panics, dropped elsewhere it leaks, or ends the
-/// process.
-pub(super) struct HomeOnly<F> {
-    home: OwnerThread,
-    /// Set by the first poll: the future's memory may not be used again before it was dropped.
+/// A future that belongs to the thread that made this.
+///
+/// Polled on another thread, it panics. Dropped on another thread, it leaks; once polled, it ends the process.
+pub(super) struct LocalFuture<F> {
+    owner: OwnerThread,
+    /// Set by the first poll. From then on the future's memory may not be freed before the future was dropped.
     is_pinned: bool,
     future: ManuallyDrop<F>,
 }
 
-// SAFETY: `future` is reached in `poll` and in `drop` only, and there only on the thread that made it. Thread numbers
-// are never used twice.
-unsafe impl<F> Send for HomeOnly<F> {}
+// SAFETY: only `poll` and `drop` reach `future`, and only on the thread that made it. Thread numbers are never reused.
+unsafe impl<F> Send for LocalFuture<F> {}
 
-impl<F> HomeOnly<F> {
+impl<F> LocalFuture<F> {
     fn new(future: F) -> Self {
-        Self { home: OwnerThread::current(), is_pinned: false, future: ManuallyDrop::new(future) }
+        Self { owner: OwnerThread::current(), is_pinned: false, future: ManuallyDrop::new(future) }
     }
 }
 
-impl<F: Future> Future for HomeOnly<F> {
+impl<F: Future> Future for LocalFuture<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        assert!(self.home.is_current(), "a future spawned with `spawn_local` was polled away from its home thread");
+        assert!(self.owner.is_current(), "a future of `spawn_local` was polled on another thread");
         // SAFETY: `future` is pinned with `self`: it is never moved out, and `drop` drops it in place, or never returns.
         let future = unsafe {
             self.map_unchecked_mut(|this| {
@@ -50,20 +50,18 @@ impl<F: Future> Future for HomeOnly<F> {
     }
 }
 
-impl<F> Drop for HomeOnly<F> {
+impl<F> Drop for LocalFuture<F> {
     fn drop(&mut self) {
-        if self.home.is_current() {
-            // SAFETY: this is its home thread, and nothing reaches `future` after `drop`.
+        if self.owner.is_current() {
+            // SAFETY: this is its owner thread, and nothing reaches `future` after `drop`.
             unsafe { ManuallyDrop::drop(&mut self.future) }
         } else if self.is_pinned && needs_drop::<F>() {
-            // The executor is at fault. The future can't be dropped here, nor its memory be given back before it was
-            // dropped, as `Pin` promises; and the cell that it is in goes on to live and to die.
-            // Said or not: nothing here may unwind.
-            let _ =
-                writeln!(stderr(), "fatal: an executor dropped a task of `Task::new_local` away from its home thread");
+            // A bug of the executor. The future can't be dropped here, and `Pin` promises that its memory isn't freed before. But
+            // the cell will be freed, so the process must end. The message may fail, since nothing here may unwind.
+            let _ = writeln!(stderr(), "fatal: an executor dropped a task of `Task::new_local` on another thread");
             abort();
         }
-        // Never polled it isn't pinned, and leaks.
+        // Unpolled, it isn't pinned, and leaks.
     }
 }
 
@@ -76,14 +74,14 @@ where
     L: Label,
 {
     if const { is_large::<F::Output>() } {
-        let (task, fresh) = Fresh::new_local(BoxesOutput::new(future), executor, label);
-        return (task, JoinHandle::new(fresh.into_unboxing_joiner()));
+        let (task, fresh) = NewTask::new_local(BoxesOutput::new(future), executor, label);
+        return (task, JoinHandle::new(fresh.into_unboxing_join_ref()));
     }
-    let (task, fresh) = Fresh::new_local(future, executor, label);
-    (task, JoinHandle::new(fresh.into_joiner()))
+    let (task, fresh) = NewTask::new_local(future, executor, label);
+    (task, JoinHandle::new(fresh.into_join_ref()))
 }
 
-impl<F, E, L> Fresh<HomeOnly<F>, E, L>
+impl<F, E, L> NewTask<LocalFuture<F>, E, L>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -91,19 +89,19 @@ where
     L: Label,
 {
     pub(super) fn new_local(future: F, executor: E, label: L) -> (Task, Self) {
-        // SAFETY: `HomeOnly` may go anywhere. It is polled, and so comes to its output, at home only; the output is
-        // dropped there if it was detached, else by its handle, which is `Send` only if the output is.
-        unsafe { Self::new_unchecked(HomeOnly::new(future), executor, label) }
+        // SAFETY: `LocalFuture` may go to any thread. Only its owner thread polls it, and so gets its output. A detached
+        // output is dropped there; else its handle drops it, which is `Send` only if the output is.
+        unsafe { Self::new_unchecked(LocalFuture::new(future), executor, label) }
     }
 }
 
-/// A value that only the thread that made this may look at.
+/// A value that only the thread that made this may access.
 ///
-/// For what an executor of one thread has to itself, behind a handle that any thread may have: no lock is needed there.
+/// An executor of one thread keeps its queue in one, behind a handle that any thread may have. So the queue needs no lock.
 ///
 /// # What dropping does
 ///
-/// Drops the value, on whatever thread.
+/// Drops the value, on any thread.
 ///
 /// # Examples
 ///
@@ -118,24 +116,24 @@ where
 /// });
 /// ```
 pub struct ThreadBound<T> {
-    home: OwnerThread,
+    owner: OwnerThread,
     value: T,
 }
 
-// SAFETY: of all threads that share it, only one ever has a reference to the value. Whoever owns it may take it along
-// and drop it only if `T` is `Send`.
+// SAFETY: of all threads that share it, only one ever has a reference to the value. It moves to another thread, and is dropped
+// there, only if `T` is `Send`.
 unsafe impl<T: Send> Sync for ThreadBound<T> {}
 
 impl<T> ThreadBound<T> {
-    /// The calling thread is the value's home.
+    /// The calling thread becomes the value's owner.
     pub fn new(value: T) -> Self {
-        Self { home: OwnerThread::current(), value }
+        Self { owner: OwnerThread::current(), value }
     }
 
-    /// The value; `None` on any thread but its own.
+    /// The value; `None` on any thread but its owner.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        self.home.is_current().then_some(&self.value)
+        self.owner.is_current().then_some(&self.value)
     }
 }
 
@@ -160,15 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn unpolled_it_is_dropped_at_home_and_leaked_elsewhere() {
-        let at_home = Rc::new(Flag::new(false));
-        let guard = SetOnDrop(at_home.clone());
-        drop(HomeOnly::new(async move { drop(guard) }));
-        assert!(at_home.get());
+    fn unpolled_it_is_dropped_by_its_owner_and_leaked_elsewhere() {
+        let by_owner = Rc::new(Flag::new(false));
+        let guard = SetOnDrop(by_owner.clone());
+        drop(LocalFuture::new(async move { drop(guard) }));
+        assert!(by_owner.get());
 
         let elsewhere = Rc::new(Flag::new(false));
         let guard = SetOnDrop(elsewhere.clone());
-        let future = HomeOnly::new(async move { drop(guard) });
+        let future = LocalFuture::new(async move { drop(guard) });
         std::thread::spawn(move || drop(future)).join().unwrap();
         assert!(!elsewhere.get());
         // `future` was the other owner; it leaked.
@@ -177,7 +175,7 @@ mod tests {
 
     #[test]
     fn polled_elsewhere_it_panics() {
-        let future = HomeOnly::new(async {});
+        let future = LocalFuture::new(async {});
         let polled = std::thread::spawn(move || {
             let mut future = core::pin::pin!(future);
             let mut cx = Context::from_waker(core::task::Waker::noop());
@@ -193,7 +191,7 @@ mod tests {
         const NAME: &str = "task::thread_bound::tests::polled_and_then_dropped_elsewhere_it_ends_the_process";
         if std::env::var_os(CHILD).is_some() {
             let guard = SetOnDrop(Rc::default());
-            let mut future = Box::pin(HomeOnly::new(async move {
+            let mut future = Box::pin(LocalFuture::new(async move {
                 core::future::pending::<()>().await;
                 drop(guard);
             }));
@@ -209,6 +207,6 @@ mod tests {
             .unwrap();
         assert!(!child.status.success());
         let said = String::from_utf8_lossy(&child.stderr);
-        assert!(said.contains("away from its home thread"), "{said}");
+        assert!(said.contains("on another thread"), "{said}");
     }
 }

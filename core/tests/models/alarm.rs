@@ -1,4 +1,4 @@
-//! The alarm: nobody sleeps while there is something to see to.
+//! The alarm: its thread doesn't sleep while there is work.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,7 +7,7 @@ use loom::thread;
 use polyexec_core::executor::{Alarm, Parker};
 use polyexec_core::modelled::{AtomicBool, check};
 
-/// Comes to its end only if the sleeper is awake when there is work.
+/// Ends only if the sleeper is awake when there is work.
 fn sleeps_until_there_is_work(name: &str, workers: usize) {
     check(name, move || {
         let (alarm, parker) = (Arc::new(Alarm::default()), Arc::new(Parker::new()));

@@ -1,4 +1,4 @@
-//! What loom must find. `verify/loom` runs each, and wants it to fail.
+//! Faults that loom must find. `verify/loom` runs each, and expects it to fail.
 
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::SeqCst;
@@ -41,7 +41,7 @@ fn a_queue_that_publishes_nothing() {
     });
 }
 
-/// Looks first, and says only then that it is about to sleep: the caller in between sees no reason to call.
+/// Looks first, and sets its flag only then: a caller in between sees no sleeper.
 #[test]
 #[ignore = "fails, as it must"]
 fn a_sleeper_that_does_not_look_again() {

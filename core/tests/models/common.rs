@@ -1,4 +1,4 @@
-//! What the models have in common: an executor that orders nothing, and futures whose readiness is data.
+//! What the models share: an executor that orders nothing, and futures whose readiness is data.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,12 +13,12 @@ use loom::thread;
 use polyexec_core::executor::{OwnedTasks, Ran, Rejected, Task, park_on};
 use polyexec_core::{
     Executor, JoinError, JoinHandle,
-    modelled::{AtomicBool, Drops, Token, check},
+    modelled::{AtomicBool, Drops, Token},
 };
 
-/// An executor whose queue orders nothing, as far as loom knows: what the models see is ordered by the
-/// task alone. A thread that wakes a task runs it. Each cell
-/// has one of these, so that loom finds a cell that leaks.
+/// An executor whose queue orders nothing, as far as loom knows: so the task alone orders what the models see.
+///
+/// A thread that wakes a task runs it. Each cell has a clone of this, so that loom finds a cell that leaks.
 #[derive(Clone)]
 pub(crate) struct Queue(Arc<Shared>);
 
@@ -26,7 +26,7 @@ pub(crate) struct Queue(Arc<Shared>);
 pub(crate) struct Shared {
     ready: Invisible<Vec<Task>>,
     /// `None`: tasks are run without a table.
-    live: Option<OwnedTasks>,
+    table: Option<OwnedTasks>,
 }
 
 impl Queue {
@@ -35,11 +35,15 @@ impl Queue {
     }
 
     pub(crate) fn with_table() -> Self {
-        Self(Arc::new(Shared { live: Some(OwnedTasks::new()), ..Shared::default() }))
+        Self(Arc::new(Shared { table: Some(OwnedTasks::new()), ..Shared::default() }))
     }
 
-    pub(crate) fn live(&self) -> &OwnedTasks {
-        self.0.live.as_ref().unwrap()
+    pub(crate) fn has_table(&self) -> bool {
+        self.0.table.is_some()
+    }
+
+    pub(crate) fn table(&self) -> &OwnedTasks {
+        self.0.table.as_ref().unwrap()
     }
 
     pub(crate) fn take(&self) -> Option<Task> {
@@ -47,8 +51,8 @@ impl Queue {
     }
 
     pub(crate) fn step(&self, task: Task) -> Ran {
-        match &self.0.live {
-            Some(live) => live.run(task),
+        match &self.0.table {
+            Some(table) => table.run(task),
             None => task.run(),
         }
     }
@@ -79,8 +83,8 @@ impl Queue {
         Task::new(future, self.clone())
     }
 
-    /// A task that has been polled once, and rests.
-    pub(crate) fn rest<F>(&self, future: F) -> JoinHandle<F::Output>
+    /// A task that was polled once, and is idle.
+    pub(crate) fn idle<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -93,7 +97,7 @@ impl Queue {
     /// The task, woken.
     pub(crate) fn woken(&self, waker: &Waker) -> Task {
         waker.wake_by_ref();
-        self.take().expect("it rests")
+        self.take().expect("it was idle")
     }
 }
 
@@ -144,14 +148,18 @@ impl Slot {
         *self.0.lock().unwrap() = Some(waker);
     }
 
+    pub(crate) fn try_take(&self) -> Option<Waker> {
+        self.0.lock().unwrap().take()
+    }
+
     pub(crate) fn take(&self) -> Waker {
-        self.0.lock().unwrap().take().expect("the future has left a waker")
+        self.try_take().expect("the future has left a waker")
     }
 
     /// Waits for the poll that fills it.
     pub(crate) fn wait(&self) -> Waker {
         loop {
-            if let Some(waker) = self.0.lock().unwrap().take() {
+            if let Some(waker) = self.try_take() {
                 return waker;
             }
             thread::yield_now();
@@ -159,15 +167,15 @@ impl Slot {
     }
 }
 
-/// Ready with a token when all flags are up, which are data: only a wake that orders them shows them. Leaves its waker in a
-/// slot in its first poll.
-pub(crate) fn until<const N: usize>(
-    flags: [&Arc<AtomicBool>; N],
+/// Ready with a token when all flags are up. The flags are data, which only a wake that orders them shows. The first poll leaves
+/// its waker in the slot.
+pub(crate) fn until(
+    flags: &[Arc<AtomicBool>],
     slot: &Slot,
     futures: &Drops,
     outputs: &Drops,
-) -> impl Future<Output = Token> + Send + use<N> {
-    let (flags, slot, future) = (flags.map(Arc::clone), slot.clone(), futures.token());
+) -> impl Future<Output = Token> + Send + use<> {
+    let (flags, slot, future) = (flags.to_vec(), slot.clone(), futures.token());
     let mut output = Some(outputs.token());
     let mut is_first = true;
     poll_fn(move |cx| {
@@ -190,16 +198,10 @@ pub(crate) fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<
     Pin::new(handle).poll(&mut Context::from_waker(waker))
 }
 
-/// The result of a task that must be over.
+/// The result of a task that must have ended.
 pub(crate) fn result<T>(mut handle: JoinHandle<T>) -> Result<T, JoinError> {
     match poll(&mut handle, Waker::noop()) {
         Poll::Ready(result) => result,
-        Poll::Pending => panic!("a wake was lost: the task isn't over"),
+        Poll::Pending => panic!("a wake was lost: the task hasn't ended"),
     }
-}
-
-/// Tries the model without a table of live tasks, and with one.
-pub(crate) fn check_both(name: &str, model: fn(Queue)) {
-    check(name, move || model(Queue::new()));
-    check(&format!("{name}, in a table"), move || model(Queue::with_table()));
 }

@@ -1,32 +1,25 @@
-//! The end of a task, and whoever waits for it or doesn't: the handle, its waker, and who frees the cell.
+//! The end of a task, and its handle: the join waker, the result, and who frees the cell.
 
-use std::future::pending;
 use std::sync::Arc as Plain;
 use std::task::Poll;
 
 use loom::thread;
 use polyexec_core::modelled::{Drops, check};
 
-use crate::common::{Calls, Queue, Slot, check_both, flag, poll, result, until};
+use crate::common::{Calls, Queue, Slot, flag, poll, result, until};
+use crate::scenario::scenarios;
 
-#[test]
-fn completion_and_join() {
-    check_both("completion and join", |queue| {
-        let (futures, outputs) = (Drops::default(), Drops::default());
-        let (future, output) = (futures.token(), outputs.token());
-        let (task, handle) = queue.spawn(async move {
-            let _future = future;
-            output
-        });
-        let runner = queue.run_elsewhere(task);
-        // Blocks in the parker of `block_on`. A wake that is lost is a deadlock.
-        drop(handle.join().ok().unwrap());
-        assert_eq!((futures.count(), outputs.count()), (1, 1));
-        runner.join().unwrap();
-    });
+scenarios! {
+    completion_and_join: Plain InTable, New(Ready), [Run, Join] => [];
+    completion_and_the_drop_of_the_handle: Plain InTable, New(Ready), [Run, DropHandle] => [];
+    /// Without a table, the last waker and the handle keep the task between them; the last to go drops the future.
+    the_last_waker_and_the_handle: Plain, Idle(Until(1)), [DropWaker, DropHandle] => [];
+    the_last_abort_handle_and_the_handle: Plain, New(Ready), [IsFinished, Run, DropHandle] => [];
+    /// Nothing can wake it: the last to go, the poll or the handle, frees the cell.
+    the_end_of_a_poll_and_the_drop_of_the_handle: Plain, New(Never), [Run, DropHandle] => [];
 }
 
-/// The joiner is a task, whose waker has no box; it waits among others that do.
+/// A task joins another: its waker takes no box.
 #[test]
 fn completion_and_a_task_that_joins() {
     check("completion and a task that joins", || {
@@ -50,7 +43,7 @@ fn completion_and_a_task_that_joins() {
     });
 }
 
-/// As a select does that drops its waiter: the last waker is the one to be called, and each is dropped.
+/// A handle that is polled with one waker and then another calls the last one, and drops both.
 #[test]
 fn completion_and_another_waker() {
     check("completion and another waker", || {
@@ -76,22 +69,6 @@ fn completion_and_another_waker() {
         drop((waker_1, waker_2));
         assert_eq!((Plain::strong_count(&first), Plain::strong_count(&second)), (1, 1), "a waker was lost");
         assert_eq!(outputs.count(), 1);
-    });
-}
-
-#[test]
-fn completion_and_the_drop_of_the_handle() {
-    check_both("completion and the drop of the handle", |queue| {
-        let (futures, outputs) = (Drops::default(), Drops::default());
-        let (future, output) = (futures.token(), outputs.token());
-        let (task, handle) = queue.spawn(async move {
-            let _future = future;
-            output
-        });
-        let runner = queue.run_elsewhere(task);
-        drop(handle);
-        runner.join().unwrap();
-        assert_eq!((futures.count(), outputs.count()), (1, 1));
     });
 }
 
@@ -130,27 +107,12 @@ fn is_finished_and_then_the_result() {
     });
 }
 
-/// Without a table, the last waker and the handle keep the task between them; the last to go drops the future.
-#[test]
-fn the_last_waker_and_the_handle() {
-    check("the last waker and the handle", || {
-        let queue = Queue::new();
-        let (up, slot, futures, outputs) = (flag(), Slot::default(), Drops::default(), Drops::default());
-        let handle = queue.rest(until([&up], &slot, &futures, &outputs));
-        let waker = slot.take();
-        let other = thread::spawn(move || drop(waker));
-        drop(handle);
-        other.join().unwrap();
-        assert_eq!((futures.count(), outputs.count()), (1, 1));
-    });
-}
-
 #[test]
 fn the_last_two_wakers() {
     check("the last two wakers", || {
         let queue = Queue::new();
-        let (up, slot, futures, outputs) = (flag(), Slot::default(), Drops::default(), Drops::default());
-        drop(queue.rest(until([&up], &slot, &futures, &outputs)));
+        let (slot, futures, outputs) = (Slot::default(), Drops::default(), Drops::default());
+        drop(queue.idle(until(&[flag()], &slot, &futures, &outputs)));
         let waker = slot.take();
         let other = thread::spawn({
             let waker = waker.clone();
@@ -159,42 +121,5 @@ fn the_last_two_wakers() {
         drop(waker);
         other.join().unwrap();
         assert_eq!((futures.count(), outputs.count()), (1, 1));
-    });
-}
-
-#[test]
-fn the_last_abort_handle_and_the_handle() {
-    check("the last abort handle and the handle", || {
-        let queue = Queue::new();
-        let outputs = Drops::default();
-        let output = outputs.token();
-        let (task, handle) = queue.spawn(async move { output });
-        let abort = handle.abort_handle();
-        let runner = queue.run_elsewhere(task);
-        let other = thread::spawn(move || {
-            let _ = abort.is_finished();
-        });
-        drop(handle);
-        runner.join().unwrap();
-        other.join().unwrap();
-        assert_eq!(outputs.count(), 1);
-    });
-}
-
-/// Nobody has a waker: who goes last, the poll or the handle, frees the cell.
-#[test]
-fn the_end_of_a_poll_and_the_drop_of_the_handle() {
-    check("the end of a poll and the drop of the handle", || {
-        let queue = Queue::new();
-        let futures = Drops::default();
-        let future = futures.token();
-        let (task, handle) = queue.spawn(async move {
-            let _future = future;
-            pending::<()>().await;
-        });
-        let runner = queue.run_elsewhere(task);
-        drop(handle);
-        runner.join().unwrap();
-        assert_eq!(futures.count(), 1);
     });
 }

@@ -1,5 +1,5 @@
-//! What may happen to a task on two or three threads, in every order that loom finds. Says nothing of executors' queues. Run
-//! by `verify/loom`, with `--cfg polyexec_loom`.
+//! A task on two or three threads, in every order that loom finds. `verify/loom` runs these, with `--cfg polyexec_loom`.
+//! Executors' queues have models of their own.
 #![cfg(polyexec_loom)]
 
 mod alarm;
@@ -10,5 +10,6 @@ mod handles;
 mod orders;
 mod parker;
 mod run_loop;
+mod scenario;
 mod table;
 mod wakes;

@@ -1,4 +1,4 @@
-//! Of the models themselves: that they leave no order out.
+//! A check of loom itself: it leaves no order out.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};

@@ -1,8 +1,7 @@
-//! Sequences of operations on one task and its handle, made up at random, against a reference model that says what must
-//! be seen after each of them. One thread only: what threads do to each other is not looked at here.
+//! Random operations on one task and its handle, compared with a reference model after each. On one thread: `models` has several.
 //!
-//! `PROPTEST_CASES` says how many sequences. A sequence that fails is made shorter, printed, and kept in
-//! `core/tests/reference/regressions`, whose sequences are run first from then on.
+//! `PROPTEST_CASES` sets the number of sequences. A sequence that fails is shortened, printed, and kept in
+//! `core/tests/reference/regressions`; from then on it runs first.
 
 use std::panic::{set_hook, take_hook};
 
@@ -17,11 +16,11 @@ mod model;
 mod operations;
 mod subject;
 
-/// So many take a second or two.
+/// They take a second or two.
 const CASES: u32 = 20_000;
 
 fn config() -> ProptestConfig {
-    // `PROPTEST_CASES` is in there already, where it is set.
+    // It respects `PROPTEST_CASES`.
     let from_environment = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { from_environment.cases } else { CASES };
     let regressions = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/regressions");
@@ -31,7 +30,7 @@ fn config() -> ProptestConfig {
 
 #[test]
 fn a_task_does_what_its_reference_does() {
-    // Handles are polled after they were ready on purpose.
+    // The test polls handles after they were ready, which panics.
     let hook = take_hook();
     set_hook(Box::new(move |panic| {
         let is_planned = panic.payload_as_str().is_some_and(|message| message.contains("polled after it was ready"));
@@ -44,7 +43,7 @@ fn a_task_does_what_its_reference_does() {
     });
 }
 
-// On the stack by its name: what is leaked on purpose is told by it.
+// Not inlined, since its name on the stack identifies deliberate leaks to the sanitizer.
 #[inline(never)]
 fn check(plan: &Plan, steps: &[Step]) -> Result<(), TestCaseError> {
     let mut model = Model::new(plan);
@@ -55,7 +54,7 @@ fn check(plan: &Plan, steps: &[Step]) -> Result<(), TestCaseError> {
         subject.step(step);
         compare(&mut model, &subject, step)?;
     }
-    // What is dropped may schedule the task, and keep something: a future once, an output once.
+    // A drop may schedule the task or keep something: the future's once, the output's once. So three rounds are enough.
     for leftover in [plan.ending; 3].into_iter().flatten() {
         model.end(leftover);
         subject.end(leftover);

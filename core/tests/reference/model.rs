@@ -1,12 +1,11 @@
-//! What a task should do: a machine of plain fields, for one thread, with no memory to manage. Written from the
-//! documentation, not from the code, of which it knows no bit.
+//! What a task should do: a machine of plain fields for one thread. Written from the documentation, not from the code.
 
 use crate::operations::{Action, Birth, Joiner, Leftover, Plan, PollEnd, Script, Step};
 
-/// What is seen from outside, in order.
+/// What a user can observe, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// The executor was given the task, which was woken.
+    /// The woken task came to its executor.
     Scheduled,
     Polled,
     FutureDropped,
@@ -25,7 +24,7 @@ pub(crate) enum Joined {
     ShutDown,
     Rejected,
     Panicked(&'static str),
-    /// It was asked once too often.
+    /// It was polled once too often.
     PolledAfterReady,
 }
 
@@ -44,21 +43,21 @@ pub(crate) struct Model {
     plan: Plan,
     /// What has happened since this was last taken.
     pub(crate) events: Vec<Event>,
-    /// The future is there, wherever that is.
+    /// The future exists.
     future: bool,
     /// There is a `Task`, in the queue.
     queued: Option<Queued>,
-    /// That `Task` is forgotten: it is there for ever, and nobody has it.
+    /// That `Task` was leaked.
     task_is_forgotten: bool,
     /// The future is being polled, or dropped for good.
     busy: bool,
     /// Another poll is owed.
     woken: bool,
     aborted: bool,
-    /// A shutdown found the task in somebody's hands.
+    /// A shutdown found the task owned by a thread.
     told_to_end: bool,
     over: bool,
-    /// Until somebody has it.
+    /// Until it is taken.
     result: Option<Joined>,
     handle: Option<Handle>,
     handle_is_forgotten: bool,
@@ -72,12 +71,12 @@ pub(crate) struct Model {
     freed: bool,
 }
 
-/// Whose the future is while the task waits in the queue.
+/// Who owns the future while the task is in the queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Queued {
-    /// The `Task`'s: it is new, or was woken in its poll.
+    /// The `Task`: it is new, or was woken in its poll.
     Owning,
-    /// Nobody's: it was woken at rest.
+    /// None: it was woken while it was idle.
     Woken,
 }
 
@@ -129,7 +128,7 @@ impl Model {
         model
     }
 
-    /// Nobody has the handle yet.
+    /// The spawner doesn't have the handle yet.
     fn refuse(&mut self, why: Joined) {
         self.queued = None;
         let handle = self.handle.take();
@@ -164,7 +163,7 @@ impl Model {
             }
             Leftover::Table => {
                 self.table = None;
-                self.free_if_forsaken();
+                self.free_if_unreferenced();
             }
         }
     }
@@ -212,7 +211,7 @@ impl Model {
         let became = self.run_taken(script);
         self.events.push(Event::Ran(became));
         self.calls -= 1;
-        self.free_if_forsaken();
+        self.free_if_unreferenced();
     }
 
     fn run_taken(&mut self, script: &Script) -> Became {
@@ -234,7 +233,7 @@ impl Model {
         match script.end {
             PollEnd::Ready => self.finish(Self::ready),
             PollEnd::Panic => self.finish(|model| {
-                // The first panic is the one to tell of.
+                // The handle gets the first panic.
                 model.drop_future();
                 model.complete(Joined::Panicked(POLL));
             }),
@@ -267,7 +266,7 @@ impl Model {
             (self.busy, self.queued) = (false, Some(Queued::Owning));
             return Became::Again;
         }
-        // Without a table, nobody may be left to wake it, or to ask.
+        // Without a table, nothing may be left that could wake it.
         if self.table.is_none() && self.others() == 0 {
             self.drop_future();
             (self.busy, self.freed) = (false, true);
@@ -361,11 +360,11 @@ impl Model {
             Action::WakeByValue(_) if has_waker => {
                 self.wake();
                 self.wakers -= 1;
-                self.free_if_forsaken();
+                self.free_if_unreferenced();
             }
             Action::DropWaker(_) if has_waker => {
                 self.wakers -= 1;
-                self.free_if_forsaken();
+                self.free_if_unreferenced();
             }
             Action::ForgetWaker(_) if has_waker => {
                 self.wakers -= 1;
@@ -382,7 +381,7 @@ impl Model {
             Action::AbortBy(_) if self.abort_handles > 0 => self.abort(),
             Action::DropAbortHandle(_) if self.abort_handles > 0 => {
                 self.abort_handles -= 1;
-                self.free_if_forsaken();
+                self.free_if_unreferenced();
             }
             Action::Abort | Action::KeepAbortHandle | Action::AbortBy(_) | Action::DropAbortHandle(_) => {}
             Action::Join(Joiner::Own(_)) if !has_waker => {}
@@ -402,7 +401,7 @@ impl Model {
             return;
         }
         let joined = if !self.over {
-            // Any of its own is as good as another.
+            // All of its own wakers are the same.
             self.join_waker = Some(if let Joiner::Own(_) = joiner { Joiner::Own(0) } else { joiner });
             Joined::Pending
         } else {
@@ -425,7 +424,7 @@ impl Model {
             self.drop_output();
         }
         self.calls -= 1;
-        self.free_if_forsaken();
+        self.free_if_unreferenced();
     }
 
     /// Takes the `Task` from the queue, if it is there.
@@ -446,7 +445,7 @@ impl Model {
             self.cancel(Joined::ShutDown);
         }
         self.calls -= 1;
-        self.free_if_forsaken();
+        self.free_if_unreferenced();
     }
 
     fn close(&mut self) {
@@ -465,10 +464,10 @@ impl Model {
             table.has_task = false;
         }
         self.calls -= 1;
-        self.free_if_forsaken();
+        self.free_if_unreferenced();
     }
 
-    /// Everybody who knows the task, but for calls.
+    /// References to the task, except those of running calls.
     fn others(&self) -> usize {
         usize::from(self.queued.is_some())
             + usize::from(self.handle.is_some() || self.handle_is_forgotten)
@@ -479,7 +478,7 @@ impl Model {
             + self.abort_handles
     }
 
-    fn free_if_forsaken(&mut self) {
+    fn free_if_unreferenced(&mut self) {
         if self.calls == 0 && self.others() == 0 && !self.freed {
             self.freed = true;
             if self.future {

@@ -1,13 +1,13 @@
-//! What may happen to one task, in any order, and how a test run makes it up. Knows neither the task nor the model.
+//! The operations on one task, and their random generation. Knows neither the task nor the model.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Everything about a case that is settled before the task is born.
+/// What a case decides before the task is made.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) birth: Birth,
-    /// Whether the task is run in a table of live tasks.
+    /// Whether the task is run through a table.
     pub(crate) in_table: bool,
     /// What the future does when it is dropped, and whether it panics at the end of that.
     pub(crate) future_drop: Vec<Action>,
@@ -20,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) join_wake_panics: bool,
     /// Whether the handle is polled before it is dropped in the end.
     pub(crate) looks_in_the_end: bool,
-    /// In which order everything is dropped that the steps have left.
+    /// The order in which everything left by the steps is dropped.
     pub(crate) ending: [Leftover; 5],
 }
 
@@ -34,7 +34,7 @@ pub(crate) enum Birth {
     Refused,
     /// The executor has shut down.
     TooLate,
-    /// The executor can't take it, and gives the future back.
+    /// The executor can't take it, and the spawner takes the future back.
     GivenBack,
 }
 
@@ -68,8 +68,9 @@ pub(crate) enum PollEnd {
     Panic,
 }
 
-/// What can be done at any time, inside of the task's own poll and of its destructors, too. It does nothing where what
-/// it is done to isn't there. A number is a place in a list, which goes round.
+/// An operation that is possible at any time, also inside the task's poll and destructors.
+///
+/// Without its object it does nothing. A number is an index into a list, modulo the length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Action {
     /// Wakes through the waker of the poll. Only in a poll.
@@ -89,7 +90,7 @@ pub(crate) enum Action {
     DropAbortHandle(usize),
     /// Polls the handle.
     Join(Joiner),
-    /// Makes a plain handle one that aborts when it is dropped.
+    /// Makes it a handle that aborts when it is dropped.
     AbortOnDrop,
     /// Makes it a plain handle again.
     Detach,
@@ -97,13 +98,13 @@ pub(crate) enum Action {
     ForgetHandle,
     /// Drops the task that is in the queue.
     DropTask,
-    /// Forgets it, so that nobody will ever run it.
+    /// Leaks it, so that it never runs.
     ForgetTask,
     /// Closes the table.
     Close,
 }
 
-/// Who waits for the task.
+/// The waker with which the handle is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Joiner {
     /// A plain waker.

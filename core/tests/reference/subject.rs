@@ -1,5 +1,6 @@
-//! One real task, an executor that only queues it, and everything that can be done to it; writes down what happens in the
-//! terms of the model. All on one thread, which finds them in a thread-local: futures, outputs and wakers must be `Send`.
+//! The task under test, an executor that only queues it, and all operations on it. Logs what happens as the model's events.
+//!
+//! All on one thread, which finds them in a thread-local, since futures, outputs and wakers must be `Send`.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,7 +20,7 @@ thread_local! {
     static SUBJECT: RefCell<Option<Rc<Subject>>> = const { RefCell::new(None) };
 }
 
-/// The one of the case that runs now.
+/// The subject of the running case.
 fn subject() -> Rc<Subject> {
     SUBJECT.with_borrow(|subject| subject.clone().expect("a case runs"))
 }
@@ -37,7 +38,7 @@ pub(crate) struct Subject {
     /// The plain join wakers.
     a: Arc<Plain>,
     b: Arc<Plain>,
-    /// The task that joins: its waker, and the task itself once that was woken.
+    /// The task that joins: its waker, and its `Task` once it was woken.
     joining: RefCell<Option<Waker>>,
     woken_joining: RefCell<Option<Task>>,
     /// Each cell has a clone of its executor, and with it of a mark.
@@ -180,7 +181,7 @@ impl Subject {
             mark: Arc::new(()),
             joining_mark: Arc::new(()),
         });
-        // What a case has left that failed stays where it is: to drop it might fail again.
+        // A failed case leaks what it left, since dropping it might fail again.
         std::mem::forget(SUBJECT.replace(Some(this.clone())));
         this.start_joining();
         this.bear();
@@ -208,7 +209,7 @@ impl Subject {
         *self.handle.borrow_mut() = Some(Handle::Plain(handle));
     }
 
-    /// A task that rests, and is kept by its waker.
+    /// An idle task, which its waker keeps.
     fn start_joining(&self) {
         let future = std::future::poll_fn(|cx| {
             subject().joining.replace(Some(cx.waker().clone()));
@@ -312,7 +313,7 @@ impl Subject {
         actions.iter().for_each(|action| self.perform(*action, None));
     }
 
-    /// Whatever is taken here is out of its cell before user code may run.
+    /// Takes things out of their cells before user code may run.
     fn perform(&self, action: Action, own: Option<&Waker>) {
         match action {
             Action::WakeSelf => own.into_iter().for_each(Waker::wake_by_ref),
@@ -323,7 +324,7 @@ impl Subject {
             }
             Action::DropWaker(place) => drop(self.take_waker(place)),
             Action::ForgetWaker(place) => std::mem::forget(self.take_waker(place)),
-            // By the reference of a clone: the one in the list may not be borrowed meanwhile.
+            // Through a clone: the list may not be borrowed meanwhile.
             Action::WakeByRef(place) => self.waker(place).iter().for_each(Waker::wake_by_ref),
             Action::WakeByValue(place) => self.take_waker(place).into_iter().for_each(Waker::wake),
             Action::WakeElsewhere(place) => {

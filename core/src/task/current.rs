@@ -1,5 +1,6 @@
-//! What a thread knows of the poll that it is in: which task's it is, whether the task has woken itself, and what is left of
-//! its budget. Never looks at a task: it hands the pointer back to `cell`. What a budget is for, `budget` says.
+//! The poll that this thread is in: its task, whether the task has woken itself, and what is left of its budget.
+//!
+//! Never looks at a task: it hands the pointer back to `cell`. `budget` says what a budget is for.
 
 #[cfg(feature = "std")]
 use super::budget::Budget;
@@ -17,28 +18,27 @@ const WOKE_ITSELF: usize = 1;
 // Without destructors, so that they are there to the thread's end.
 #[cfg(feature = "std")]
 thread_local! {
-    /// The task whose innermost poll this thread is in, and in its address [`WOKE_ITSELF`]. Null: none. An address is another
-    /// task's only after the poll has ended.
+    /// The task of the innermost poll on this thread, and [`WOKE_ITSELF`] in its address. Null: none. An address is reused only
+    /// after the poll has ended.
     static TASK: Cell<*const ()> = const { Cell::new(null()) };
     /// What is left to the innermost poll.
     static BUDGET: Cell<Budget> = const { Cell::new(Budget::UNLIMITED) };
 }
 
-/// Calls `poll` with a budget of its own, and says whether `task` woke itself meanwhile: on the thread that polls it, that
-/// takes no atomic operation.
+/// Calls `poll` as the poll of `task`, with a full budget, and says whether the task woke itself meanwhile.
 ///
-/// `poll` must not unwind.
+/// Such a wake takes no atomic operation. `poll` must not unwind.
 #[cfg(feature = "std")]
-pub(crate) fn noticed<T>(task: *const (), poll: impl FnOnce() -> T) -> (T, bool) {
+pub(crate) fn poll<T>(task: *const (), poll: impl FnOnce() -> T) -> (T, bool) {
     let around = (TASK.replace(task), BUDGET.replace(Budget::FULL));
     let answer = poll();
     BUDGET.set(around.1);
     (answer, TASK.replace(around.0).addr() & WOKE_ITSELF != 0)
 }
 
-/// Wakes the task at `address`, if this is the thread that polls it, and it the innermost one here.
+/// Wakes the task at `address` if it is the one of the innermost poll on this thread.
 #[cfg(feature = "std")]
-pub(crate) fn notice(address: usize) -> bool {
+pub(crate) fn wake(address: usize) -> bool {
     let task = TASK.get();
     let is_own = task.addr() & !WOKE_ITSELF == address;
     if is_own {
@@ -47,9 +47,9 @@ pub(crate) fn notice(address: usize) -> bool {
     is_own
 }
 
-/// The task whose poll this thread is in, as [`noticed`] had it. Null: none.
+/// The task that this thread is polling, as [`poll`] was given it. Null: none.
 #[cfg(feature = "std")]
-pub(super) fn current() -> *const () {
+pub(super) fn task() -> *const () {
     TASK.get().map_addr(|address| address & !WOKE_ITSELF)
 }
 
@@ -66,15 +66,14 @@ pub(super) fn set_budget(budget: Budget) {
     BUDGET.set(budget);
 }
 
-/// Whether this thread is in the middle of a task's poll.
+/// Whether this thread is polling a task.
 ///
-/// For an executor that tells what a task has woken, and will wait for, from what its end has woken: when a task completes,
-/// its joiner is woken after the poll.
+/// Distinguishes wakes made during a poll from the join wake after it.
 ///
 /// # Examples
 ///
 /// ```
-/// // This is no task.
+/// // Outside of tasks.
 /// assert!(!polyexec_core::executor::is_polling());
 /// ```
 #[cfg(feature = "std")]
@@ -85,13 +84,13 @@ pub fn is_polling() -> bool {
 
 /// Without threads there are no thread-locals, and every wake goes to the task's state.
 #[cfg(not(feature = "std"))]
-pub(crate) fn noticed<T>(_task: *const (), poll: impl FnOnce() -> T) -> (T, bool) {
+pub(crate) fn poll<T>(_task: *const (), poll: impl FnOnce() -> T) -> (T, bool) {
     (poll(), false)
 }
 
 /// As above.
 #[cfg(not(feature = "std"))]
-pub(crate) fn notice(_address: usize) -> bool {
+pub(crate) fn wake(_address: usize) -> bool {
     false
 }
 
@@ -100,36 +99,36 @@ mod tests {
     use super::*;
     use std::ptr::without_provenance;
 
-    /// A task that nobody looks at.
-    fn task(address: usize) -> *const () {
+    /// An address without a task, since it is only compared.
+    fn at(address: usize) -> *const () {
         without_provenance(address)
     }
 
     #[test]
-    fn only_the_innermost_poll_notices() {
-        let ((), outer) = noticed(task(8), || {
-            assert!(notice(8));
-            let (seen, inner) = noticed(task(16), || notice(8));
-            assert!(!seen && !inner);
+    fn only_the_task_of_the_innermost_poll_wakes_itself() {
+        let ((), outer) = poll(at(8), || {
+            assert!(wake(8));
+            let (is_own, inner) = poll(at(16), || wake(8));
+            assert!(!is_own && !inner);
         });
         assert!(outer);
-        assert!(!notice(8));
+        assert!(!wake(8));
     }
 
     #[test]
     fn another_thread_is_no_part_of_the_poll() {
-        let (seen, woke_itself) = noticed(task(8), || std::thread::spawn(|| notice(8)).join().unwrap());
-        assert!(!seen && !woke_itself);
+        let (is_own, woke_itself) = poll(at(8), || std::thread::spawn(|| wake(8)).join().unwrap());
+        assert!(!is_own && !woke_itself);
     }
 
     #[test]
     fn a_wake_leaves_the_budget_and_a_budget_leaves_the_wake() {
-        let ((), woke_itself) = noticed(task(8), || {
+        let ((), woke_itself) = poll(at(8), || {
             let one = Budget::FULL.spent();
             set_budget(one);
-            assert!(notice(8));
+            assert!(wake(8));
             assert!(budget() == one);
-            let ((), inner) = noticed(task(16), || assert!(budget() == Budget::FULL));
+            let ((), inner) = poll(at(16), || assert!(budget() == Budget::FULL));
             assert!(!inner && budget() == one, "a nested poll has a budget of its own");
             set_budget(Budget::FULL);
         });

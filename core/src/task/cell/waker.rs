@@ -1,0 +1,146 @@
+//! Wakes a task: its waker, the join waker in one word, and what a wake does. Never touches a future.
+
+use alloc::boxed::Box;
+use core::mem::ManuallyDrop;
+use core::num::NonZero;
+use core::ptr::NonNull;
+use core::task::{RawWaker, RawWakerVTable, Waker};
+
+#[cfg(feature = "std")]
+use super::Header;
+use super::{DropGuard, TaskRef};
+#[cfg(feature = "std")]
+use crate::TaskId;
+use crate::task::transition::OnWake;
+use crate::task::{Task, current};
+
+impl TaskRef {
+    pub(crate) fn abort(&self) {
+        self.enqueue_if(self.state().abort());
+    }
+
+    fn wake(&self) {
+        if !current::wake(self.address()) {
+            self.enqueue_if(self.state().wake());
+        }
+    }
+
+    fn enqueue_if(&self, owed: OnWake) {
+        if owed == OnWake::Enqueue {
+            // The state has counted it.
+            let task = Task::of(DropGuard::new(Self(self.0)));
+            // SAFETY: the functions in a cell's header are those of its types.
+            unsafe { (self.vtable().schedule)(self, task) }
+        }
+    }
+}
+
+/// The waker of every task: a reference, as the pointer that it is.
+pub(super) static WAKER: RawWakerVTable = RawWakerVTable::new(
+    |cell| {
+        // SAFETY: the waker has a reference, and keeps it.
+        let task = unsafe { borrow(&cell) };
+        task.state().refer();
+        RawWaker::new(cell, &WAKER)
+    },
+    // SAFETY: the waker had a reference, and gives it away.
+    |cell| unsafe { ManuallyDrop::into_inner(borrow(&cell)) }.wake(),
+    // SAFETY: the waker has a reference, and keeps it.
+    |cell| unsafe { borrow(&cell) }.wake(),
+    // SAFETY: the waker had a reference, and gives it away.
+    |cell| drop(unsafe { ManuallyDrop::into_inner(borrow(&cell)) }),
+);
+
+/// # Safety
+///
+/// `cell` must come from a [`TaskRef`] that outlives the use of this.
+unsafe fn borrow(cell: &*const ()) -> ManuallyDrop<TaskRef> {
+    // SAFETY: references are never null. A waker keeps the pointer as it was.
+    ManuallyDrop::new(TaskRef(unsafe { NonNull::new_unchecked(cell.cast_mut()) }.cast()))
+}
+
+/// Whether this is the waker of a task, of any types.
+fn is_of_a_task(waker: &Waker) -> bool {
+    core::ptr::eq(waker.vtable(), &WAKER)
+}
+
+/// The waker that a handle leaves, in one word: a task's is its reference, any other is in a box.
+///
+/// Most handles are awaited by tasks, and every waiting task has room for this.
+pub(super) struct JoinWaker(NonNull<()>);
+
+impl JoinWaker {
+    /// Set in the address of a box: both boxes of wakers and headers have a larger alignment.
+    const BOXED: usize = 1;
+
+    pub(super) fn new(waker: &Waker) -> Self {
+        let waker = waker.clone();
+        if is_of_a_task(&waker) {
+            let task = ManuallyDrop::new(waker).data().cast_mut();
+            return Self(NonNull::new(task).expect("references are never null"));
+        }
+        let boxed = NonNull::from(Box::leak(Box::new(waker)));
+        Self(boxed.cast().map_addr(|address| address | Self::BOXED))
+    }
+
+    /// The box, if this is one.
+    fn boxed(&self) -> Option<NonNull<Waker>> {
+        let address = NonZero::new(self.0.addr().get() & !Self::BOXED)?;
+        (address != self.0.addr()).then(|| self.0.with_addr(address).cast())
+    }
+
+    pub(super) fn will_wake(&self, waker: &Waker) -> bool {
+        match self.boxed() {
+            // SAFETY: it is this one's box; `with_addr` has kept where the pointer comes from.
+            Some(boxed) => unsafe { boxed.as_ref() }.will_wake(waker),
+            None => is_of_a_task(waker) && waker.data() == self.0.as_ptr().cast_const(),
+        }
+    }
+
+    pub(super) fn into_waker(self) -> Waker {
+        let this = ManuallyDrop::new(self);
+        match this.boxed() {
+            // SAFETY: as above, and this is gone.
+            Some(boxed) => *unsafe { Box::from_raw(boxed.as_ptr()) },
+            // SAFETY: it was a task's waker, and this is gone.
+            None => unsafe { Waker::new(this.0.as_ptr().cast_const(), &WAKER) },
+        }
+    }
+}
+
+impl Drop for JoinWaker {
+    fn drop(&mut self) {
+        // This one isn't used after this.
+        drop(Self(self.0).into_waker());
+    }
+}
+
+/// The id of the task that this thread is polling; of nested ones, the innermost. `None` outside of tasks, and in a `block_on`
+/// outside of tasks.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::task::current_id;
+/// # use polyexec_core::{Executor, block_on, executor::{Rejected, Task}};
+/// # use std::pin::Pin;
+/// # struct Here;
+/// # impl Executor for Here {
+/// #     fn submit(&self, task: Task) -> Result<(), Rejected> { Err(Rejected::shut_down(task)) }
+/// #     fn schedule(&self, _: Task) {}
+/// #     fn drive(&self, _: Pin<&mut dyn Future<Output = ()>>) {}
+/// # }
+///
+/// let (task, handle) = Task::new(async { current_id() }, Here);
+/// let id = task.id();
+/// let _ = task.run();
+/// assert_eq!(block_on(handle).unwrap(), Some(id));
+/// assert_eq!(current_id(), None);
+/// ```
+#[cfg(feature = "std")]
+pub fn current_id() -> Option<TaskId> {
+    let header = NonNull::new(current::task().cast_mut())?.cast::<Header>();
+    // SAFETY: `run` has lent a pointer to a cell's header, and keeps the `Task`'s reference until the poll has ended. This
+    // thread is still in that poll. An id never changes.
+    Some(unsafe { header.as_ref() }.id)
+}
