@@ -9,7 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
 use polyexec::executor::context::{Entered, Outside};
-use polyexec::executor::driver::{Looks, Turn, Wait, Working};
+use polyexec::executor::driver::{Looks, Polled, Wait, Working, Woken};
 use polyexec::executor::process::{PerProcess, Process};
 use polyexec::executor::{
     Alarm, Boxed, OwnedTasks, OwnerThread, Parker, Ran, Rejected, RunLoop, Task, TaskSlot, ThreadBound,
@@ -119,6 +119,7 @@ fn core() {
         OwnerThread,
         Parker,
         PerProcess<()>,
+        Polled,
         task::Proceed,
         Process,
         Ran,
@@ -130,9 +131,9 @@ fn core() {
         TaskId,
         TaskSlot,
         ThreadBound<()>,
-        Turn,
         Wait,
         Working,
+        Woken,
         YieldNow,
     ];
     let lack: &[(_, &[_])] = &[

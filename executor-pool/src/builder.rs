@@ -11,16 +11,15 @@ use crossbeam_utils::CachePadded;
 use polyexec_core::JoinHandle;
 use polyexec_threads::{Crew, Settings, most_threads};
 
-use crate::desk::Desk;
-use crate::job::{self, Hooks, Job};
+use crate::hooks::Hooks;
+use crate::job::{self, Job};
+use crate::policy::SPARE_THREADS;
+use crate::remote::Remote;
 use crate::shared::Shared;
 use crate::sleep::Sleep;
 use crate::sync::deque::Worker as Queue;
 use crate::worker::Worker;
-use crate::{Pool, Stall, monitor};
-
-/// Threads that may stand in for workers whose tasks block, unless told otherwise: as many as tokio lets block.
-const SPARE_THREADS: usize = 512;
+use crate::{Pool, Stall, handoff};
 
 /// Configures a [`Pool`].
 ///
@@ -188,19 +187,19 @@ impl Builder {
         self.threads.validate()?;
 
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
-        let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)))).collect();
+        let remotes = queues.iter().map(|queue| Arc::new(CachePadded::new(Remote::new(queue.stealer(), 0)))).collect();
         let sleep = Sleep::new(workers, num_cpus::get());
-        let crew = Crew::new(self.threads, job::take);
-        let shared = Arc::new(Shared::new(desks, sleep, crew, self.hooks));
-        // Dropped on the way out, it ends the threads that did start.
+        let threads = Crew::new(self.threads, job::run_all);
+        let shared = Arc::new(Shared::new(remotes, sleep, threads, self.hooks));
+        // Dropped by an error below, it ends the threads that did start.
         let pool = Pool::own(shared.clone());
         for (index, queue) in queues.into_iter().enumerate() {
-            let worker = Worker::new(shared.clone(), index, queue);
-            shared.crew.give(Job::Work(Box::new(worker))).map_err(|refused| {
-                refused.cause.unwrap_or_else(|| unreachable!("nobody has closed the crew of a new pool"))
+            let worker: Box<dyn Job> = Box::new(Worker::new(shared.clone(), index, queue));
+            shared.threads.give(worker).map_err(|refused| {
+                refused.cause.unwrap_or_else(|| unreachable!("the threads of a new pool aren't closed"))
             })?;
         }
-        monitor::watch(shared)?;
+        handoff::watch(shared)?;
         Ok(pool)
     }
 }

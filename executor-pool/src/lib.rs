@@ -26,19 +26,22 @@ pub use pool::{Pool, PoolHandle};
 pub use stall::Stall;
 
 mod builder;
-mod desk;
+mod handoff;
+mod hooks;
 mod injector;
 mod job;
+mod lifo_slot;
 #[cfg(not(polyexec_loom))]
 mod monitor;
 #[cfg(polyexec_loom)]
 #[path = "monitor/none.rs"]
 mod monitor;
-mod next;
+mod policy;
 mod pool;
-mod relief;
-mod roster;
+mod remote;
+mod remotes;
 mod shared;
+mod shutdown;
 mod sleep;
 mod stall;
 mod sync;

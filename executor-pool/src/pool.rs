@@ -13,7 +13,7 @@ use polyexec_core::executor::{Boxed, Rejected, Task, context, is_large};
 use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_on};
 
 use crate::shared::Shared;
-use crate::{Builder, worker};
+use crate::{Builder, shutdown, worker};
 
 /// Runs tasks on a fixed number of workers that steal from each other.
 ///
@@ -172,7 +172,7 @@ impl Pool {
             return Ok(());
         }
         // One that is too far away is none.
-        self.handle.shared().shut_down_until(Instant::now().checked_add(timeout))
+        shutdown::shut_down_until(self.handle.shared(), Instant::now().checked_add(timeout))
     }
 
     /// Polls `future` on this thread until it is ready. See [`Executor::block_on`].
@@ -191,7 +191,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         if !self.is_over && !self.is_parents() {
-            self.handle.shared().shut_down();
+            shutdown::shut_down(self.handle.shared());
         }
     }
 }
@@ -221,7 +221,7 @@ impl Clone for PoolHandle {
 
 impl Executor for PoolHandle {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        worker::schedule(self.shared(), self.shared().live.admit(task)?).map_err(Rejected::shut_down)
+        worker::schedule(self.shared(), self.shared().tasks.admit(task)?).map_err(Rejected::shut_down)
     }
 
     fn schedule(&self, task: Task) {
@@ -258,8 +258,8 @@ impl fmt::Debug for PoolHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolHandle")
             .field("worker_threads", &self.shared().workers)
-            .field("crew", &self.shared().crew)
-            .field("live", &self.shared().live)
+            .field("threads", &self.shared().threads)
+            .field("tasks", &self.shared().tasks)
             .finish()
     }
 }
