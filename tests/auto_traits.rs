@@ -9,7 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
 use polyexec::executor::context::{Entered, Outside};
-use polyexec::executor::driver::{Looks, Polled, Wait, Working, Woken};
+use polyexec::executor::driver::{Looks, Polled, Wait, Woken, Working};
 use polyexec::executor::process::{PerProcess, Process};
 use polyexec::executor::{
     Alarm, Boxed, OwnedTasks, OwnerThread, Parker, Ran, Rejected, RunLoop, Task, TaskSlot, ThreadBound,
@@ -132,8 +132,8 @@ fn core() {
         TaskSlot,
         ThreadBound<()>,
         Wait,
-        Working,
         Woken,
+        Working,
         YieldNow,
     ];
     let lack: &[(_, &[_])] = &[
