@@ -40,7 +40,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// A stopped worker that has begun so many polls.
+    /// A stopped worker that has begun `polls` polls.
     pub(crate) fn new(queue: Stealer<Task>, polls: u32) -> Self {
         Self {
             queue,

@@ -1,11 +1,11 @@
-//! What is told of a poll that doesn't end.
+//! The report of a poll that doesn't end.
 
 use std::panic::Location;
 use std::time::Duration;
 
 use polyexec_core::{AbortHandle, TaskId};
 
-/// A task whose poll takes long: it blocks, or computes. Comes to the hook of [`on_stall`](crate::Builder::on_stall).
+/// A task whose poll takes long: it blocks or computes. The hook of [`on_stall`](crate::Builder::on_stall) gets it.
 ///
 /// # What dropping does
 ///
@@ -27,17 +27,17 @@ impl Stall {
         self.task.name()
     }
 
-    /// The place in the source that spawned it.
+    /// The place in the source that spawned the task.
     pub fn location(&self) -> &'static Location<'static> {
         self.task.location()
     }
 
-    /// How long its poll has taken so far, at least.
+    /// How long the poll has taken so far, at least.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// Aborts the task, which is in force when its poll ends.
+    /// Aborts the task, once its poll ends.
     pub fn abort_handle(&self) -> &AbortHandle {
         &self.task
     }

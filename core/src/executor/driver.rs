@@ -153,7 +153,7 @@ fn counts() -> &'static Counts {
     COUNTS.get_or_init(Counts::default)
 }
 
-/// Registers the calling thread as a worker that handles everybody's events: it [waits](Wait::AsWorker) for them when idle,
+/// Registers the calling thread as a worker that handles all events: it [waits](Wait::AsWorker) for them when idle,
 /// and [looks] for them between polls. Threads that wait for one thing only then leave the driver to it.
 ///
 /// For authors of an executor whose threads run any of its tasks.

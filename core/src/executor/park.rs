@@ -101,6 +101,13 @@ impl Parker {
     /// Waits in the process's [driver](crate::executor::driver), unless another thread or a [worker](driver::work) does, and
     /// calls the wakers of its events.
     pub fn park(&self) {
+        if !self.take_call() {
+            self.wait_for_call();
+        }
+    }
+
+    #[inline(never)]
+    fn wait_for_call(&self) {
         loop {
             let (is_called, woken) = self.park_for_events(Wait::AsCaller);
             drop(woken);

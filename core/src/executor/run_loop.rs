@@ -1,7 +1,7 @@
 //! Runs a future and an executor's tasks in turns on the caller's thread: what executors without threads of their own share.
 //! Knows nothing of their queues.
 //!
-//! The thread looks for events every so many polls, and waits for them when idle. So an event wakes its task here, between
+//! The thread looks for events every 61 polls or so, and waits for them when idle. So an event wakes its task here, between
 //! two polls; no other thread takes part while the polls are short.
 //!
 //! The word that says whether the thread sleeps also counts notifications. The thread falls asleep only if the count is what
@@ -137,15 +137,14 @@ impl RunLoop {
     /// `run_one` runs a task that is ready, or says that there is none; then this sleeps until there is one or `future`
     /// was woken. Of tasks that are ready, at most 64 run before `future` has its turn.
     ///
-    /// This sleeps in the process's [driver], if it can, and looks for events there every 61 polls or so; their wakers are
-    /// called on this thread, between two polls. The executor should [reside](context::reside) on it: where that is in a task
-    /// of another executor, the other one is told that this thread sleeps.
+    /// This sleeps in the process's [driver], and looks for its events every 61 polls or so. Their wakers are called on this
+    /// thread, between two polls. The executor should [reside](context::reside) on the thread: if that is in a task of another
+    /// executor, that one learns when the thread sleeps.
     ///
     /// # Panics
     ///
-    /// If `future` or `run_one` does. If 256 calls are inside one another already: tasks that block (`join`,
-    /// `block_on`) are on the stack until they go on, and that has an end. Inside a task this is the task's panic, of which its
-    /// handle tells.
+    /// If `future` or `run_one` does. If 256 calls are nested already: a task that blocks (`join`, `block_on`) stays on the
+    /// stack, and the stack is finite. In a task, the panic is the task's, and its handle reports it.
     pub fn drive<F: Future + ?Sized>(&self, mut future: Pin<&mut F>, mut run_one: impl FnMut() -> bool) -> F::Output {
         let is_deep = self.nests_deep();
         let _nested = Nested::begin(&self.0.nested);
@@ -278,7 +277,9 @@ impl RunLoop {
         self.0.polls.store(0, Relaxed);
         registered.register();
         let woken = driver::look(Wait::AsRunLoop);
-        !woken.is_empty()
+        let are_any = !woken.is_empty();
+        drop(woken);
+        are_any
     }
 
     /// Returns after a notification since `word` was read, or after calling the wakers of events.

@@ -67,7 +67,7 @@ fn pop_shows_what_was_queued_before() {
                 (injector.pop().is_some(), local)
             }
         });
-        assert!(!injector.is_empty() || !others.is_empty(), "there are tasks all the time");
+        assert!(!injector.is_empty() || !others.is_empty(), "there is a task at all times");
         let (was_there, local) = worker.join().unwrap();
         assert!(was_there && local.pop().is_some());
     });

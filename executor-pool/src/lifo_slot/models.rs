@@ -28,7 +28,7 @@ impl Executor for NoExecutor {
     fn drive(&self, _: Pin<&mut dyn Future<Output = ()>>) {}
 }
 
-/// A task whose future is one of these.
+/// A task whose future holds a token.
 pub(crate) fn task(futures: &Drops) -> Task {
     let future = futures.token();
     let future = async move {
@@ -105,13 +105,13 @@ fn take_shows_what_was_queued_before() {
                 (remote.lifo.take().is_some(), queue)
             }
         });
-        assert!(remote.has_tasks(), "there are tasks all the time");
+        assert!(remote.has_tasks(), "there is a task at all times");
         let (was_there, queue) = worker.join().unwrap();
         assert!(was_there && queue.pop().is_some());
     });
 }
 
-/// What is in a task's future was written before the task was put.
+/// A thief sees what was written to the future before the put.
 #[test]
 fn a_stolen_task_is_whole() {
     check("LIFO slot: a stolen task is whole", || {

@@ -1,4 +1,4 @@
-//! In place of the monitor in a model, whose threads it isn't one of.
+//! Stands in for the monitor in a model: its thread would be outside of the model.
 
 use std::io;
 use std::time::Instant;

@@ -13,7 +13,7 @@ use polyexec_threads::{Crew, Settings};
 use crate::hooks::Hooks;
 use crate::sleep::Sleep;
 
-/// A pool whose threads belong to the model, and what starts them.
+/// A pool, and a function that starts its workers on threads of the model.
 fn pool(workers: usize, processors: usize) -> (PoolHandle, impl FnOnce() -> Vec<thread::JoinHandle<()>>) {
     let queues: Vec<_> = (0..workers).map(|_| deque::Worker::new_fifo()).collect();
     let remotes = queues.iter().map(|queue| Arc::new(CachePadded::new(Remote::new(queue.stealer(), 0)))).collect();
@@ -44,7 +44,7 @@ fn end_unseen(pool: &PoolHandle, threads: Vec<thread::JoinHandle<()>>) {
     end(pool, threads);
 }
 
-/// Opened once; a task that waits for it blocks its worker, as a long poll does.
+/// Opened once. A task that waits for it blocks its worker.
 #[derive(Default)]
 struct Gate {
     is_open: Mutex<bool>,

@@ -86,7 +86,7 @@ impl Worker {
         self.take_injected(BATCH, BATCH)
     }
 
-    /// This worker's share of the injector's tasks, if there are `at_least` so many.
+    /// This worker's share of the injector's tasks, if it has `at_least` this many.
     pub(super) fn take_injected(&mut self, at_least: usize, at_most: usize) -> Option<Task> {
         let Shared { injector, workers, sleep, .. } = &*self.shared;
         let len = injector.len();

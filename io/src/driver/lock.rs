@@ -88,7 +88,7 @@ impl<T> DriverLock<T> {
 
     #[cold]
     fn claim(&self, wait: Wait, interrupt: impl FnOnce()) -> Option<MutexGuard<'_, T>> {
-        // Relaxed: if the holder has changed to one that doesn't give way, this waits in vain.
+        // Relaxed: if the holder has changed to one of higher priority, this waits for nothing.
         let holder = self.holder.load(Relaxed);
         if holder == FREE || holder >= priority(wait) {
             return None;
