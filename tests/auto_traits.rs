@@ -9,7 +9,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
 use polyexec::executor::context::{Entered, Outside};
-use polyexec::executor::driver::{Looks, Turn, Wait, Working};
+use polyexec::executor::driver::{Looks, Polled, Wait, Woken, Working};
 use polyexec::executor::process::{PerProcess, Process};
 use polyexec::executor::{
     Alarm, Boxed, OwnedTasks, OwnerThread, Parker, Ran, Rejected, RunLoop, Task, TaskSlot, ThreadBound,
@@ -117,6 +117,7 @@ fn core() {
         OwnerThread,
         Parker,
         PerProcess<()>,
+        Polled,
         task::Proceed,
         Process,
         Ran,
@@ -129,8 +130,8 @@ fn core() {
         TaskInfo,
         TaskSlot,
         ThreadBound<()>,
-        Turn,
         Wait,
+        Woken,
         Working,
         YieldNow,
     ];

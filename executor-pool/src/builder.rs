@@ -1,4 +1,4 @@
-//! How a [`Pool`] is configured and started.
+//! Configures and starts a [`Pool`].
 
 use std::fmt;
 use std::io;
@@ -11,16 +11,15 @@ use crossbeam_utils::CachePadded;
 use polyexec_core::JoinHandle;
 use polyexec_threads::{Settings, ThreadPool, WhenBusy, most_threads};
 
-use crate::desk::Desk;
-use crate::job::{self, Hooks, Job};
+use crate::hooks::Hooks;
+use crate::job::{self, Job};
+use crate::policy::SPARE_THREADS;
+use crate::remote::Remote;
 use crate::shared::Shared;
 use crate::sleep::Sleep;
 use crate::sync::deque::Worker as Queue;
 use crate::worker::Worker;
-use crate::{Pool, Stall, monitor};
-
-/// Threads that may stand in for workers whose tasks block, unless told otherwise: as many as tokio lets block.
-const SPARE_THREADS: usize = 512;
+use crate::{Pool, Stall, handoff};
 
 /// Configures a [`Pool`].
 ///
@@ -60,36 +59,36 @@ impl Builder {
         }
     }
 
-    /// How many workers there are. By default as many as processors that this process may use. Zero is an error, and so is
-    /// more than there is room for: by Linux's default 12,286 threads.
+    /// The number of workers. By default one for each processor that this process may use. Zero is an error, and so are more
+    /// than the process has room for: 12,286 threads by Linux's defaults.
     pub fn worker_threads(mut self, workers: usize) -> Self {
         self.worker_threads = Some(workers);
         self
     }
 
-    /// The most threads, beyond the workers, that stand in for those whose tasks block, announced or not. By default 512.
-    /// With all of them in use, the worker of a task that blocks waits for a thread to be free, the blocked one at the
-    /// latest. So it does where the system has no more threads, and with zero of them at once.
+    /// The maximum of threads beyond the workers, which take over the workers of tasks that block. By default 512.
+    ///
+    /// If all are in use, or the system has no more threads, a blocked task's worker waits for a free one: that of the task
+    /// at the latest.
     pub fn spare_threads(mut self, threads: usize) -> Self {
         self.spare_threads = threads;
         self
     }
 
-    /// Threads are called `name-0`, `name-1` and so on. By default `pool`. Linux shows the first 15 bytes.
+    /// Names the threads `name-0`, `name-1` and so on. By default `pool`. Linux shows the first 15 bytes.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.threads.name = name.into();
         self
     }
 
-    /// The size of each thread's stack in bytes. By default what `std` gives: 2 MiB, or `RUST_MIN_STACK`. Less
-    /// than 256 KiB is taken for that.
+    /// The size of each thread's stack in bytes; 256 KiB at least. By default that of `std`: 2 MiB, or `RUST_MIN_STACK`.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.threads.stack_size = Some(bytes);
         self
     }
 
-    /// How long a spare thread stays that isn't needed. By default ten seconds; with zero, it leaves at once. The
-    /// workers' threads stay.
+    /// How long an idle spare thread stays. By default ten seconds; with zero, it ends at once. The workers' threads
+    /// stay.
     pub fn keep_alive(mut self, time: Duration) -> Self {
         self.threads.keep_alive = Some(time);
         self
@@ -107,10 +106,10 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` on a worker that has found no task, each time before it sleeps. A panic in it is contained.
+    /// Calls `hook` on an idle worker, each time before it sleeps. A panic in it is contained.
     ///
-    /// The hook may spawn and wake tasks: the worker looks for them before it sleeps. It should be short, since the worker
-    /// runs no task meanwhile.
+    /// The hook may spawn and wake tasks: the worker looks for them before it sleeps. Keep it short, since the worker runs no
+    /// task meanwhile.
     ///
     /// # Examples
     ///
@@ -118,9 +117,9 @@ impl Builder {
     /// use polyexec_pool::Pool;
     /// use std::sync::mpsc;
     ///
-    /// let (told, idle) = mpsc::channel();
-    /// let pool = Pool::builder().on_thread_park(move || drop(told.send(std::thread::current().id()))).build()?;
-    /// println!("{:?} has nothing to do", idle.recv().unwrap());
+    /// let (parks, idle) = mpsc::channel();
+    /// let pool = Pool::builder().on_thread_park(move || drop(parks.send(std::thread::current().id()))).build()?;
+    /// println!("{:?} is idle", idle.recv().unwrap());
     /// # drop(pool);
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -129,21 +128,20 @@ impl Builder {
         self
     }
 
-    /// Calls `hook` on a worker each time after it has slept: once for each call of the hook of
+    /// Calls `hook` on a worker after each sleep: once for each call of the hook of
     /// [`on_thread_park`](Builder::on_thread_park). A panic in it is contained.
     ///
-    /// It should be short, since tasks may wait for the worker.
+    /// Keep it short, since tasks may wait for the worker.
     pub fn on_thread_unpark(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.hooks.on_unpark = Some(Arc::new(hook));
         self
     }
 
-    /// Calls `hook` once for each poll that has taken five to ten milliseconds and still goes on: its task blocks without
-    /// saying so, or computes. (One that blocks in [`block_in_place`](polyexec_core::block_in_place),
-    /// [`join`](JoinHandle::join) or [`block_on`](polyexec_core::block_on) holds up nobody, and isn't told of.)
+    /// Calls `hook` once for each poll that goes on after five to ten milliseconds: its task computes, or blocks without
+    /// announcing it. [`block_in_place`](polyexec_core::block_in_place), [`join`](JoinHandle::join) and
+    /// [`block_on`](polyexec_core::block_on) hold up no other task, and aren't reported.
     ///
-    /// The hook is called on one of the pool's threads that isn't a worker, and may block; with no thread to spare it is
-    /// called when there is one. A panic in it is contained.
+    /// The hook runs on a thread of the pool that isn't a worker, once one is free, and may block. A panic in it is contained.
     /// With a hook, each poll costs some 30 ns more.
     ///
     /// # Examples
@@ -152,11 +150,11 @@ impl Builder {
     /// use polyexec_pool::Pool;
     /// use std::{sync::mpsc, thread, time::Duration};
     ///
-    /// let (told, stalls) = mpsc::channel();
+    /// let (reports, stalls) = mpsc::channel();
     /// let pool = Pool::builder()
     ///     .on_stall(move |stall| {
-    ///         let said = format!("{} takes {:?}", stall.task(), stall.duration());
-    ///         told.send(said).unwrap();
+    ///         let report = format!("{} takes {:?}", stall.task(), stall.duration());
+    ///         reports.send(report).unwrap();
     ///     })
     ///     .build()?;
     /// pool.spawn(async { thread::sleep(Duration::from_millis(100)) });
@@ -168,39 +166,43 @@ impl Builder {
         self
     }
 
-    /// Starts the pool's threads, and that of the monitor, which all pools of a process share.
+    /// Starts the pool's threads, and the monitor's, which all pools of a process share.
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: zero workers, more of them than this process has room for, or a thread name with a NUL byte in it.
-    /// Otherwise what the system says if it has no thread for each worker and the monitor; those that had started are gone
-    /// when this returns.
+    /// `InvalidInput`: zero workers, more than this process has room for, or a thread name with a NUL byte. Otherwise the
+    /// system's error, if it has no thread for each worker and the monitor; threads that did start are gone when this
+    /// returns.
     pub fn build(mut self) -> io::Result<Pool> {
         let workers = self.worker_threads.unwrap_or_else(num_cpus::get);
         self.threads.max_threads = workers.saturating_add(self.spare_threads);
         if workers == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a pool of zero workers runs nothing"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a pool needs at least one worker"));
         }
         if workers > most_threads() {
-            let why = format!("{workers} workers, and room for {} threads", most_threads());
+            let why = format!(
+                "{workers} workers are more than the {} threads that this process has room for",
+                most_threads()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         self.threads.validate()?;
 
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
-        let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)))).collect();
+        let remotes = queues.iter().map(|queue| Arc::new(CachePadded::new(Remote::new(queue.stealer(), 0)))).collect();
         let sleep = Sleep::new(workers, num_cpus::get());
-        let crew = ThreadPool::new(self.threads, job::take);
-        let shared = Arc::new(Shared::new(desks, sleep, crew, self.hooks));
-        // Dropped on the way out, it ends the threads that did start.
+        let threads = ThreadPool::new(self.threads, job::run_all);
+        let shared = Arc::new(Shared::new(remotes, sleep, threads, self.hooks));
+        // Dropped by an error below, it ends the threads that did start.
         let pool = Pool::own(shared.clone());
         for (index, queue) in queues.into_iter().enumerate() {
-            let worker = Worker::new(shared.clone(), index, queue);
-            let _ = shared.crew.submit(Job::Work(Box::new(worker)), WhenBusy::Refuse).map_err(|refused| {
-                refused.cause.unwrap_or_else(|| unreachable!("nobody has closed the crew of a new pool"))
+            let worker: Box<dyn Job> = Box::new(Worker::new(shared.clone(), index, queue));
+            // With `Refuse` a job never waits.
+            let _accepted = shared.threads.submit(worker, WhenBusy::Refuse).map_err(|refused| {
+                refused.cause.unwrap_or_else(|| unreachable!("the threads of a new pool aren't closed"))
             })?;
         }
-        monitor::watch(shared)?;
+        handoff::watch(shared)?;
         Ok(pool)
     }
 }

@@ -1,29 +1,21 @@
-//! The queue of tasks from threads that are no workers. Says when it is closed, so that no task comes after the shutdown
-//! has emptied it.
+//! The queue of tasks from threads without a worker. Refuses tasks once it is closed, so that none comes after the shutdown has
+//! emptied it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use polyexec_core::executor::Task;
 
+use crate::policy::INJECTOR_ROOM;
 use crate::sync::{AtomicUsize, Mutex, deque};
 
 #[cfg(all(test, polyexec_loom))]
 mod models;
 
-/// The most tasks that a worker takes at a time: enough that it seldom comes, few enough that the others get some.
-pub(crate) const MAX_BATCH: usize = 64;
-
-/// So many tasks in the queue at once, or more, are a flood of them.
-pub(crate) const FLOOD: usize = 8;
-
-/// Room for so many tasks is kept when the queue is empty; more is given back.
-const KEPT: usize = 4096;
-
 #[derive(Default)]
 pub(crate) struct Injector {
     queue: Mutex<Queue>,
-    /// The length of the queue, to be read without the lock. Written under it.
+    /// The length of the queue, read without the lock. Written under it.
     len: AtomicUsize,
 }
 
@@ -34,7 +26,7 @@ struct Queue {
 }
 
 impl Injector {
-    /// Puts a task behind the others, or gives it back if the pool has shut down. The caller then notifies.
+    /// Queues a task, or gives it back if the pool has shut down. The caller then notifies.
     pub(crate) fn push(&self, task: Task) -> Result<(), Task> {
         let mut queue = self.queue.lock();
         if queue.closed {
@@ -45,19 +37,18 @@ impl Injector {
         Ok(())
     }
 
-    /// How many there seem to be.
+    /// Hint: the number of tasks.
     pub(crate) fn len(&self) -> usize {
-        // Relaxed: a hint.
         self.len.load(Relaxed)
     }
 
-    /// Whether there is none. Whoever must not miss one has a fence before this, and whoever pushed one after.
+    /// Whether there is no task. A caller that must not miss one has a fence before this; a producer has one after its push.
     pub(crate) fn is_empty(&self) -> bool {
         // Acquire: pairs with the Release in `pop`.
         self.len.load(Acquire) == 0
     }
 
-    /// Takes the first task. What the worker has queued before is seen by whoever sees the task gone.
+    /// Takes the first task. A thread that sees the task gone also sees what this worker queued before.
     pub(crate) fn pop(&self) -> Option<Task> {
         if self.is_empty() {
             return None;
@@ -69,8 +60,8 @@ impl Injector {
         first
     }
 
-    /// Takes one worker's share of the tasks, with as much to be seen as of [`pop`](Injector::pop): the first is returned, the others
-    /// go to `local`, so many. If there are others, the caller then notifies.
+    /// Takes one worker's share of the tasks, visible as in [`pop`](Injector::pop). Returns the first and the number of others,
+    /// which are in `local`; the caller then notifies of those.
     pub(crate) fn take(&self, workers: usize, at_most: usize, local: &deque::Worker<Task>) -> Option<(Task, usize)> {
         if self.is_empty() {
             return None;
@@ -82,14 +73,14 @@ impl Injector {
         tasks.for_each(|task| local.push(task));
         // Release: as in `pop`.
         self.len.store(queue.tasks.len(), Release);
-        let is_too_large = queue.tasks.is_empty() && queue.tasks.capacity() > KEPT;
+        let is_too_large = queue.tasks.is_empty() && queue.tasks.capacity() > INJECTOR_ROOM;
         let room = is_too_large.then(|| std::mem::take(&mut queue.tasks));
         drop(queue);
         drop(room);
         first.map(|first| (first, share - 1))
     }
 
-    /// Takes no more, and gives back what is left.
+    /// Refuses tasks from now on, and returns those that are left.
     pub(crate) fn close(&self) -> impl Sized {
         let mut queue = self.queue.lock();
         queue.closed = true;

@@ -1,10 +1,10 @@
-//! A work-stealing pool: as many workers as there are processors, each with a queue of its own, and a worker that has
-//! nothing to do takes from the others.
+//! A work-stealing executor: one worker per processor, each with its own queue. An idle worker steals from the others.
 //!
-//! The executor for programs with many tasks. A task runs on whatever worker is free; one that must block says so with
-//! [`block_in_place`](polyexec_core::block_in_place), and another thread takes its worker over at once. One that blocks
-//! without saying so is noticed after some milliseconds, and
-//! [`on_stall`](Builder::on_stall) tells which it is.
+//! For programs with many tasks. A task that must block calls [`block_in_place`](polyexec_core::block_in_place), and its worker
+//! goes to another thread at once. A block that isn't announced is noticed within ten milliseconds;
+//! [`on_stall`](Builder::on_stall) reports its task.
+//!
+//! How the scheduler works is described in `src/README.md`.
 //!
 //! # Examples
 //!
@@ -26,19 +26,22 @@ pub use pool::{Pool, PoolHandle};
 pub use stall::Stall;
 
 mod builder;
-mod desk;
+mod handoff;
+mod hooks;
 mod injector;
 mod job;
+mod lifo_slot;
 #[cfg(not(polyexec_loom))]
 mod monitor;
 #[cfg(polyexec_loom)]
 #[path = "monitor/none.rs"]
 mod monitor;
-mod next;
+mod policy;
 mod pool;
-mod relief;
-mod roster;
+mod remote;
+mod remotes;
 mod shared;
+mod shutdown;
 mod sleep;
 mod stall;
 mod sync;

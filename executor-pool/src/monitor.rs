@@ -1,8 +1,7 @@
-//! One thread for all pools of the process, which looks at their workers every few milliseconds while one of them is at
-//! work, and sleeps otherwise. What it does when it looks, `relief` decides.
+//! The process's housekeeping thread: ticks every few milliseconds while a worker of any pool runs tasks, and sleeps
+//! otherwise. `handoff` says what a tick does.
 //!
-//! The thread begins with the first pool, and ends with the last. No code of anybody else's runs on it, and none under
-//! its lock.
+//! The thread starts with the first pool and ends with the last. It runs no user code, least of all under its lock.
 
 use std::io;
 use std::sync::Arc;
@@ -15,137 +14,155 @@ use parking_lot::Mutex;
 use polyexec_core::executor::process::PerProcess;
 use polyexec_core::executor::{Alarm, Parker};
 
-use crate::relief::{INTERVAL, Quiet, Rounds};
-use crate::shared::Shared;
+use crate::policy::{MAX_IDLE_SCANS, MONITOR_INTERVAL};
 
-/// Looks in a row at pools that are quiet, until the monitor sleeps: 100 ms in all, so that a program which has a task now
-/// and then doesn't pay for each that it has to be woken.
-const QUIET_LOOKS: u32 = 20;
+/// A pool, as the monitor sees it.
+pub(crate) trait Watched: Send {
+    /// Identifies the pool: the address of what it shares.
+    fn pool(&self) -> usize;
+
+    /// Whether the next tick may find something. Called after a fence; a worker has one after it started, or after it was left
+    /// without a thread.
+    fn is_due(&self) -> bool;
+
+    fn tick(&mut self, now: Instant) -> Tick;
+
+    /// Ends the tasks of detached workers: the pool shuts down.
+    fn end_tasks(self: Box<Self>);
+}
+
+/// What a tick has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tick {
+    /// Every worker is idle, and each detached one knows of it or will.
+    Idle,
+    /// A worker runs tasks, or waits for a thread.
+    Busy,
+}
 
 static REGISTRY: PerProcess<Registry> = PerProcess::new();
 
-/// What a process has one of.
+/// A process has one.
 struct Registry {
-    /// Rings when a worker comes to work, or is to wait for a thread.
+    /// Rings when a worker starts, or is left without a thread.
     alarm: Alarm,
-    office: Mutex<Office>,
+    pools: Mutex<Pools>,
 }
 
 fn registry() -> &'static Registry {
-    let empty = || Mutex::new(Office { pools: Vec::new(), monitor: None });
-    REGISTRY.get_or_init(|| Registry { alarm: Alarm::new(), office: empty() })
+    let empty = || Mutex::new(Pools { watched: Vec::new(), monitor: None });
+    REGISTRY.get_or_init(|| Registry { alarm: Alarm::new(), pools: empty() })
 }
 
-struct Office {
-    pools: Vec<Rounds>,
+struct Pools {
+    watched: Vec<Box<dyn Watched>>,
     /// None without pools.
     monitor: Option<Monitor>,
 }
 
 struct Monitor {
-    post: Arc<Post>,
+    control: Arc<Control>,
     thread: JoinHandle<()>,
 }
 
-/// What a monitor and those who want something of it share.
-struct Post {
+/// What a monitor shares with its callers.
+struct Control {
     parker: Parker,
-    /// Set under the lock of the office, when the last pool is gone.
+    /// Set under the lock of the pools, when the last one is gone.
     is_over: AtomicBool,
 }
 
-/// Looks after a pool from now on.
+/// Watches a pool from now on.
 ///
 /// # Errors
 ///
 /// It is the first, and the system has no thread.
-pub(crate) fn watch(shared: Arc<Shared>) -> io::Result<()> {
-    let mut office = registry().office.lock();
-    if office.monitor.is_none() {
-        let post = Arc::new(Post { parker: Parker::new(), is_over: AtomicBool::new(false) });
-        let its = post.clone();
-        let thread = thread::Builder::new().name("pool-monitor".to_owned()).spawn(move || its.look_after_pools())?;
-        office.monitor = Some(Monitor { post, thread });
+pub(crate) fn add(pool: Box<dyn Watched>) -> io::Result<()> {
+    let mut pools = registry().pools.lock();
+    if pools.monitor.is_none() {
+        let control = Arc::new(Control { parker: Parker::new(), is_over: AtomicBool::new(false) });
+        let shared = control.clone();
+        let thread = thread::Builder::new().name("pool-monitor".to_owned()).spawn(move || shared.run())?;
+        pools.monitor = Some(Monitor { control, thread });
     }
-    office.pools.push(Rounds::new(shared));
-    drop(office);
-    notice();
+    pools.watched.push(pool);
+    drop(pools);
+    notify();
     Ok(())
 }
 
-/// Looks after the pool no longer, and gives back what the monitor knew of it. Waits for the monitor's end if it was the
-/// last one.
-pub(crate) fn forget(shared: &Arc<Shared>) -> Option<Rounds> {
-    let (rounds, monitor) = {
-        let mut office = registry().office.lock();
-        let place = office.pools.iter().position(|rounds| Arc::ptr_eq(&rounds.shared, shared));
-        let rounds = place.map(|place| office.pools.swap_remove(place));
-        let monitor = if office.pools.is_empty() { office.monitor.take() } else { None };
+/// Stops watching a pool, and returns what the monitor knew of it. After the last one, waits for the monitor's end.
+pub(crate) fn remove(pool: usize) -> Option<Box<dyn Watched>> {
+    let (removed, monitor) = {
+        let mut pools = registry().pools.lock();
+        let index = pools.watched.iter().position(|watched| watched.pool() == pool);
+        let removed = index.map(|index| pools.watched.swap_remove(index));
+        let monitor = if pools.watched.is_empty() { pools.monitor.take() } else { None };
         if let Some(monitor) = &monitor {
-            monitor.post.is_over.store(true, Relaxed);
+            monitor.control.is_over.store(true, Relaxed);
         }
-        (rounds, monitor)
+        (removed, monitor)
     };
-    if let Some(Monitor { post, thread }) = monitor {
-        post.parker.unpark();
+    if let Some(Monitor { control, thread }) = monitor {
+        control.parker.unpark();
         thread.join().expect("the monitor doesn't panic");
     }
-    rounds
+    removed
 }
 
-/// To be called after a worker has come to work, or is to wait for a thread.
+/// Wakes the monitor. Call it after a worker has started, or was left without a thread.
 #[inline]
-pub(crate) fn notice() {
+pub(crate) fn notify() {
     registry().alarm.ring(wake);
 }
 
 #[cold]
 fn wake() {
-    if let Some(monitor) = &registry().office.lock().monitor {
-        monitor.post.parker.unpark();
+    if let Some(monitor) = &registry().pools.lock().monitor {
+        monitor.control.parker.unpark();
     }
 }
 
-impl Post {
-    fn look_after_pools(&self) {
-        let mut quiet_looks = 0;
-        while let Some(quiet) = self.look() {
-            match quiet {
-                Quiet::No => quiet_looks = 0,
-                Quiet::Yes => quiet_looks += 1,
+impl Control {
+    fn run(&self) {
+        let mut idle_ticks = 0;
+        while let Some(tick) = self.tick() {
+            match tick {
+                Tick::Busy => idle_ticks = 0,
+                Tick::Idle => idle_ticks += 1,
             }
-            if quiet_looks < QUIET_LOOKS {
-                self.parker.park_until(Some(Instant::now() + INTERVAL));
+            if idle_ticks < MAX_IDLE_SCANS {
+                self.parker.park_until(Some(Instant::now() + MONITOR_INTERVAL));
             } else {
                 self.sleep();
-                quiet_looks = 0;
+                idle_ticks = 0;
             }
         }
     }
 
-    /// `None`: there are no more pools.
-    fn look(&self) -> Option<Quiet> {
-        let mut office = registry().office.lock();
+    /// `None` if there are no more pools.
+    fn tick(&self) -> Option<Tick> {
+        let mut pools = registry().pools.lock();
         if self.is_over.load(Relaxed) {
             return None;
         }
         let now = Instant::now();
-        let looks = office.pools.iter_mut().map(|rounds| rounds.look(now));
-        Some(looks.fold(Quiet::Yes, |all, one| if one == Quiet::Yes { all } else { one }))
+        let ticks = pools.watched.iter_mut().map(|pool| pool.tick(now));
+        Some(ticks.fold(Tick::Idle, |all, one| if one == Tick::Idle { all } else { one }))
     }
 
-    /// Sleeps until a worker comes to work, or there are no more pools.
+    /// Sleeps until a worker starts, or there are no more pools.
     fn sleep(&self) {
-        let office = registry().alarm.set(|| registry().office.lock());
-        // If it is over, there may be another monitor, whom the alarm is to wake.
+        let pools = registry().alarm.set(|| registry().pools.lock());
+        // If it is over, the alarm may be another monitor's by now.
         if self.is_over.load(Relaxed) {
             return;
         }
-        if office.pools.iter().any(Rounds::is_due) {
+        if pools.watched.iter().any(|pool| pool.is_due()) {
             registry().alarm.unset();
             return;
         }
-        drop(office);
+        drop(pools);
         self.parker.park_until(None);
     }
 }

@@ -1,4 +1,4 @@
-//! The owner and the handle.
+//! The owner of a pool, and its handle.
 
 use std::fmt;
 use std::io;
@@ -13,16 +13,16 @@ use polyexec_core::executor::{Boxed, Rejected, Task, context, is_large};
 use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_on};
 
 use crate::shared::Shared;
-use crate::{Builder, worker};
+use crate::{Builder, shutdown, worker};
 
 /// Runs tasks on a fixed number of workers that steal from each other.
 ///
 /// # What dropping does
 ///
-/// Shuts down: every future is dropped, on this thread or, if it is being polled, when that poll ends; every handle
-/// resolves; every thread is waited for. A poll that doesn't end makes this wait for ever: see
-/// [`shutdown_timeout`](Pool::shutdown_timeout). Dropped in one of its own tasks, it doesn't wait: the threads end by
-/// themselves.
+/// Shuts down: every future is dropped, every handle resolves, every thread is joined. A future in its poll is dropped when
+/// that ends; a poll that never ends makes this wait for ever. [`shutdown_timeout`](Pool::shutdown_timeout) has a limit.
+///
+/// Dropped in one of its own tasks, it doesn't wait: the threads end by themselves.
 ///
 /// # Examples
 ///
@@ -41,24 +41,23 @@ use crate::{Builder, worker};
 pub struct Pool {
     handle: PoolHandle,
     made_in: Process,
-    /// It needs no shutdown any more.
+    /// It was shut down.
     is_over: bool,
 }
 
-/// Spawns tasks on a [`Pool`], from anywhere.
+/// Spawns tasks on a [`Pool`], from any thread.
 ///
 /// # What dropping does
 ///
-/// Nothing to the executor. A handle that outlives it refuses tasks.
+/// Nothing to the pool. A handle that outlives it refuses tasks.
 pub struct PoolHandle(Arc<Reference>);
 
-// A task's panic stays with the task, and no code of anybody's runs while a queue is changed.
+// A task's panic stays with the task, and no user code runs while a queue is changed.
 impl UnwindSafe for PoolHandle {}
 impl RefUnwindSafe for PoolHandle {}
 
-/// Counts some of the references to a pool: those from the tasks of one worker, or from outside. Each task has one, so a
-/// count for all would go back and forth between the processors with each spawn. On a cache line of its own (two, since
-/// processors fetch them in pairs).
+/// Counts some of the references to a pool: those of one worker's tasks, or those from outside. Each task has one, so the
+/// processors would contend for a single count at each spawn. Alone on two cache lines, which processors fetch in pairs.
 #[repr(align(128))]
 struct Reference(Arc<Shared>);
 
@@ -77,13 +76,12 @@ impl Pool {
         Builder::new()
     }
 
-    /// Owns what `shared` is from now on.
+    /// Owns the pool of `shared` from now on.
     pub(crate) fn own(shared: Arc<Shared>) -> Self {
         Self { handle: PoolHandle::new(shared), made_in: Process::current(), is_over: false }
     }
 
-    /// Whether it was made in the process that this one was forked from. Its threads aren't here then, and its memory stays as it
-    /// is from now on.
+    /// Whether this process was forked from the pool's. If so, its threads aren't here, and its memory is leaked.
     fn is_parents(&self) -> bool {
         let is_parents = !self.made_in.is_current();
         if is_parents {
@@ -97,7 +95,7 @@ impl Pool {
         self.handle.clone()
     }
 
-    /// How many workers there are, and so how many tasks can be polled at the same time.
+    /// The number of workers: so many tasks can be polled at the same time.
     pub fn worker_threads(&self) -> usize {
         self.handle.shared().workers
     }
@@ -132,12 +130,11 @@ impl Pool {
         self.handle.try_spawn(future)
     }
 
-    /// Shuts down as dropping it does, but waits for polls that run until `timeout` is over at the latest, and then says
-    /// which these are.
+    /// Shuts down as dropping does, but waits for polls that run for `timeout` at most.
     ///
-    /// Futures that rest are dropped on this thread before it waits. A task that blocks for ever keeps its thread, and
-    /// what its future owns; one that comes to the end of its poll later ends then, and its thread, too. Called in one of its
-    /// own tasks, this doesn't wait at all.
+    /// Waiting futures are dropped on this thread first. A task whose poll ends after the timeout ends then, and so does its
+    /// thread. A poll that never ends keeps its thread and its future. Called in one of the pool's own tasks, this doesn't
+    /// wait.
     ///
     /// # Examples
     ///
@@ -163,16 +160,16 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Not all threads have ended: [`StillRunning`] counts them. It names those tasks whose polls haven't ended, and that
-    /// had waited for something before: of the others the pool knows nothing, since to note each costs more than to run it.
-    /// While they run, [`on_stall`](Builder::on_stall) tells which they are.
+    /// Some tasks were still running when the timeout expired. [`StillRunning`] counts their threads, and names the tasks
+    /// that had waited for something before. The pool doesn't know the others: to note each would cost more than to run it.
+    /// While they run, [`on_stall`](Builder::on_stall) reports them.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StillRunning> {
         self.is_over = true;
         if self.is_parents() {
             return Ok(());
         }
-        // One that is too far away is none.
-        self.handle.shared().shut_down_until(Instant::now().checked_add(timeout))
+        // A deadline too far away is none.
+        shutdown::shut_down_until(self.handle.shared(), Instant::now().checked_add(timeout))
     }
 
     /// Polls `future` on this thread until it is ready. See [`Executor::block_on`].
@@ -191,13 +188,13 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         if !self.is_over && !self.is_parents() {
-            self.handle.shared().shut_down();
+            shutdown::shut_down(self.handle.shared());
         }
     }
 }
 
 impl PoolHandle {
-    /// A handle with a count of its own.
+    /// A handle with its own count.
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self(Arc::new(Reference(shared)))
     }
@@ -206,13 +203,13 @@ impl PoolHandle {
         &self.0.0
     }
 
-    /// A handle with the same count.
+    /// A handle that shares the count.
     pub(crate) fn share(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-/// On a worker of the pool, the clone has the worker's count; else the same as the original.
+/// On a worker of the pool, the clone shares the worker's count; elsewhere the original's.
 impl Clone for PoolHandle {
     fn clone(&self) -> Self {
         worker::handle(self.shared()).unwrap_or_else(|| self.share())
@@ -221,11 +218,11 @@ impl Clone for PoolHandle {
 
 impl Executor for PoolHandle {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        worker::schedule(self.shared(), self.shared().live.admit(task)?).map_err(Rejected::shut_down)
+        worker::schedule(self.shared(), self.shared().tasks.admit(task)?).map_err(Rejected::shut_down)
     }
 
     fn schedule(&self, task: Task) {
-        // Not taken, it is ended here, if the shutdown hasn't ended it.
+        // A refused task ends here, unless the shutdown has ended it.
         drop(worker::schedule(self.shared(), task));
     }
 
@@ -234,8 +231,8 @@ impl Executor for PoolHandle {
         block_on(future);
     }
 
-    /// Another thread becomes this one's worker, so that its tasks go on. This thread has none from then on: it
-    /// finishes its task, and is a spare.
+    /// Hands this thread's worker over to another thread, which runs its tasks. This one finishes its task, and is then a
+    /// spare.
     fn block_in_place(&self, work: &mut dyn FnMut()) {
         worker::hand_over(self.shared());
         work();
@@ -258,8 +255,8 @@ impl fmt::Debug for PoolHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PoolHandle")
             .field("worker_threads", &self.shared().workers)
-            .field("crew", &self.shared().crew)
-            .field("live", &self.shared().live)
+            .field("threads", &self.shared().threads)
+            .field("tasks", &self.shared().tasks)
             .finish()
     }
 }

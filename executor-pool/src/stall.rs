@@ -1,10 +1,10 @@
-//! What is told of a poll that doesn't end.
+//! The report of a poll that doesn't end.
 
 use std::time::Duration;
 
 use polyexec_core::{AbortHandle, TaskInfo};
 
-/// A task whose poll takes long: it blocks, or computes. Comes to the hook of [`on_stall`](crate::Builder::on_stall).
+/// A task whose poll takes long: it blocks or computes. The hook of [`on_stall`](crate::Builder::on_stall) gets it.
 ///
 /// # What dropping does
 ///
@@ -16,17 +16,17 @@ pub struct Stall {
 }
 
 impl Stall {
-    /// The task's id, name and place.
+    /// The id, name and location of the task.
     pub fn task(&self) -> TaskInfo {
         self.task.task()
     }
 
-    /// How long its poll has taken so far, at least.
+    /// How long the poll has taken so far, at least.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// Aborts the task, which is in force when its poll ends.
+    /// Aborts the task, once its poll ends.
     pub fn abort_handle(&self) -> &AbortHandle {
         &self.task
     }

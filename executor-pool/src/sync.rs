@@ -1,5 +1,5 @@
 //! Where atomics, locks and queues come from: the standard library, parking_lot and crossbeam or, under `--cfg polyexec_loom`,
-//! loom, which tries in turn what threads may do (`verify/loom`). Whatever the choice, the code that uses them is the same.
+//! loom, which explores thread interleavings (`verify/loom`). The code that uses them is the same.
 
 #[cfg(polyexec_loom)]
 pub(crate) use modelled::*;

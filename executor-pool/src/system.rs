@@ -1,5 +1,4 @@
-//! What the system knows of a thread: how long it has had a processor, and whether it sleeps. Linux tells; elsewhere nothing
-//! is known.
+//! What the system knows of a thread: its CPU time, and whether it sleeps. On other systems than Linux, nothing.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,11 +14,11 @@ mod host;
 #[cfg(all(test, target_os = "linux", not(polyexec_loom)))]
 pub(crate) use host::probe;
 
-/// A thread, as the system numbers it. Zero: unknown.
+/// A thread by its number in the system. Zero: unknown.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadId(AtomicU32);
 
-/// How long a thread had had a processor at some moment.
+/// The CPU time of a thread at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CpuTime {
     thread: u32,
@@ -33,18 +32,17 @@ impl ThreadId {
     }
 
     pub(crate) fn set(&self, other: &Self) {
-        // Relaxed, everywhere: what is asked with it may be late, and is a hint.
+        // Relaxed, everywhere: answers may be late, and are hints.
         self.0.store(other.0.load(Relaxed), Relaxed);
     }
 
-    /// How long the thread has had a processor so far; `None` if it can't be known. Costs a system call, and opens no file.
+    /// The CPU time so far; `None` if unknown. Costs a system call, and opens no file.
     pub(crate) fn cpu_time(&self) -> Option<CpuTime> {
         let thread = self.known()?;
         Some(CpuTime { thread, time: host::cpu_time(thread)? })
     }
 
-    /// Whether the thread waits for something in the system, rather than for a processor. `None` if it can't be known, as
-    /// where no more files can be opened.
+    /// Whether the thread waits for something else than a processor. `None` if unknown, as where no file can be opened.
     pub(crate) fn sleeps(&self) -> Option<bool> {
         self.known().and_then(host::sleeps)
     }
@@ -55,7 +53,7 @@ impl ThreadId {
 }
 
 impl CpuTime {
-    /// How long the thread has had a processor since `earlier`. `None` if that is of another thread.
+    /// The CPU time since `earlier`. `None` if that is of another thread.
     pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
         if self.thread == earlier.thread { self.time.checked_sub(earlier.time) } else { None }
     }
@@ -81,7 +79,7 @@ mod tests {
             })
             .unwrap();
         let number = waits.recv().unwrap();
-        // It is on its way to sleep.
+        // It may not sleep yet.
         while number.sleeps() != Some(true) {
             thread::yield_now();
         }
@@ -110,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_thread_that_is_gone_nothing_is_known() {
+    fn a_thread_that_is_gone_is_unknown() {
         polyexec_conformance::watched!();
         assert_eq!((ThreadId::default().sleeps(), ThreadId::default().cpu_time()), (None, None));
         let gone = thread::spawn(ThreadId::here).join().unwrap();

@@ -1,4 +1,4 @@
-//! Polls that block, or compute, without saying so: another worker takes their worker's place, and whoever wants to knows.
+//! Polls that block or compute without announcing it: their worker is replaced, and the stall is reported.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -18,7 +18,7 @@ fn pool(workers: usize) -> Pool {
     builder(workers).build().unwrap()
 }
 
-/// So many tasks that block until the gate is opened, each in a poll by now.
+/// Spawns tasks that block until the gate opens, and waits until each is in its poll.
 fn blocked(pool: &Pool, tasks: usize, gate: &Gate) -> Vec<JoinHandle<()>> {
     let (in_poll, polls) = mpsc::channel();
     let tasks: Vec<_> = (0..tasks)
@@ -55,7 +55,7 @@ fn with_every_worker_blocked_new_tasks_run() {
 fn far_more_tasks_than_workers_may_block_at_the_same_time() {
     watched!();
     let (pool, gate) = (pool(2), Gate::new());
-    // Comes back when all are in their polls.
+    // Returns when all are in their polls.
     let blocked = blocked(&pool, 50, &gate);
     gate.open();
     join_all(blocked);
@@ -82,7 +82,7 @@ fn what_waits_for_a_worker_that_blocks_is_taken_over() {
     let blocked = pool.spawn(async move {
         let others: Vec<_> = (0..100).map(|n| handle.spawn(async move { n })).collect();
         let opens = handle.spawn(async move { gate.open() });
-        // In the queue of the only worker there is, which waits for the last of them.
+        // All are in the queue of the only worker, which waits for the last of them.
         waits.wait();
         opens.await.unwrap();
         let mut sum = 0;
@@ -103,7 +103,7 @@ fn what_a_poll_spawns_after_it_has_blocked_is_run() {
         for _ in 0..20 {
             let gate = Gate::new();
             let (waits, other) = (gate.clone(), handle.clone());
-            // The first time before this one is relieved, then after it was; one task spawns the next.
+            // The first time before its worker is replaced, then after; each task spawns the next.
             drop(handle.spawn(async move { drop(other.spawn(async move { gate.open() })) }));
             waits.wait();
         }
@@ -112,14 +112,14 @@ fn what_a_poll_spawns_after_it_has_blocked_is_run() {
 }
 
 #[test]
-fn who_blocked_is_no_worker_any_more() {
+fn a_thread_that_blocked_has_no_worker() {
     watched!();
     let (pool, gate) = (pool(2), Gate::new());
     let blocked = blocked(&pool, 48, &gate);
     gate.open();
     join_all(blocked);
-    // Fifty threads have been workers. Now two are; and on a machine with much else to do a few more, since one that has to
-    // wait for a processor looks like one that computes.
+    // Fifty threads had a worker. Now two have; on a busy machine a few more, since a thread that waits for a processor looks
+    // like one that computes.
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let tasks = (0..2_000).map(|_| {
         let (now, most) = (now.clone(), most.clone());
@@ -141,7 +141,7 @@ fn without_a_spare_thread_the_rest_waits_for_the_first_to_go_on() {
     let pool = builder(1).spare_threads(1).build().unwrap();
     let blocked = [blocked(&pool, 1, &first), blocked(&pool, 1, &second)];
     let waits = pool.spawn(async { 1 });
-    // One of the two threads there may be is free then.
+    // One of the two threads is free then.
     first.open();
     assert_eq!(waits.join().unwrap(), 1);
     second.open();
@@ -165,12 +165,12 @@ fn a_task_that_looks_without_end_whether_another_has_run_sees_it() {
 }
 
 #[test]
-fn a_shutdown_waits_for_those_that_block() {
+fn a_shutdown_waits_for_polls_that_block() {
     watched!();
-    for relieved in [false, true] {
+    for replaced in [false, true] {
         let (pool, gate) = (pool(2), Gate::new());
         let blocked = blocked(&pool, 2, &gate);
-        if relieved {
+        if replaced {
             pool.spawn(async {}).join().unwrap();
         }
         let opens = OnDrop::new(move || gate.open());
@@ -185,49 +185,48 @@ fn a_shutdown_waits_for_those_that_block() {
     }
 }
 
-/// What was told of a stall.
+/// A stall, as the hook saw it.
 #[derive(Debug)]
-struct Told {
+struct Seen {
     id: polyexec_core::TaskId,
     name: Option<String>,
     line: u32,
     duration: Duration,
 }
 
-fn telling(workers: usize) -> (Pool, mpsc::Receiver<Told>) {
-    let (sender, told) = mpsc::channel();
+fn reporting(workers: usize) -> (Pool, mpsc::Receiver<Seen>) {
+    let (sender, stalls) = mpsc::channel();
     let pool = builder(workers)
         .on_stall(move |stall| {
             let task = stall.task();
             assert!(task.location().file().ends_with("blocked.rs"));
-            let name = task.name().map(str::to_owned);
-            let line = task.location().line();
-            sender.send(Told { id: task.id(), name, line, duration: stall.duration() }).unwrap();
+            let (name, line) = (task.name().map(str::to_owned), task.location().line());
+            sender.send(Seen { id: task.id(), name, line, duration: stall.duration() }).unwrap();
         })
         .build()
         .unwrap();
-    (pool, told)
+    (pool, stalls)
 }
 
 #[test]
-fn a_stall_is_told_of_once_with_the_task_that_blocks() {
+fn a_stall_is_reported_once_with_its_task() {
     watched!();
-    let (pool, stalls) = telling(2);
+    let (pool, stalls) = reporting(2);
     let gate = Gate::new();
     let waits = gate.clone();
     let named = task::Builder::new().name("reader").spawn_on(&pool.handle(), async move { waits.wait() });
-    let told = stalls.recv().unwrap();
-    assert_eq!((told.id, told.name.as_deref()), (named.id(), Some("reader")));
-    assert!(told.duration > Duration::ZERO && told.duration < Duration::from_secs(60), "{told:?}");
+    let stall = stalls.recv().unwrap();
+    assert_eq!((stall.id, stall.name.as_deref()), (named.id(), Some("reader")));
+    assert!(stall.duration > Duration::ZERO && stall.duration < Duration::from_secs(60), "{stall:?}");
     gate.open();
     named.join().unwrap();
 
-    // Another one, without a name, of which nothing is told twice.
+    // Another one, without a name.
     let gate = Gate::new();
     let waits = gate.clone();
     let (line, plain) = (line!(), pool.spawn(async move { waits.wait() }));
-    let told = stalls.recv().unwrap();
-    assert_eq!((told.id, told.name, told.line), (plain.id(), None, line));
+    let stall = stalls.recv().unwrap();
+    assert_eq!((stall.id, stall.name, stall.line), (plain.id(), None, line));
     gate.open();
     plain.join().unwrap();
     drop(pool);
@@ -235,9 +234,9 @@ fn a_stall_is_told_of_once_with_the_task_that_blocks() {
 }
 
 #[test]
-fn a_poll_that_computes_is_told_of_too() {
+fn a_poll_that_computes_is_reported_too() {
     watched!();
-    let (pool, stalls) = telling(2);
+    let (pool, stalls) = reporting(2);
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     let computes = pool.spawn(async move { while !stopped.load(SeqCst) {} });
@@ -247,15 +246,15 @@ fn a_poll_that_computes_is_told_of_too() {
 }
 
 #[test]
-fn who_says_that_it_blocks_is_not_told_of() {
+fn an_announced_block_is_not_reported() {
     watched!();
-    let (pool, stalls) = telling(1);
+    let (pool, stalls) = reporting(1);
     let (handle, gate) = (pool.handle(), Gate::new());
     let waits = gate.clone();
     let announced = pool.spawn(async move { block_in_place(|| waits.wait()) });
     let opened = gate.clone();
     let joins = pool.spawn(async move { handle.spawn(async move { opened.opened().await }).join().unwrap() });
-    // The monitor has looked at the two that block when it tells of this one.
+    // When this one is reported, the monitor has looked at the other two.
     let waits = Gate::new();
     let blocks = waits.clone();
     let silent = pool.spawn(async move { blocks.wait() });
@@ -268,7 +267,7 @@ fn who_says_that_it_blocks_is_not_told_of() {
 }
 
 #[test]
-fn a_hook_that_panics_or_blocks_harms_nobody() {
+fn a_hook_that_panics_or_blocks_holds_up_no_task() {
     watched!();
     std::panic::set_hook(Box::new(|_| {}));
     let (calls, gate) = (Arc::new(AtomicUsize::new(0)), Gate::new());
@@ -296,7 +295,7 @@ fn a_hook_that_panics_or_blocks_harms_nobody() {
 }
 
 #[test]
-fn of_each_stall_the_time_is_its_own() {
+fn each_stall_has_its_own_duration() {
     watched!();
     const TASKS: usize = 30;
     let begun: Arc<[Mutex<Option<Instant>>]> = (0..TASKS).map(|_| Mutex::new(None)).collect();
@@ -311,7 +310,7 @@ fn of_each_stall_the_time_is_its_own() {
         .build()
         .unwrap();
     let gate = Gate::new();
-    // Each blocks the worker that took the place of the one before.
+    // Each blocks the successor of the last worker.
     let tasks: Vec<_> = (0..TASKS)
         .map(|number| {
             let (begun, gate) = (begun.clone(), gate.clone());
@@ -324,7 +323,7 @@ fn of_each_stall_the_time_is_its_own() {
     let opens = gate.clone();
     let _opens = OnDrop::new(move || opens.open());
     for (number, duration, polled) in told.iter().take(TASKS) {
-        assert!(duration <= polled, "task {number}: told of {duration:?}, polled for {polled:?}");
+        assert!(duration <= polled, "task {number}: reported {duration:?}, polled for {polled:?}");
     }
     gate.open();
     join_all(tasks);
@@ -344,7 +343,7 @@ fn a_hook_that_blocks_leaves_the_last_spare_thread_to_the_worker() {
 }
 
 #[test]
-fn a_hook_is_inside_of_its_pool() {
+fn a_hook_runs_in_its_pools_context() {
     watched!();
     let (sender, told) = mpsc::channel();
     let pool = builder(1)

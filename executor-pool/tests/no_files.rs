@@ -1,4 +1,4 @@
-//! What becomes of a pool whose process can open no more files: each test in a process of its own.
+//! A pool whose process can open no more files. The test runs in its own process.
 
 #![cfg(target_os = "linux")]
 
@@ -10,19 +10,19 @@ use polyexec_conformance::scarce::with_scarcity;
 use polyexec_core::JoinHandle;
 use polyexec_pool::Pool;
 
-/// All files that may be opened.
+/// All the files that may be opened.
 fn all_files() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
 
 #[test]
-fn polls_that_block_are_relieved() {
+fn workers_whose_polls_block_are_replaced() {
     with_scarcity(Files(64), || {
         for workers in [1, 2] {
             let (pool, gate) = (Pool::builder().worker_threads(workers).build().unwrap(), Gate::new());
             let files = all_files();
             assert!(File::open("/proc/self/stat").is_err());
-            // Far more than there are workers, and each of them waits for the last task.
+            // Far more than workers, and each waits for the last task.
             let block = |_| {
                 let gate = gate.clone();
                 pool.spawn(async move { gate.wait() })

@@ -1,4 +1,4 @@
-//! What becomes of a pool for which the system has no thread: each test in a process of its own, where threads are scarce.
+//! A pool for which the system has no thread. Each test runs in its own process, where threads are scarce.
 
 #![cfg(target_os = "linux")]
 
@@ -14,10 +14,10 @@ use polyexec_core::{Executor, JoinHandle, block_in_place, block_on};
 use polyexec_futures::yield_now;
 use polyexec_pool::{Builder, Pool};
 
-/// By number or by memory, there are about ten threads to be had.
+/// Limits of number and of memory that leave about ten threads.
 const SCARCE: [Scarcity; 2] = [Threads(12), Memory(768)];
 
-/// Of one thread, in bytes: so large that few have room.
+/// The size of a stack in bytes: few have room.
 const STACK: usize = 64 << 20;
 
 const EAGAIN: i32 = 11;
@@ -26,14 +26,14 @@ fn builder(workers: usize) -> Builder {
     Pool::builder().worker_threads(workers).stack_size(STACK)
 }
 
-/// Threads that have been joined are gone for us before they are gone for the system.
+/// Joined threads exist for the system for a moment longer.
 fn threads_settle_at(before: Option<usize>) {
     while threads() != before {
         thread::yield_now();
     }
 }
 
-/// All threads that are to be had. They end when this is dropped.
+/// All the threads that the system has. They end when this is dropped.
 struct Hogs(Gate, Vec<thread::JoinHandle<()>>);
 
 impl Hogs {
@@ -57,7 +57,7 @@ impl Drop for Hogs {
     }
 }
 
-/// Tasks that say that they block, until the gate opens.
+/// Tasks that announce a block, until the gate opens.
 fn blocked(pool: &Pool, tasks: usize, gate: &Gate, blocks: &Tally) -> Vec<JoinHandle<usize>> {
     let task = |number| {
         let (gate, blocks) = (gate.clone(), blocks.clone());
@@ -85,7 +85,7 @@ fn a_pool_has_all_of_its_threads_or_none() {
                 let error = many.build().unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
                 assert_eq!(error.raw_os_error(), Some(EAGAIN), "{error}");
-                assert_eq!(starts.get(), stops.get(), "threads that are left");
+                assert_eq!(starts.get(), stops.get(), "threads were left");
                 threads_settle_at(before);
 
                 let pool = builder(2).build().unwrap();
@@ -105,7 +105,7 @@ fn without_a_spare_thread_all_goes_on_once_the_blocking_ends() {
                 let pool = builder(workers).build().unwrap();
                 let hogs = Hogs::begin();
                 let (gate, blocks) = (Gate::new(), Tally::new());
-                // More than there are workers: the first of them block, and the others wait for those.
+                // More than workers: the first ones block, and the others wait for them.
                 let tasks = blocked(&pool, 3 * workers, &gate, &blocks);
                 let others: Vec<_> = (0..100).map(|n| pool.spawn(async move { n })).collect();
                 while blocks.get() < workers {
@@ -150,7 +150,7 @@ fn tasks_that_join_others_go_on_once_there_is_a_thread() {
                 let pool = builder(workers).build().unwrap();
                 let hogs = Hogs::begin();
                 let (handle, begun) = (pool.handle(), Tally::new());
-                // Each needs somebody else for what it waits for.
+                // Each needs another worker for the task that it joins.
                 let tasks: Vec<_> = (0..3 * workers)
                     .map(|n| {
                         let (handle, begun) = (handle.clone(), begun.clone());
@@ -203,7 +203,7 @@ fn a_shutdown_ends_what_waits_for_a_thread() {
                 let pool = builder(workers).build().unwrap();
                 let hogs = Hogs::begin();
                 let (handle, begun, dropped) = (pool.handle(), Tally::new(), Tally::new());
-                // What each waits for is in the queue of the worker that no thread works as.
+                // Each waits for a task of its own worker, which has no thread.
                 let tasks: Vec<_> = (0..workers)
                     .map(|_| {
                         let (handle, begun, dropped) = (handle.clone(), begun.clone(), dropped.clone());
@@ -243,7 +243,7 @@ fn a_shutdown_while_workers_block_waits_for_those_only() {
                 let pool = builder(workers).build().unwrap();
                 let (gate, blocks, shut_down) = (Gate::new(), Tally::new(), Gate::new());
                 let (open, opened) = (gate.clone(), shut_down.clone());
-                // It has its thread before there is none to be had.
+                // Started before the hogs take every thread.
                 let opener = thread::spawn(move || {
                     opened.wait();
                     open.open();
@@ -253,12 +253,12 @@ fn a_shutdown_while_workers_block_waits_for_those_only() {
                 while blocks.get() < workers {
                     thread::yield_now();
                 }
-                // It is in the shared queue, which the shutdown empties before it waits for the threads.
+                // In the injector, which the shutdown empties before it waits for the threads.
                 let open = OnDrop::new(move || shut_down.open());
                 let queued = pool.spawn(async move { drop(open) });
                 drop(pool);
                 assert!(queued.join().unwrap_err().is_shutdown());
-                // Those that blocked had something to do after that.
+                // The blocked ones would have gone on after that.
                 assert!(tasks.into_iter().all(|task| task.join().unwrap_err().is_shutdown()));
                 opener.join().unwrap();
                 drop(hogs);
@@ -268,7 +268,7 @@ fn a_shutdown_while_workers_block_waits_for_those_only() {
     }
 }
 
-/// Its drop, at the end of a thread that has it as a local, waits and then drops a pool.
+/// Waits in its drop, as a thread-local at the thread's end, and then drops a pool.
 struct OwnsAPool {
     _pool: Pool,
     ends: Gate,
@@ -292,7 +292,7 @@ fn a_thread_that_ends_late_holds_up_no_other_pool() {
             let pool = builder(1).keep_alive(Duration::ZERO).build().unwrap();
             let (ends, gate) = (Gate::new(), Gate::new());
             let owned = OwnsAPool { _pool: owned, ends: ends.clone() };
-            // Its thread is a spare from then on, and leaves.
+            // Its thread is a spare from then on, and ends.
             let leaves = pool.spawn(async move {
                 OWNED.set(Some(owned));
                 block_in_place(|| {});
@@ -301,7 +301,7 @@ fn a_thread_that_ends_late_holds_up_no_other_pool() {
             let _hogs = Hogs::begin();
             let waits = gate.clone();
             let blocks = pool.spawn(async move { waits.wait() });
-            // The monitor has looked for a thread, in vain: the worker of the poll that blocks waits for one.
+            // The monitor has found no thread: the worker of the blocked poll waits for one.
             while !format!("{pool:?}").contains("waiting: 1") {
                 thread::yield_now();
             }

@@ -1,4 +1,4 @@
-//! The hooks that are called where a worker sleeps.
+//! The hooks before and after a worker's sleep.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -28,7 +28,7 @@ fn what_a_worker_spawns_before_it_sleeps_runs_first() {
         };
         let pool = Pool::builder().worker_threads(workers).on_thread_park(on_park).build().unwrap();
         *handle.lock().unwrap() = Some(pool.handle());
-        // A worker that sleeps already has called the hook too early. From here on each one spawns before it sleeps again.
+        // A worker that sleeps by now has called the hook too early. The next time it spawns.
         drop(pool.spawn(async {}));
         let mut numbers: Vec<_> = results.iter().take(TASKS).collect();
         numbers.sort_unstable();

@@ -1,18 +1,17 @@
-//! What only a pool has: workers that steal, and spare threads for those that block.
+//! What only a pool has: workers that steal, and spare threads for workers that block.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex};
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use futures_task::{FutureObj, Spawn};
 use polyexec_conformance::probe::{Gate, OnDrop, WakerSlot};
 use polyexec_conformance::watched;
-use polyexec_core::{Executor, JoinHandle, block_in_place, block_on};
+use polyexec_core::{Executor, block_in_place, block_on};
 use polyexec_futures::yield_now;
 use polyexec_pool::Pool;
 use polyexec_threads::most_threads;
@@ -88,7 +87,7 @@ fn what_was_just_woken_or_spawned_is_taken_behind_a_long_poll() {
     watched!();
     let pool = pool(2);
     let handle = pool.handle();
-    // Again and again, so that the other worker is met asleep, searching and watching.
+    // Often enough to meet the other worker asleep, timed asleep and searching.
     for round in 0..300 {
         let (gate, slot) = (Gate::new(), WakerSlot::new());
         let (open, stored) = (gate.clone(), slot.clone());
@@ -102,7 +101,7 @@ fn what_was_just_woken_or_spawned_is_taken_behind_a_long_poll() {
         let spawner = handle.clone();
         let blocker = pool.spawn(async move {
             let spawned = Gate::new();
-            // Each of them was next, until the one after it came.
+            // Each is in the LIFO slot until the next one comes.
             for _ in 0..round % 4 {
                 let open = spawned.clone();
                 drop(spawner.spawn(async move { open.open() }));
@@ -128,172 +127,6 @@ fn rest_once(slot: WakerSlot) -> impl Future<Output = ()> + Send {
         slot.put(cx.waker().clone());
         Poll::Pending
     })
-}
-
-/// What a bystander sees of two tasks that keep the only worker busy: the most polls of theirs between two of its own.
-fn longest_wait(
-    pool: &Pool,
-    busy: impl Fn(usize, Arc<[Player; 2]>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
-) -> usize {
-    let players: Arc<[Player; 2]> = Arc::default();
-    let handle = pool.handle();
-    let tasks = [0, 1].map(|n| busy(n, players.clone()));
-    pool.spawn(async move {
-        let tasks = tasks.map(|task| handle.spawn(task));
-        let bystander = players.clone();
-        let waits = handle.spawn(async move {
-            let polls = || bystander.iter().map(|player| player.polls.load(SeqCst)).sum::<usize>();
-            let (mut longest, mut home) = (0, thread::current().id());
-            let mut before = polls();
-            for _ in 0..1_000 {
-                yield_now().await;
-                let (now, here) = (polls(), thread::current().id());
-                // Unless its worker was relieved, as may happen on a busy machine.
-                if std::mem::replace(&mut home, here) == here {
-                    longest = longest.max(now - before);
-                }
-                before = now;
-            }
-            longest
-        });
-        let longest = waits.await.unwrap();
-        for (player, task) in players.iter().zip(&tasks) {
-            task.abort();
-            player.slot.take().into_iter().for_each(Waker::wake);
-        }
-        longest
-    })
-    .join()
-    .unwrap()
-}
-
-#[derive(Default)]
-struct Player {
-    polls: AtomicUsize,
-    slot: WakerSlot,
-}
-
-#[test]
-fn two_tasks_that_wake_each_other_delay_a_bystander_by_34_polls_at_most() {
-    watched!();
-    let longest = longest_wait(&pool(1), |n, players| {
-        Box::pin(poll_fn(move |cx| {
-            players[n].polls.fetch_add(1, SeqCst);
-            players[n].slot.put(cx.waker().clone());
-            players[1 - n].slot.take().into_iter().for_each(Waker::wake);
-            Poll::Pending
-        }))
-    });
-    // One of the two may wait before it, and has its turn; before either there are 16 of those that were just woken. At
-    // least some, or they didn't run.
-    assert!((1..=34).contains(&longest), "{longest} polls");
-}
-
-#[test]
-fn tasks_that_wake_themselves_delay_a_bystander_by_one_poll_each() {
-    watched!();
-    let longest = longest_wait(&pool(1), |n, players| {
-        Box::pin(async move {
-            loop {
-                players[n].polls.fetch_add(1, SeqCst);
-                yield_now().await;
-            }
-        })
-    });
-    assert_eq!(longest, 2);
-}
-
-#[test]
-fn an_outsider_waits_for_61_polls_at_most() {
-    watched!();
-    let (pool, polls) = (pool(1), Arc::default());
-    let busy = busy(&pool, &polls);
-    for _ in 0..100 {
-        let waited = waited_from_outside(&pool, &polls, 1);
-        assert!(waited <= 61, "{waited} polls");
-    }
-    busy.abort();
-}
-
-#[test]
-fn a_flood_from_outside_has_its_share_of_the_polls() {
-    watched!();
-    const FLOOD: usize = 1_000;
-    let (pool, polls) = (pool(1), Arc::default());
-    let busy = busy(&pool, &polls);
-    let waited = waited_from_outside(&pool, &polls, FLOOD);
-    assert!(waited <= 2 * FLOOD, "one of {FLOOD} has waited for {waited} polls");
-    busy.abort();
-}
-
-#[test]
-fn a_few_outsiders_do_not_wait_for_all_that_are_there() {
-    watched!();
-    const THERE: usize = 2_000;
-    const OUTSIDERS: usize = 10;
-    let (pool, polls) = (pool(1), Arc::<Polls>::default());
-    let busy: Vec<_> = (0..THERE).map(|_| busy(&pool, &polls)).collect();
-    // Each waits in the worker's queue by then, or comes to it before those that are measured.
-    while polls.all.load(SeqCst) < 3 * THERE {
-        thread::yield_now();
-    }
-    let waited = waited_from_outside(&pool, &polls, OUTSIDERS);
-    assert!(waited <= 61 * OUTSIDERS, "one of {OUTSIDERS} has waited for {waited} polls");
-    busy.into_iter().for_each(|busy| busy.abort());
-}
-
-#[derive(Default)]
-struct Polls {
-    all: AtomicUsize,
-    /// Those on another thread than the same task's before.
-    moved: AtomicUsize,
-}
-
-/// A task that counts its polls, and always wants another one.
-fn busy(pool: &Pool, polls: &Arc<Polls>) -> JoinHandle<()> {
-    let polls = polls.clone();
-    pool.spawn(async move {
-        let mut home = thread::current().id();
-        loop {
-            polls.all.fetch_add(1, SeqCst);
-            yield_now().await;
-            let here = thread::current().id();
-            if std::mem::replace(&mut home, here) != here {
-                polls.moved.fetch_add(1, SeqCst);
-            }
-        }
-    })
-}
-
-/// So many tasks come from another thread, while the only worker stands still. The most polls that one of them has waited for.
-///
-/// On a busy machine the worker may be relieved meanwhile, or just before it. Then others are polled while it stands still, or
-/// the task that it polled last comes from outside, too. That shows in tasks that move, and it is measured again.
-fn waited_from_outside(pool: &Pool, polls: &Arc<Polls>, outsiders: usize) -> usize {
-    loop {
-        let moved = polls.moved.load(SeqCst);
-        let waited = waited_in_this_round(pool, polls, outsiders);
-        if polls.moved.load(SeqCst) == moved {
-            return waited;
-        }
-    }
-}
-
-fn waited_in_this_round(pool: &Pool, polls: &Arc<Polls>, outsiders: usize) -> usize {
-    let (outside, counted) = (pool.handle(), polls.clone());
-    let outsiders = pool.spawn(async move {
-        let one = move || {
-            let (before, counted) = (counted.all.load(SeqCst), counted.clone());
-            outside.spawn(async move { counted.all.load(SeqCst) - before })
-        };
-        let spawner = thread::spawn(move || (0..outsiders).map(|_| one()).collect::<Vec<_>>());
-        // Awake: a worker whose poll sleeps is relieved.
-        while !spawner.is_finished() {
-            std::hint::spin_loop();
-        }
-        spawner.join().unwrap()
-    });
-    outsiders.join().unwrap().into_iter().map(|outsider| outsider.join().unwrap()).max().unwrap()
 }
 
 #[test]
@@ -342,7 +175,7 @@ fn a_task_goes_on_after_it_blocked() {
 }
 
 #[test]
-fn a_worker_that_found_no_thread_goes_to_the_first_that_is_free() {
+fn a_worker_without_a_thread_goes_to_the_first_free_one() {
     watched!();
     for _ in 0..100 {
         let pool = Pool::builder().worker_threads(1).spare_threads(1).build().unwrap();
@@ -355,7 +188,7 @@ fn a_worker_that_found_no_thread_goes_to_the_first_that_is_free() {
             });
         });
         first_blocks.wait();
-        // On the one spare thread. The worker has nowhere to go until the first task is over.
+        // On the only spare thread. The worker has no thread until the first task is over.
         let (handle, blocks) = (pool.handle(), second_blocks.clone());
         let second = pool.spawn(async move {
             blocks.open();
@@ -394,7 +227,7 @@ fn a_task_that_joins_another_in_the_middle_of_the_shutdown_does_not_wait_for_eve
     let (begun, stopped) = (Gate::new(), Gate::new());
     let open = stopped.clone();
     let pool = Pool::builder().worker_threads(1).on_thread_stop(move || open.open()).build().unwrap();
-    // From now on there is a second thread, which has nothing to do, and leaves once the shutdown tells it.
+    // From now on there is a second thread, idle, which ends at the shutdown.
     pool.spawn(async { block_in_place(|| {}) }).join().unwrap();
     let (handle, begins) = (pool.handle(), begun.clone());
     let outer = pool.spawn(async move {
@@ -403,7 +236,7 @@ fn a_task_that_joins_another_in_the_middle_of_the_shutdown_does_not_wait_for_eve
         while !stopped.is_open() {
             std::hint::spin_loop();
         }
-        // There is nobody any more to take this thread's place, and what it waits for is in its own queue.
+        // No thread can take this one's place, and the task that it waits for is in its own queue.
         inner.join()
     });
     begun.wait();
@@ -412,7 +245,7 @@ fn a_task_that_joins_another_in_the_middle_of_the_shutdown_does_not_wait_for_eve
 }
 
 #[test]
-fn spare_threads_retire() {
+fn spare_threads_end() {
     watched!();
     let stops = Arc::new(AtomicUsize::new(0));
     let gone = Gate::new();
@@ -427,7 +260,7 @@ fn spare_threads_retire() {
         .build()
         .unwrap();
     pool.spawn(async { block_in_place(|| {}) }).join().unwrap();
-    // The thread that blocked has no worker now. The one that has stays.
+    // The thread that blocked has no worker now. The thread with the worker stays.
     gone.wait();
     assert_eq!(stops.load(SeqCst), 1);
     assert_eq!(pool.spawn(async { 1 }).join().unwrap(), 1);
@@ -503,7 +336,7 @@ fn it_is_an_executor_for_the_futures_crates() {
     assert!(handle.block_on(handle.spawn(async {})).unwrap_err().is_shutdown());
 }
 
-/// Runs a task, one that gives its worker away, and those of all workers at the same time.
+/// Runs a task, a task that hands its worker over, and a task on each worker at the same time.
 fn use_it(pool: &Pool) {
     assert_eq!(pool.spawn(async { 1 }).join().unwrap(), 1);
     let barrier = Arc::new(Barrier::new(pool.worker_threads()));
@@ -518,7 +351,7 @@ fn use_it(pool: &Pool) {
 }
 
 #[test]
-fn any_number_will_do_or_is_an_error() {
+fn any_number_is_accepted_or_an_error() {
     watched!();
     for workers in [1, 2] {
         use_it(&Pool::builder().worker_threads(workers).build().unwrap());

@@ -1,5 +1,4 @@
-//! The owner's drop while tasks block: whom they wait for is in a queue that nobody comes to any more. And shutdowns that
-//! don't wait for ever.
+//! Shutdowns while tasks block on others that no worker will run, and shutdowns with a time limit.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -15,7 +14,7 @@ fn pool(workers: usize, spare_threads: usize) -> Pool {
     Pool::builder().worker_threads(workers).spare_threads(spare_threads).build().unwrap()
 }
 
-/// The task that waits still has its worker, with the other task in its queue, and no thread may take that any more.
+/// The task that waits still has its worker, with the other task in its queue, and no thread takes that worker over.
 #[test]
 fn a_task_that_joins_while_the_pool_shuts_down_goes_on() {
     watched!();
@@ -24,14 +23,14 @@ fn a_task_that_joins_while_the_pool_shuts_down_goes_on() {
         let (handle, spawned, is_over) = (pool.handle(), Gate::new(), Gate::new());
         let (open, opened) = (spawned.clone(), is_over.clone());
         let task = pool.spawn(async move {
-            // Both of a worker's places for tasks; the last one is next.
+            // In the queue and in the LIFO slot.
             let children: Vec<_> = (0..3).map(|_| handle.spawn(async {})).collect();
             open.open();
             opened.wait();
             children.into_iter().map(|child| child.join()).collect::<Vec<_>>()
         });
         spawned.wait();
-        // On one worker this waits, and is dropped when the shutdown takes what others have spawned.
+        // On a single worker this waits in the injector, which the shutdown empties.
         let last = OnDrop::new(move || is_over.open());
         drop(pool.spawn(async move { drop(last) }));
         drop(pool);
@@ -39,9 +38,9 @@ fn a_task_that_joins_while_the_pool_shuts_down_goes_on() {
     }
 }
 
-/// The worker of the task that waits has nowhere to go: there are no spare threads.
+/// Without spare threads, the worker of the task that waits has no thread.
 #[test]
-fn a_task_that_joins_what_nobody_can_run_goes_on_when_the_pool_shuts_down() {
+fn a_task_that_joins_one_without_a_thread_goes_on_when_the_pool_shuts_down() {
     watched!();
     let pool = pool(1, 0);
     let (handle, joins) = (pool.handle(), Gate::new());
@@ -59,14 +58,14 @@ fn a_task_that_joins_what_nobody_can_run_goes_on_when_the_pool_shuts_down() {
     assert!(ends.into_iter().all(|end| end.unwrap_err().is_shutdown()));
 }
 
-/// Too short for what it is given to, which never ends before.
+/// Always too short.
 const BRIEF: Duration = Duration::from_millis(10);
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
-fn a_shutdown_with_a_limit_names_what_had_waited_before_and_counts_the_others() {
+fn a_shutdown_with_a_limit_names_tasks_that_have_waited_and_counts_the_others() {
     watched!();
     for workers in [1, 2, 4].repeat(10) {
         let (pool, dropped) = (pool(workers, 512), Tally::new());
@@ -82,7 +81,7 @@ fn a_shutdown_with_a_limit_names_what_had_waited_before_and_counts_the_others() 
             })
         };
         let resting = pool.spawn(carrying(dropped.on_drop(), pending::<()>()));
-        // Both rest: the pool has entered them.
+        // Both wait: the pool knows them.
         while !format!("{pool:?}").contains("OwnedTasks { len: 2 }") {
             thread::yield_now();
         }

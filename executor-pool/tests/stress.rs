@@ -1,5 +1,5 @@
-//! What a pool does when everything comes at once: wakes, aborts, joins, drops, tasks that block, and its shutdown, at
-//! random. Made for the sanitizers (`verify/sanitize`); what each of these must do alone is in the conformance suite.
+//! Wakes, aborts, joins, drops, blocking tasks and the shutdown, all at random and at once. Made for the sanitizers
+//! (`verify/sanitize`); the conformance suite tests each of these alone.
 //!
 //! Each test prints the seed of the round that failed. `POLYEXEC_SEED` repeats that one, `POLYEXEC_STRESS=10` runs ten
 //! times as many.
@@ -20,7 +20,7 @@ use polyexec_core::{AbortHandle, Executor, JoinHandle, block_in_place};
 use polyexec_futures::yield_now;
 use polyexec_pool::{Pool, PoolHandle};
 
-/// How long a round may take before it counts as hung: the slowest takes some milliseconds, under a sanitizer a second.
+/// The time after which a round hangs: the slowest takes milliseconds, or a second under a sanitizer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn number(variable: &str) -> Option<u64> {
@@ -28,7 +28,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value}")))
 }
 
-/// Runs a round for each seed, each on a thread that this one looks after.
+/// Runs a round for each seed on another thread, and reports one that hangs.
 fn rounds(rounds: u64, round: fn(u64)) {
     let seeds = match number("POLYEXEC_SEED") {
         Some(seed) => seed..seed + 1,
@@ -59,7 +59,7 @@ fn rounds(rounds: u64, round: fn(u64)) {
     }
 }
 
-/// What a round has made, and what has become of it.
+/// What a round has made, and what became of it.
 #[derive(Default)]
 struct World {
     futures: Counted,
@@ -87,7 +87,7 @@ impl Counted {
     }
 }
 
-/// Things to be taken out at random, by anybody.
+/// Things that any thread takes out at random.
 struct Bag<T>(Mutex<Vec<T>>);
 
 impl<T> Default for Bag<T> {
@@ -117,7 +117,7 @@ impl<T> Bag<T> {
     }
 }
 
-/// Pending once. Whoever finds its waker may wake it; if nobody does, it rests until its pool ends.
+/// Pending once. Any thread may find and call its waker; otherwise it waits until its pool ends.
 fn rest(world: &World) -> impl Future<Output = ()> + Send {
     let mut has_rested = false;
     poll_fn(move |cx| {
@@ -130,7 +130,7 @@ fn rest(world: &World) -> impl Future<Output = ()> + Send {
     })
 }
 
-/// A life at random, of a task whose children are of the next lower `rank`.
+/// A random life. Its children have the next lower `rank`.
 fn life(world: Arc<World>, pool: PoolHandle, mut rng: Rng, rank: u32) -> Pin<Box<dyn Future<Output = OnDrop> + Send>> {
     let future = world.futures.make();
     Box::pin(carrying(future, async move {
@@ -163,7 +163,7 @@ fn keep(world: &World, handle: JoinHandle<OnDrop>, rng: &mut Rng) {
     }
 }
 
-/// Does something to somebody's task, and never waits.
+/// Does something to some task, and never waits.
 fn meddle(world: &World, rng: &mut Rng) {
     match rng.below(8) {
         0..3 => world.wakers.take(rng).into_iter().for_each(Waker::wake),
@@ -198,7 +198,7 @@ fn outsider(world: &Arc<World>, pool: &PoolHandle, rng: &mut Rng) {
                 }
             }
             3 => {
-                // Whoever joins one that rests waits for the shutdown.
+                // A join of a task that waits ends with the shutdown.
                 drop(world.handles.take(rng).map(JoinHandle::join));
             }
             4 => rng.linger(),
@@ -230,7 +230,7 @@ fn all_lives_end_however_the_pool_does() {
             .collect();
         (0..rng.below(60)).for_each(|_| rng.linger());
         if is_dropped_inside {
-            // Nobody waits for the threads then.
+            // Then no thread waits for the others.
             let handle = pool.handle();
             let ends = handle.spawn(async move { drop(pool) });
             if rng.below(2) == 0 {
@@ -241,7 +241,7 @@ fn all_lives_end_however_the_pool_does() {
         }
         outsiders.into_iter().for_each(|outsider| outsider.join().unwrap());
 
-        // Threads that nobody waited for may still end the last tasks, and put what they leave in the bags.
+        // Threads without a join may still end the last tasks, and fill the bags.
         let World { futures, outputs, wakers, aborts, handles } = &*world;
         let patience = Instant::now() + PATIENCE / 2;
         let is_over = || {

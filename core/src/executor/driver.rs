@@ -1,7 +1,7 @@
-//! Where a thread that has nothing to do waits for what comes from outside of the program: sockets, and the time. Knows
-//! nothing of those, and does nothing until there is a driver.
+//! The I/O driver's interface: how an idle thread waits for sockets and timers. Knows neither; without a driver it does nothing.
 //!
-//! With it an event is handled by the thread that would run its task anyway. Without it, each would have to wake that thread.
+//! An idle thread waits in the driver itself, so an event is handled by the thread that runs the woken task. A separate
+//! I/O thread would have to wake that one for each event.
 
 use std::cell::Cell;
 use std::sync::atomic::AtomicUsize;
@@ -11,68 +11,136 @@ use std::task::Waker;
 use crate::executor::process::PerProcess;
 use crate::unwind::contain;
 
-/// Waits for events from outside of the program, on whatever thread has nothing else to do.
+/// Waits for events from outside the program, on whichever thread is idle.
 ///
-/// One thread at a time is inside. It gathers the wakers of those that have waited for what has happened, and calls them
-/// when it has left: so no code of anybody's runs inside.
+/// One thread at a time polls it, under the driver's lock. The wakers of an event are returned, and called after the lock was
+/// released: user code never runs under it.
 pub trait Driver: Sync {
-    /// Takes a turn, unless another thread has it that isn't to give way, or there is nothing to wait for.
+    /// Waits for events and returns their wakers. Refuses if there is nothing to wait for, or if another thread polls and
+    /// doesn't give way to `wait`.
     ///
-    /// When it has the turn, this asks `begin`, and leaves at once if that says no. Else it waits as `wait` says, and adds
-    /// what is to be woken to `woken`.
-    fn turn(&self, wait: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn;
+    /// Under the lock, this calls `begin` before it waits, and returns at once if that says `false`.
+    fn poll(&self, wait: Wait, begin: &mut dyn FnMut() -> bool) -> Polled;
 
-    /// Adds to `woken` what is to be woken by now, without waiting, unless another thread is inside.
+    /// Returns the wakers of events that have happened, without waiting; none if another thread polls.
     ///
-    /// That one leaves if it waits, and is less important than a busy thread of this kind: it would take each event by itself,
-    /// and the busy thread takes many at once.
-    fn look(&self, wait: Wait, woken: &mut Vec<Waker>);
+    /// If that thread is of lower priority than `wait` and sleeps, it is interrupted: it would take events one by one,
+    /// where a busy thread takes many at once.
+    fn look(&self, wait: Wait) -> Woken;
 
-    /// Whether the thread that [attends](attend) waits inside. A hint.
-    fn is_left_to_attendant(&self) -> bool;
+    /// Hint: whether the [fallback thread](serve_as_fallback) waits in the driver.
+    fn is_left_to_fallback(&self) -> bool;
 
-    /// Has the thread leave that is inside, or the next one that enters.
+    /// Ends the current wait, or else the next one.
     fn interrupt(&self);
 }
 
-/// What kind of thread takes a turn in a [`Driver`], the least important first: those who wait give way to those further down.
+/// Why a thread polls a [`Driver`]: its priority, lowest first. A thread that waits gives way to those of higher priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wait {
-    /// For want of another thread.
-    AsAttendant,
-    /// Waits for one thing only, which need not come from here.
+    /// The driver's own thread, which polls when no other does.
+    AsFallback,
+    /// Waits for one thing only, which need not come from the driver.
     AsCaller,
-    /// Runs all tasks of an executor, which no other thread runs.
+    /// Runs all tasks of an executor.
     AsRunLoop,
-    /// Runs whichever tasks are woken, beside others that may.
+    /// Runs tasks that other workers could run as well.
     AsWorker,
 }
 
-/// What came of a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It wasn't to be had, or there was nothing to wait for.
+/// What came of [`Driver::poll`].
+#[derive(Debug)]
+#[must_use = "dropping it calls the wakers"]
+pub enum Polled {
+    /// The lock was taken, or there was nothing to wait for.
     Refused,
-    /// It was had: something may have happened.
-    Had,
-    /// It was had, and another thread has it now.
-    GaveWay,
+    /// The wait is over.
+    Done(Woken),
+    /// The wait is over, and a thread of higher priority wants the lock.
+    GaveWay(Woken),
+}
+
+/// The wakers of events that have happened, first come, first called.
+///
+/// # What dropping does
+///
+/// Calls those that are left. A waker that panics keeps no other from being called.
+#[derive(Debug, Default)]
+#[must_use = "dropping it calls the wakers: outside of any lock"]
+pub struct Woken(Vec<Waker>);
+
+/// Wakers for which a thread keeps room: as many as a driver takes from the system at once. More is given back.
+const ROOM_KEPT: usize = 1024;
+
+std::thread_local! {
+    /// The room of the last `Woken`, so that a thread which handles one event after another doesn't allocate.
+    static ROOM: Cell<Vec<Waker>> = const { Cell::new(Vec::new()) };
+}
+
+impl Woken {
+    /// Empty, with the room of this thread's last one.
+    pub fn new() -> Self {
+        Self(ROOM.try_with(Cell::take).unwrap_or_default())
+    }
+
+    /// Whether no waker is left.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The list itself, for a driver to add to.
+    pub fn wakers(&mut self) -> &mut Vec<Waker> {
+        &mut self.0
+    }
+
+    /// Calls the first wakers, `most` of them at most.
+    pub fn wake_some(&mut self, most: usize) {
+        wake_all(self.0.drain(..most.min(self.0.len())));
+    }
+}
+
+impl Drop for Woken {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.capacity() > 0 {
+            self.wake_rest();
+        }
+    }
+}
+
+impl Woken {
+    fn wake_rest(&mut self) {
+        let mut room = std::mem::take(&mut self.0);
+        wake_all(room.drain(..));
+        if room.capacity() <= ROOM_KEPT {
+            // Fails at the thread's end, when its locals are gone.
+            _ = ROOM.try_with(|kept| kept.set(room));
+        }
+    }
+}
+
+/// Calls wakers. One that panics keeps no other from being called.
+pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        contain(|| waker.wake());
+    }
 }
 
 static DRIVER: PerProcess<&'static dyn Driver> = PerProcess::new();
 
-/// Has threads with nothing to do wait in `driver` from now on. A process has one; `false` if it has another one already.
+/// Makes idle threads wait in `driver` from now on. A process has one; `false` if it has another one already.
 pub fn install(driver: &'static dyn Driver) -> bool {
     DRIVER.set(driver).is_ok()
 }
 
-/// The process's driver, if there is one by now. A model has none, or brings its own.
+/// The process's driver, if it has started. A model has none, or brings its own.
 #[inline]
 pub(crate) fn installed() -> Option<&'static dyn Driver> {
     DRIVER.get().copied()
 }
 
-/// How many threads see to events, for all or between polls of their own. Hints: nothing but speed depends on them.
+/// How many threads handle events for others, or between polls of their own. Hints: only speed depends on them.
 static COUNTS: PerProcess<Counts> = PerProcess::new();
 
 #[derive(Default)]
@@ -85,33 +153,33 @@ fn counts() -> &'static Counts {
     COUNTS.get_or_init(Counts::default)
 }
 
-/// The thread sees to events from now on, for all: it [waits](Wait::AsWorker) for them when it has nothing to do, and [looks] for
-/// them now and then when it has. So threads that wait for one thing only leave the driver to it.
+/// Registers the calling thread as a worker that handles all events: it [waits](Wait::AsWorker) for them when idle,
+/// and [looks] for them between polls. Threads that wait for one thing only then leave the driver to it.
 ///
-/// For those who write an executor with threads that run any of its tasks.
+/// For authors of an executor whose threads run any of its tasks.
 ///
 /// [looks]: look
 pub fn work() -> Working {
     Working::counted_by(&counts().workers)
 }
 
-/// The thread looks for events from now on, now and then while it has tasks, and waits for them when it has none.
+/// As [`work`], for a thread that runs all tasks of an executor.
 pub(crate) fn run_loop() -> Working {
     Working::counted_by(&counts().run_loops)
 }
 
-/// Whether there are threads that see to events when their polls allow it: [workers](work), or run loops.
+/// Whether there are [workers](work) or run loops, which handle events when their polls allow it.
 pub fn are_workers() -> bool {
     COUNTS.get().is_some_and(|counts| counts.workers.load(Relaxed) + counts.run_loops.load(Relaxed) > 0)
 }
 
-/// The thread sees to events.
+/// Registers a thread that handles events.
 ///
 /// # What dropping does
 ///
-/// It doesn't any more.
+/// Ends the registration.
 #[derive(Debug)]
-#[must_use = "dropped, the thread sees to nothing"]
+#[must_use = "dropping it ends the registration"]
 pub struct Working(&'static AtomicUsize);
 
 impl Working {
@@ -128,46 +196,43 @@ impl Drop for Working {
 }
 
 thread_local! {
-    /// Whether this thread sees to events where nobody else does.
-    static ATTENDS: Cell<bool> = const { Cell::new(false) };
+    /// Whether this is the driver's own thread.
+    static IS_FALLBACK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread sees to events where nobody else does, to its end. Should a waker that it calls wait for something, it goes on
-/// doing so meanwhile.
-pub fn attend() {
-    ATTENDS.set(true);
+/// Marks the calling thread, to its end, as the driver's own. Should a waker block there, the thread goes on polling the
+/// driver meanwhile, though there are [workers](work).
+pub fn serve_as_fallback() {
+    IS_FALLBACK.set(true);
 }
 
-/// Whether this thread leaves the driver to others when it waits like this.
+/// Whether a thread that waits like this leaves the driver to workers.
 pub(crate) fn leaves_it_to_others(wait: Wait) -> bool {
     let are_workers = || COUNTS.get().is_some_and(|counts| counts.workers.load(Relaxed) > 0);
-    wait < Wait::AsRunLoop && are_workers() && !ATTENDS.get()
+    wait < Wait::AsRunLoop && are_workers() && !IS_FALLBACK.get()
 }
 
-/// Adds to `woken` the wakers for what has happened by now, without waiting, if there is a driver and nobody is inside. They
-/// are to be [called](wake_all) soon.
+/// The wakers of events that have happened, without waiting; none if there is no driver or another thread polls it.
 #[inline]
-pub fn look(wait: Wait, woken: &mut Vec<Waker>) {
-    if let Some(driver) = installed() {
-        driver.look(wait, woken);
-    }
+pub fn look(wait: Wait) -> Woken {
+    installed().map_or_else(Woken::default, |driver| driver.look(wait))
 }
 
-/// Polls between looks for events, on a thread that is never out of work. As the pool's, and a prime for the same reason.
+/// Polls between looks for events, on a thread that is never idle. The same prime as the pool's, for the same reason.
 pub(crate) const POLLS: u32 = 61;
 
-/// Whether a thread that has polled so often since it looked for events is to look now.
+/// Whether a thread should look for events now, `polls` polls after its last look.
 #[inline]
 pub(crate) fn is_due(polls: u32) -> bool {
-    // Where the attendant has stepped in, each event would be taken by itself until somebody looks.
-    polls >= POLLS || installed().is_some_and(Driver::is_left_to_attendant)
+    // The fallback thread would take each event by itself until a busy thread looks.
+    polls >= POLLS || installed().is_some_and(Driver::is_left_to_fallback)
 }
 
-/// Has a thread that polls one future look for events, which may be what that waits for, though something else wakes it
-/// again and again: every 61 polls, or sooner where the driver's own thread has stepped in.
+/// Looks for events every 61 polls, on a thread that polls one future which is woken again and again. Sooner if the driver
+/// is left to its fallback thread.
 ///
-/// For those who write an executor with a thread a task. [`block_on`](crate::block_on) looks by itself, and so does a
-/// [`Driver`](crate::executor::RunLoop).
+/// For authors of an executor with a thread a task. [`block_on`](crate::block_on) and
+/// [`RunLoop`](crate::executor::RunLoop) look by themselves.
 ///
 /// # Examples
 ///
@@ -195,13 +260,12 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// For a thread that has just begun.
+    /// Starts at zero polls.
     pub const fn new() -> Self {
         Self { polls: 0 }
     }
 
-    /// The thread has polled its future, which wasn't ready. Calls the wakers for what has happened, if it is time to look; unless
-    /// [workers](work) do.
+    /// Counts a poll of the future. If it is time to look, and no [worker](work) does, calls the wakers of what has happened.
     #[inline]
     pub fn polled(&mut self) {
         self.polls += 1;
@@ -214,16 +278,7 @@ impl Looks {
     fn look(&mut self) {
         self.polls = 0;
         if !leaves_it_to_others(Wait::AsCaller) {
-            let mut woken = Vec::new();
-            look(Wait::AsCaller, &mut woken);
-            wake_all(woken);
+            drop(look(Wait::AsCaller));
         }
-    }
-}
-
-/// Calls wakers that a driver has gathered. One that panics keeps no other from being called.
-pub fn wake_all(woken: impl IntoIterator<Item = Waker>) {
-    for waker in woken {
-        contain(|| waker.wake());
     }
 }

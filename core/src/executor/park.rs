@@ -1,60 +1,58 @@
-//! Puts a thread to sleep until somebody calls. Unlike `std::thread::park` it takes nobody else's call for its own, and
-//! nobody else takes its. Where there is a [driver](crate::executor::driver), the thread waits for events there meanwhile.
+//! Puts a thread to sleep until another one unparks it. Unlike `std::thread::park`, each [`Parker`] has its own token, so no
+//! call is mistaken for another's. Where there is a [driver](crate::executor::driver), the thread waits for events meanwhile.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError};
-use std::task::Waker;
 use std::time::Instant;
 
 use futures_task::ArcWake;
 
-use crate::executor::driver::{self, Driver, Turn, Wait};
+use crate::executor::driver::{self, Driver, Polled, Wait, Woken};
 use crate::sync::{AtomicU8, Condvar, Mutex, thread_local};
 
-/// Nobody called since the last `park`.
+/// No call since the last `park`.
 const EMPTY: u8 = 0;
 /// Its thread sleeps, or is about to. Set and cleared by that thread under the lock.
 const PARKED: u8 = 1;
-/// Somebody called. Set by the caller, cleared by the next `park`.
+/// A call was made. Set by the caller, cleared by the next `park`.
 const CALLED: u8 = 2;
-/// Its thread is inside of the driver, or is about to wait there. Set and cleared by that thread.
-const INSIDE: u8 = 3;
-/// In PARKED and in INSIDE: whoever calls has to wake the thread.
+/// Its thread polls the driver, or is about to. Set and cleared by that thread.
+const POLLING: u8 = 3;
+/// The bit that PARKED and POLLING share: the caller must wake the thread.
 const WAITS: u8 = 1;
 
-/// Looks for a call between pauses, while `park_soon` stays awake: about four microseconds, the time that another
-/// processor takes for a short task and its answer.
+/// Looks for a call while `park_soon` stays awake: about four microseconds, the time that another processor takes for a short
+/// task and its answer.
 const SPINS: u32 = if cfg!(polyexec_loom) { 1 } else { 32 };
 /// Pauses between two looks.
 const PAUSES: u32 = 6;
-/// After a few vain attempts in a row, one wait in eight is begun awake.
+/// After a few fruitless attempts in a row, one wait in eight begins awake.
 const MOST_SKIPPED: u8 = 7;
 
 thread_local! {
-    /// Whether it pays to stay awake, as this thread has found.
-    static HOPE: Cell<Hope> = const { Cell::new(Hope { to_skip: 1, if_vain: 1 }) };
+    /// Whether spinning pays, as this thread has found.
+    static BACKOFF: Cell<Backoff> = const { Cell::new(Backoff { to_skip: 1, next_skip: 1 }) };
 }
 
 #[derive(Clone, Copy)]
-struct Hope {
-    /// Waits to begin asleep, until one is begun awake.
+struct Backoff {
+    /// Waits to begin asleep, until one begins awake.
     to_skip: u8,
-    /// How many to skip if that one is in vain.
-    if_vain: u8,
+    /// How many to skip if that one is fruitless.
+    next_skip: u8,
 }
 
-/// Whether another thread can call while this one stays awake. Looked up once.
+/// Whether another thread can run while this one spins. Looked up once.
 fn has_processors() -> bool {
     static MORE_THAN_ONE: OnceLock<bool> = OnceLock::new();
     *MORE_THAN_ONE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1))
 }
 
-/// One thread's place to sleep: [`park`](Parker::park) returns once after each [`unpark`](Parker::unpark), or many that
-/// came before it. As an `Arc` it is a waker, too.
+/// Blocks a thread until another one calls [`unpark`](Parker::unpark). An `Arc<Parker>` is also a waker.
 ///
-/// The algorithm is the one of `std`'s generic parker: a call costs one atomic swap, and takes the lock only to wake a
-/// thread that sleeps.
+/// Calls before a [`park`](Parker::park) make that one return at once; several count as one. The algorithm is `std`'s generic
+/// parker: a call costs one atomic swap, and takes the lock only to wake a thread that sleeps.
 #[derive(Debug, Default)]
 pub struct Parker {
     state: AtomicU8,
@@ -62,15 +60,14 @@ pub struct Parker {
     called: Condvar,
     /// A model's, in place of the process's.
     #[cfg(polyexec_loom)]
-    driver: Option<ModelledReactor>,
+    driver: Option<ModelledDriver>,
 }
 
-/// One that loom knows of.
 #[cfg(polyexec_loom)]
-type ModelledReactor = crate::modelled::Shown<Arc<dyn Driver + Send + Sync>>;
+type ModelledDriver = crate::modelled::Shown<Arc<dyn Driver + Send + Sync>>;
 
 impl Parker {
-    /// A parker that nobody has called.
+    /// A parker without a call.
     #[cfg(not(polyexec_loom))]
     pub const fn new() -> Self {
         Self { state: AtomicU8::new(EMPTY), lock: Mutex::new(()), called: Condvar::new() }
@@ -82,9 +79,9 @@ impl Parker {
         Self::default()
     }
 
-    /// One that waits in a model's driver.
+    /// Waits in a model's driver.
     #[cfg(polyexec_loom)]
-    pub fn inside(driver: Arc<dyn Driver + Send + Sync>) -> Self {
+    pub fn with_driver(driver: Arc<dyn Driver + Send + Sync>) -> Self {
         Self { driver: Some(crate::modelled::Shown(driver)), ..Self::default() }
     }
 
@@ -101,59 +98,60 @@ impl Parker {
     /// Blocks until [`unpark`](Parker::unpark) was called since the last return. What the caller did before that is
     /// visible afterwards. Only one thread may park at a time.
     ///
-    /// Waits in the process's [driver](crate::executor::driver) if it can, and no [worker](driver::work) does, and calls the wakers for
-    /// the events that come.
+    /// Waits in the process's [driver](crate::executor::driver), unless another thread or a [worker](driver::work) does, and
+    /// calls the wakers of its events.
     pub fn park(&self) {
-        self.park_and_wake(|woken| self.park_for_events(Wait::AsCaller, woken));
+        if !self.take_call() {
+            self.wait_for_call();
+        }
     }
 
-    /// Calls the wakers that `park` gathers, also those that came together with the call.
-    fn park_and_wake(&self, mut park: impl FnMut(&mut Vec<Waker>) -> bool) {
-        let mut woken = Vec::new();
+    #[inline(never)]
+    fn wait_for_call(&self) {
         loop {
-            let is_called = park(&mut woken);
-            driver::wake_all(woken.drain(..));
+            let (is_called, woken) = self.park_for_events(Wait::AsCaller);
+            drop(woken);
             if is_called {
                 return;
             }
         }
     }
 
-    /// As [`park`](Parker::park), but returns `false`, too, when events have come. Their wakers are added to `woken`, and are
-    /// to be [called](driver::wake_all) soon, whatever this returns: events may come together with a call.
-    pub fn park_for_events(&self, wait: Wait, woken: &mut Vec<Waker>) -> bool {
+    /// As [`park`](Parker::park), but also returns when events have come. Says whether there was a call, and returns the wakers
+    /// of the events: both may come together.
+    pub fn park_for_events(&self, wait: Wait) -> (bool, Woken) {
         match self.driver() {
-            // A worker will be inside, and would have to get this thread out.
-            Some(_) if driver::leaves_it_to_others(wait) => self.park_until(None),
-            Some(driver) => self.park_inside(driver, wait, woken),
-            None => self.park_until(None),
+            // A worker would have to interrupt this thread to poll the driver itself.
+            Some(driver) if !driver::leaves_it_to_others(wait) => self.park_in(driver, wait),
+            _ => (self.park_until(None), Woken::default()),
         }
     }
 
-    /// Waits in `driver` if it can, and for a call alone if it can't.
-    fn park_inside(&self, driver: &dyn Driver, wait: Wait, woken: &mut Vec<Waker>) -> bool {
+    /// Polls `driver` if it may, and else waits for a call alone.
+    fn park_in(&self, driver: &dyn Driver, wait: Wait) -> (bool, Woken) {
         loop {
             if self.take_call() {
-                return true;
+                return (true, Woken::default());
             }
-            // AcqRel: as in `park_until`. On failure somebody has called.
-            let mut begin = || self.state.compare_exchange(EMPTY, INSIDE, AcqRel, Acquire).is_ok();
-            let turn = driver.turn(wait, &mut begin, woken);
-            let is_called = match turn {
-                Turn::Refused => return self.park_until(None),
-                // Whatever came meanwhile counts: EMPTY forgets nothing but our own INSIDE.
-                Turn::Had | Turn::GaveWay => self.state.swap(EMPTY, AcqRel) == CALLED,
+            // AcqRel: as in `park_until`. Fails if there was a call.
+            let mut begin = || self.state.compare_exchange(EMPTY, POLLING, AcqRel, Acquire).is_ok();
+            let (woken, gave_way) = match driver.poll(wait, &mut begin) {
+                Polled::Refused => return (self.park_until(None), Woken::default()),
+                Polled::Done(woken) => (woken, false),
+                Polled::GaveWay(woken) => (woken, true),
             };
+            // A call in between counts: this forgets only our own POLLING.
+            let is_called = self.state.swap(EMPTY, AcqRel) == CALLED;
             if is_called || !woken.is_empty() {
-                return is_called;
+                return (is_called, woken);
             }
-            if turn == Turn::GaveWay {
-                return self.park_until(None);
+            if gave_way {
+                return (self.park_until(None), woken);
             }
         }
     }
 
-    /// As [`park`](Parker::park), but returns `false` when `deadline` has passed and nobody called. Doesn't wait for events.
+    /// As [`park`](Parker::park), but returns `false` when `deadline` passes without a call. Doesn't wait for events.
     pub fn park_until(&self, deadline: Option<Instant>) -> bool {
         if self.take_call() {
             return true;
@@ -161,7 +159,7 @@ impl Parker {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         // Acquire: pairs with the Release in `unpark`, should it have come first.
         if self.state.compare_exchange(EMPTY, PARKED, AcqRel, Acquire).is_err() {
-            // We hold the lock and are the only one to park, so the state was CALLED.
+            // Only this thread parks, and it holds the lock: so the state is CALLED.
             self.state.swap(EMPTY, AcqRel);
             return true;
         }
@@ -171,7 +169,7 @@ impl Parker {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        // Whatever came meanwhile counts: EMPTY forgets nothing but our own PARKED.
+                        // A call in between counts: this forgets only our own PARKED.
                         return self.state.swap(EMPTY, AcqRel) == CALLED;
                     }
                     self.called.wait_timeout(lock, left).unwrap_or_else(PoisonError::into_inner).0
@@ -183,31 +181,33 @@ impl Parker {
         }
     }
 
-    /// As [`park`](Parker::park), but stays awake for a few microseconds first, in which most calls of a busy program come:
-    /// then neither side needs the system. The thread does so as long as it helps: after an attempt in vain it skips the
-    /// next one, then two, four and so on. Where there is one processor only, it sleeps at once.
+    /// As [`park`](Parker::park), but spins for a few microseconds first. Most calls of a busy program come in that time, and
+    /// neither side then needs the system.
+    ///
+    /// After a fruitless spin the thread skips the next one, then two, four and so on. With a single processor it never
+    /// spins.
     pub fn park_soon(&self) {
         if !self.is_called_soon() {
             self.park();
         }
     }
 
-    /// Stays awake for a while, if that helps. Whether there was a call, which this takes.
+    /// Spins for a while, if that has paid lately. Takes the call, and says whether there was one.
     pub(crate) fn is_called_soon(&self) -> bool {
-        let hope = HOPE.get();
-        if hope.to_skip > 0 || !has_processors() {
-            HOPE.set(Hope { to_skip: hope.to_skip.saturating_sub(1), ..hope });
+        let backoff = BACKOFF.get();
+        if backoff.to_skip > 0 || !has_processors() {
+            BACKOFF.set(Backoff { to_skip: backoff.to_skip.saturating_sub(1), ..backoff });
             return false;
         }
         let is_called = self.spin();
-        HOPE.set(match is_called {
-            true => Hope { to_skip: 0, if_vain: 1 },
-            false => Hope { to_skip: hope.if_vain, if_vain: MOST_SKIPPED.min(2 * hope.if_vain) },
+        BACKOFF.set(match is_called {
+            true => Backoff { to_skip: 0, next_skip: 1 },
+            false => Backoff { to_skip: backoff.next_skip, next_skip: MOST_SKIPPED.min(2 * backoff.next_skip) },
         });
         is_called
     }
 
-    /// Looks for a call for a while. Whether there was one.
+    /// Takes a call that comes soon, and says whether one did.
     fn spin(&self) -> bool {
         (0..SPINS).any(|_| {
             let is_called = self.take_call();
@@ -227,26 +227,26 @@ impl Parker {
         }
     }
 
-    /// Wakes the thread, which waits as `state` says.
+    /// Wakes the thread from PARKED or POLLING.
     #[cold]
     fn call(&self, state: u8) {
         if state == PARKED {
-            // The thread holds the lock from PARKED until it waits: after this it can't miss the notification.
+            // The thread holds the lock from PARKED until it waits, so it can't miss the notification.
             drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
             self.called.notify_one();
         } else if let Some(driver) = self.driver() {
-            // If it leaves by itself just now, somebody else leaves in its place, and comes back.
+            // If that wait ends just now, the next one is interrupted instead, which costs a turn.
             driver.interrupt();
         }
     }
 
-    /// Whether the next [`park`](Parker::park) would return at once. It may know of a call a bit late.
+    /// Hint: whether the next [`park`](Parker::park) would return at once. May miss a call that was just made.
     #[inline]
     pub(crate) fn was_called(&self) -> bool {
         self.state.load(Relaxed) == CALLED
     }
 
-    /// Has the next [`park`](Parker::park) wait for another call.
+    /// Makes the next [`park`](Parker::park) wait for another call.
     pub(crate) fn forget_call(&self) {
         self.take_call();
     }
@@ -254,8 +254,8 @@ impl Parker {
     /// Clears CALLED, and says whether it was set.
     #[inline]
     fn take_call(&self) -> bool {
-        // A look first, so that whoever spins leaves the cache line where it is.
-        // Acquire: pairs with the Release in `unpark`. Relaxed on failure: nothing was said.
+        // The load first: a thread that spins leaves the cache line to the caller.
+        // Acquire: pairs with the Release in `unpark`. Relaxed on failure: there was no call.
         self.state.load(Relaxed) == CALLED && self.state.compare_exchange(CALLED, EMPTY, Acquire, Relaxed).is_ok()
     }
 }
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_hand_the_turn_back_and_forth() {
+    fn two_threads_wake_each_other() {
         let [here, there] = [(); 2].map(|()| Arc::new(Parker::new()));
         let other = {
             let (here, there) = (here.clone(), there.clone());
@@ -306,23 +306,26 @@ mod tests {
         other.join().unwrap();
     }
 
-    /// Whenever somebody waits, an event comes, and a call for the thread.
+    /// Each wait ends with an event and a call at the same time.
     struct Both {
         parker: Arc<Parker>,
         event: Arc<Parker>,
     }
 
     impl Driver for Both {
-        fn turn(&self, _: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
+        fn poll(&self, _: Wait, begin: &mut dyn FnMut() -> bool) -> Polled {
             assert!(begin());
             self.parker.unpark();
-            woken.push(futures_task::waker(self.event.clone()));
-            Turn::Had
+            let mut woken = Woken::new();
+            woken.wakers().push(futures_task::waker(self.event.clone()));
+            Polled::Done(woken)
         }
 
-        fn look(&self, _: Wait, _: &mut Vec<Waker>) {}
+        fn look(&self, _: Wait) -> Woken {
+            Woken::default()
+        }
 
-        fn is_left_to_attendant(&self) -> bool {
+        fn is_left_to_fallback(&self) -> bool {
             false
         }
 
@@ -333,7 +336,9 @@ mod tests {
     fn events_that_come_with_a_call_are_not_lost() {
         let [parker, event] = [(); 2].map(|()| Arc::new(Parker::new()));
         let both = Both { parker: parker.clone(), event: event.clone() };
-        parker.park_and_wake(|woken| parker.park_inside(&both, Wait::AsCaller, woken));
+        let (is_called, woken) = parker.park_in(&both, Wait::AsCaller);
+        assert!(is_called && !woken.is_empty());
+        drop(woken);
         assert!(event.park_until(Some(Instant::now())), "its waker was called");
     }
 

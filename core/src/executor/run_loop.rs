@@ -1,34 +1,37 @@
-//! Drives a future and an executor's tasks, in turns, on the caller's thread: what executors without threads of their own
-//! have in common. Knows nothing of their queues.
+//! Runs a future and an executor's tasks in turns on the caller's thread: what executors without threads of their own share.
+//! Knows nothing of their queues.
 //!
-//! The thread looks for events itself, every so many polls, and waits for them where it sleeps. So events wake its tasks here,
-//! between two of them, and many at once: no other thread takes part while the polls are short.
+//! The thread looks for events every 61 polls or so, and waits for them when idle. So an event wakes its task here, between
+//! two polls; no other thread takes part while the polls are short.
 //!
-//! Notifications are counted in the word that says whether the thread sleeps: so it falls asleep only if there was none since
-//! it looked for tasks, and whoever notifies later sees that it sleeps.
+//! The word that says whether the thread sleeps also counts notifications. The thread falls asleep only if the count is what
+//! it was before the thread looked for tasks; a later notification finds it asleep.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use futures_task::{ArcWake, waker_ref};
 
-use crate::block_on;
 use crate::executor::context::Entered;
-use crate::executor::driver::{self, Wait, Working};
+use crate::executor::driver::{self, Wait, Woken, Working};
 use crate::executor::process::Process;
 use crate::executor::{Parker, context};
-use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard};
+use crate::sync::{AtomicBool, AtomicU64};
 use crate::task::budget;
 
-/// Drives a future while its executor's tasks run, for an executor that runs them on its caller's thread.
+use sleepers::{Sleeper, Sleepers};
+
+mod sleepers;
+
+/// Drives a future on the caller's thread, and runs the executor's tasks between its polls.
 ///
-/// Calls of [`drive`](RunLoop::drive) nest: a task may block, and the others run inside it then. The caller may also be
-/// a task of another executor, which goes on while this one has nothing to do. Clones are the same run_loop.
+/// Calls of [`drive`](RunLoop::drive) nest: if a task blocks, the others run inside it. The caller may be a task of another
+/// executor, which goes on while this one is idle. Clones share one loop.
 ///
 /// # What dropping does
 ///
@@ -56,28 +59,28 @@ use crate::task::budget;
 #[derive(Clone, Default)]
 pub struct RunLoop(Arc<Shared>);
 
-/// Tasks that run before the future has its turn again, if it was woken meanwhile.
+/// Tasks that run between two polls of the future.
 const TURN: usize = 64;
 
-/// Calls of [`RunLoop::drive`] that may be inside one another. Tasks that block nest on the stack, and one more than that has room
-/// for would end the process.
+/// Nested calls of [`RunLoop::drive`]. Each is on the stack, and a stack overflow would end the process.
 const MAX_NESTED: usize = 256;
 
-/// From this many nested calls on, the newest tasks run first: see [`RunLoop::nests_deep`].
+/// Nested calls from which on the newest tasks should run first: see [`RunLoop::nests_deep`].
 const DEEP: usize = 32;
 
 #[derive(Default)]
 struct Shared {
-    /// `PARKED`, `ASLEEP`, and how often there was a notification, in units of `NOTIFICATION`.
+    /// `PARKED`, `ASLEEP`, and the number of notifications in units of `NOTIFICATION`.
     word: AtomicU64,
-    /// Where the thread sleeps that is in no other executor's task.
+    /// Where the thread sleeps, unless in another executor's task.
     parker: Parker,
-    sleepers: Mutex<Sleepers>,
-    /// Since the thread has looked for events. Its own.
+    /// The calls that sleep in another executor's tasks.
+    sleepers: Sleepers,
+    /// Polls since the last look for events. Only the driving thread uses this and the next two.
     polls: AtomicU32,
-    /// Whether events have ended its last sleep. Its own.
+    /// Whether events ended its last sleep.
     woken_by_events: std::sync::atomic::AtomicBool,
-    /// Calls of `drive` that are inside one another. The driving thread's own.
+    /// Nested calls of `drive`.
     nested: std::sync::atomic::AtomicUsize,
 }
 
@@ -85,60 +88,45 @@ struct Shared {
 const PARKED: u64 = 1;
 /// There may be wakers in `sleepers`, now or soon. Set and cleared under their lock.
 const ASLEEP: u64 = 2;
-/// There was one more notification.
+/// One notification.
 const NOTIFICATION: u64 = 4;
 
-/// How many there were.
 fn notifications(word: u64) -> u64 {
     word / NOTIFICATION
 }
 
-/// The calls that sleep in another executor's tasks. All of them are on the run_loop's thread.
-#[derive(Default)]
-struct Sleepers {
-    wakers: Vec<(u64, Waker)>,
-    /// Each has a number.
-    so_far: u64,
-}
-
 impl RunLoop {
-    /// A run_loop of nothing.
+    /// A loop that has not been notified.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether 32 calls of [`drive`](RunLoop::drive) are inside one another. For the thread that drives.
+    /// Whether 32 calls of [`drive`](RunLoop::drive) are nested. For the driving thread.
     ///
-    /// An executor whose tasks block so deep inside each other does well to run the newest first from there on: what a task that
-    /// blocks has spawned last, it most likely waits for, and older ones may block in their turn.
+    /// From there on an executor should run the newest task first: a task that blocks most likely waits for what it spawned
+    /// last, and older tasks may block in their turn.
     pub fn nests_deep(&self) -> bool {
-        // Relaxed: it is this thread's own.
+        // Relaxed: only this thread uses it.
         self.0.nested.load(Relaxed) >= DEEP
     }
 
-    /// Says that a task is ready. To be called after it was put where `run_one` finds it.
+    /// Wakes the driving thread for a task. Call it after the task is where `run_one` finds it.
     pub fn notify(&self) {
-        // Release: pairs with the Acquire of the thread that sees the count; the task is where it looks for it.
+        // Release: pairs with the Acquire in `drive` and `drive_within`, which then see the task.
         let word = self.0.word.fetch_add(NOTIFICATION, Release);
         if word & PARKED != 0 {
             self.0.parker.unpark();
         }
         if word & ASLEEP != 0 {
-            let woken = {
-                let mut sleepers = self.lock();
-                // Relaxed: set and cleared under the lock.
-                self.0.word.fetch_and(!ASLEEP, Relaxed);
-                std::mem::take(&mut sleepers.wakers)
-            };
-            driver::wake_all(woken.into_iter().map(|(_, waker)| waker));
+            self.0.sleepers.wake_all(&self.0.word);
         }
     }
 
-    /// As [`notify`](RunLoop::notify), for the thread that drives: it will look for tasks before it sleeps, so unless it
-    /// does already, this costs nothing.
+    /// As [`notify`](RunLoop::notify), on the driving thread. Costs a load while that is awake: it looks for tasks before it
+    /// sleeps.
     #[inline]
     pub fn notify_here(&self) {
-        // Relaxed: set by this thread. Cleared by another one, it has woken every sleeper, and they will look.
+        // Relaxed: this thread set it. If another one cleared it, that has woken every sleeper, and they will look.
         if self.0.word.load(Relaxed) & ASLEEP != 0 {
             self.notify();
         }
@@ -149,27 +137,26 @@ impl RunLoop {
     /// `run_one` runs a task that is ready, or says that there is none; then this sleeps until there is one or `future`
     /// was woken. Of tasks that are ready, at most 64 run before `future` has its turn.
     ///
-    /// This sleeps in the process's [driver], if it can, and looks for events there every 61 polls or so; their wakers are
-    /// called on this thread, between two polls. The executor should [reside](context::reside) on it: where that is in a task
-    /// of another executor, the other one is told that this thread sleeps.
+    /// This sleeps in the process's [driver], and looks for its events every 61 polls or so. Their wakers are called on this
+    /// thread, between two polls. The executor should [reside](context::reside) on the thread: if that is in a task of another
+    /// executor, that one learns when the thread sleeps.
     ///
     /// # Panics
     ///
-    /// If `future` or `run_one` does. If 256 calls are inside one another already: tasks that block (`join`,
-    /// `block_on`) are on the stack until they go on, and that has an end. Inside a task this is the task's panic, of which its
-    /// handle tells.
+    /// If `future` or `run_one` does. If 256 calls are nested already: a task that blocks (`join`, `block_on`) stays on the
+    /// stack, and the stack is finite. In a task, the panic is the task's, and its handle reports it.
     pub fn drive<F: Future + ?Sized>(&self, mut future: Pin<&mut F>, mut run_one: impl FnMut() -> bool) -> F::Output {
         let is_deep = self.nests_deep();
         let _nested = Nested::begin(&self.0.nested);
         let driven = Arc::new(Driven { woken: AtomicBool::new(true), run_loop: self.clone() });
         let waker = waker_ref(&driven);
         let mut cx = Context::from_waker(&waker);
-        let mut events = Events::default();
+        let mut registered = Registered::default();
         loop {
-            // First: what is notified from now on keeps us awake. Acquire: pairs with the Release in `notify`.
+            // First: a notification from now on keeps this thread awake. Acquire: pairs with the Release in `notify`.
             let word = self.0.word.load(Acquire);
-            // Acquire: pairs with the Release in the waker; the poll sees what came before the wake. Relaxed before that:
-            // a wake that isn't seen yet is notified of later.
+            // Acquire: pairs with the Release in the waker; the poll sees what came before the wake. The Relaxed load may
+            // miss a wake, whose notification then comes later.
             if driven.woken.load(Relaxed)
                 && driven.woken.swap(false, AcqRel)
                 && let Poll::Ready(output) = budget::anew(|| future.as_mut().poll(&mut cx))
@@ -177,41 +164,40 @@ impl RunLoop {
                 return output;
             }
             if !run_one() {
-                self.sleep(word, &mut events);
+                self.sleep(word, &mut registered);
                 continue;
             }
-            // Woken meanwhile, the future goes behind the tasks that wait, as each of them does.
+            // A woken future goes behind the tasks that wait, as each of them does.
             let others = if is_deep {
-                // But not where each of them may block in its turn, and is on the stack then.
+                // Not so deep in the stack, where each of them may block in its turn.
                 (1..TURN).take_while(|_| !driven.woken.load(Relaxed) && run_one()).count()
             } else {
                 (1..TURN).take_while(|_| run_one()).count()
             };
-            self.ran(2 + others as u32, &mut events);
+            self.ran(2 + others as u32, &mut registered);
         }
     }
 
-    /// Calls `run_one` until it says that no task is ready, instead of sleeping then. Looks for events first and, as
-    /// [`drive`](RunLoop::drive) does, every 61 polls or so.
+    /// Calls `run_one` until no task is ready, and returns. Looks for events first, and every 61 polls or so.
     ///
-    /// For a loop of somebody else's, whose thread does other things in between.
+    /// For a thread with a loop of another kind, which runs the executor's tasks now and then.
     ///
     /// # Panics
     ///
     /// If `run_one` does.
     pub fn run_until_stalled(&self, mut run_one: impl FnMut() -> bool) {
-        let mut events = Events::default();
-        self.look(&mut events);
+        let mut registered = Registered::default();
+        self.look(&mut registered);
         while run_one() {
-            self.ran(1, &mut events);
+            self.ran(1, &mut registered);
         }
     }
 
-    /// As [`drive`](RunLoop::drive), as a future: another executor's thread polls it, and so runs this executor's tasks between
-    /// its own. Where there is nothing to do, it is pending, and a notification wakes it.
+    /// As [`drive`](RunLoop::drive), as a future: a thread of another executor polls it, and runs this executor's tasks between
+    /// its own. Pending while idle; a notification wakes it.
     ///
-    /// `enter` makes the executor's context, once a poll. A poll runs 64 tasks at most, and lets the others of the executor
-    /// around it have their turn then. All polls must be on the thread for which `run_one` is.
+    /// Each poll calls `enter` for the executor's context, and runs 64 tasks at most, so that the outer executor's tasks have
+    /// their turn. All polls must be on the thread that `run_one` belongs to.
     ///
     /// # Panics
     ///
@@ -219,7 +205,7 @@ impl RunLoop {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves the tasks where they are, for the next call of this or of `drive`.
+    /// Dropped early, it leaves the tasks where they are, for the next call of this or of `drive`.
     ///
     /// # Examples
     ///
@@ -255,7 +241,7 @@ impl RunLoop {
         let mut future = std::pin::pin!(future);
         let mut sleeper = None;
         poll_fn(|cx| {
-            // What is notified of from here on, this poll sees.
+            // This poll sees what is notified from here on.
             drop(sleeper.take());
             let _context = enter();
             // Acquire: as in `drive`.
@@ -264,8 +250,8 @@ impl RunLoop {
                 return Poll::Ready(output);
             }
             let is_behind = (0..TURN).all(|_| run_one()) || {
-                let sleeper: &mut Sleeper<'_> = sleeper.insert(Sleeper::new(self));
-                notifications(sleeper.lie_down(cx.waker())) != notifications(word)
+                let sleeper: &mut Sleeper<'_> = sleeper.insert(self.sleeper());
+                notifications(sleeper.register(cx.waker())) != notifications(word)
             };
             if is_behind {
                 cx.waker().wake_by_ref();
@@ -275,110 +261,105 @@ impl RunLoop {
         .await
     }
 
-    /// So many polls have been made. Looks for events, if it is time.
+    /// Counts polls, and looks for events if it is time.
     #[inline]
-    fn ran(&self, polls: u32, events: &mut Events) {
-        // Relaxed, here and in `look`: it is this thread's own.
+    fn ran(&self, polls: u32, registered: &mut Registered) {
+        // Relaxed, here and in `look`: only this thread uses it.
         let polls = self.0.polls.load(Relaxed) + polls;
         self.0.polls.store(polls, Relaxed);
         if driver::is_due(polls) {
-            self.look(events);
+            self.look(registered);
         }
     }
 
-    /// Calls the wakers for what has happened. Whether there were any.
-    fn look(&self, events: &mut Events) -> bool {
+    /// Calls the wakers of events that have happened. Whether there were any.
+    fn look(&self, registered: &mut Registered) -> bool {
         self.0.polls.store(0, Relaxed);
-        events.begin();
-        driver::look(Wait::AsRunLoop, &mut events.woken);
-        let are_any = !events.woken.is_empty();
-        events.wake();
+        registered.register();
+        let woken = driver::look(Wait::AsRunLoop);
+        let are_any = !woken.is_empty();
+        drop(woken);
         are_any
     }
 
-    /// Returns when there was a notification since the word was read, or events have come, whose wakers this has called.
-    fn sleep(&self, word: u64, events: &mut Events) {
+    /// Returns after a notification since `word` was read, or after calling the wakers of events.
+    fn sleep(&self, word: u64, registered: &mut Registered) {
         if notifications(self.0.word.load(Relaxed)) != notifications(word) {
             // The future was woken, or a task by another thread.
-            self.ran(1, events);
+            self.ran(1, registered);
         } else if context::is_nested() {
-            // What events have woken here is notified of to nobody.
-            if !self.look(events) {
+            // Tasks that events wake here cause no notification.
+            if !self.look(registered) {
                 self.sleep_in_task(word);
             }
         } else {
-            self.park(word, events);
+            self.park(word, registered);
         }
     }
 
-    fn park(&self, before: u64, events: &mut Events) {
+    fn park(&self, before: u64, registered: &mut Registered) {
         let Shared { word, parker, woken_by_events, .. } = &*self.0;
-        events.begin();
-        // Relaxed, here and below: what was notified of in between is seen when the word is read again, and what comes later
-        // calls the parker.
+        registered.register();
+        // Relaxed, here and below: the next load of the word sees an earlier notification; a later one calls the parker.
         let parks = |word| (notifications(word) == notifications(before)).then_some(word | PARKED);
-        if word.fetch_update(Relaxed, Relaxed, parks).is_ok() {
-            // Where events come, to stay awake for calls would only delay them. Relaxed: it is this thread's own.
-            let is_called = !woken_by_events.load(Relaxed) && parker.is_called_soon()
-                || parker.park_for_events(Wait::AsRunLoop, &mut events.woken);
-            woken_by_events.store(!is_called, Relaxed);
-            self.0.polls.store(0, Relaxed);
-            // A call that comes nevertheless makes the next sleep a short one.
-            word.fetch_and(!PARKED, Relaxed);
+        if word.fetch_update(Relaxed, Relaxed, parks).is_err() {
+            return;
         }
-        events.wake();
+        // A thread that is woken by events doesn't spin for calls: that would only delay the events. Relaxed: only this
+        // thread uses it.
+        let (is_called, woken) = if !woken_by_events.load(Relaxed) && parker.is_called_soon() {
+            (true, Woken::default())
+        } else {
+            parker.park_for_events(Wait::AsRunLoop)
+        };
+        woken_by_events.store(!is_called, Relaxed);
+        self.0.polls.store(0, Relaxed);
+        // A call that comes nevertheless makes the next sleep a short one.
+        word.fetch_and(!PARKED, Relaxed);
+        // Its tasks find this thread awake.
+        drop(woken);
     }
 
-    /// Sleeps in a task of another executor, which is told, and may run its other tasks here.
+    /// Blocks inside a task of another executor, which may run its other tasks here.
     fn sleep_in_task(&self, word: u64) {
-        let sleeper = Sleeper::new(self);
+        let sleeper = self.sleeper();
         let mut is_first = true;
         context::outside(|_| {
-            block_on(poll_fn(|cx| {
-                let now = sleeper.lie_down(cx.waker());
-                // Whatever the second poll comes from, the caller looks for tasks: `notify_here` counts nothing once another
-                // thread has taken the waker.
+            crate::block_on(poll_fn(|cx| {
+                let now = sleeper.register(cx.waker());
+                // The second poll always ends the sleep: `notify_here` counts nothing once another thread has taken the waker.
                 let sleeps = std::mem::take(&mut is_first) && now & ASLEEP != 0;
                 if sleeps && notifications(now) == notifications(word) { Poll::Pending } else { Poll::Ready(()) }
             }));
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sleepers> {
-        self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sleeper(&self) -> Sleeper<'_> {
+        self.0.sleepers.sleeper(&self.0.word)
     }
 }
 
-/// What a call that drives sees of events.
+/// A call of `drive` as a thread that handles events, from its first look on.
 #[derive(Default)]
-struct Events {
-    /// Gathered, and not called yet.
-    woken: Vec<Waker>,
-    /// From its first look on.
-    sees_to_events: Option<Working>,
-}
+struct Registered(Option<Working>);
 
-impl Events {
+impl Registered {
     #[inline]
-    fn begin(&mut self) {
-        self.sees_to_events.get_or_insert_with(|| {
-            // A child doesn't take its parent's events.
+    fn register(&mut self) {
+        self.0.get_or_insert_with(|| {
+            // A forked child doesn't take its parent's events.
             Process::current();
             driver::run_loop()
         });
     }
-
-    fn wake(&mut self) {
-        driver::wake_all(self.woken.drain(..));
-    }
 }
 
-/// A call of `drive`, which counts while it lasts.
+/// Counts a call of `drive` while it lasts.
 struct Nested<'a>(&'a std::sync::atomic::AtomicUsize);
 
 impl<'a> Nested<'a> {
     fn begin(nested: &'a std::sync::atomic::AtomicUsize) -> Self {
-        // Relaxed, here and in `drop`: it is this thread's own.
+        // Relaxed, here and in `drop`: only this thread uses it.
         let around = nested.load(Relaxed);
         assert!(around < MAX_NESTED, "{MAX_NESTED} tasks of one thread block inside each other: `await` instead");
         nested.store(around + 1, Relaxed);
@@ -392,57 +373,13 @@ impl Drop for Nested<'_> {
     }
 }
 
-/// A call that sleeps in a task. Dropped, it leaves no waker behind.
-struct Sleeper<'a> {
-    run_loop: &'a RunLoop,
-    number: u64,
-}
-
-impl<'a> Sleeper<'a> {
-    fn new(run_loop: &'a RunLoop) -> Self {
-        let mut sleepers = run_loop.lock();
-        sleepers.so_far += 1;
-        // Before there is a waker: until it is polled, other code may run here, and notify. Relaxed: as `lie_down`.
-        run_loop.0.word.fetch_or(ASLEEP, Relaxed);
-        Self { run_loop, number: sleepers.so_far }
-    }
-
-    /// Has the next notification call `waker`. The word before that: a notification that isn't in it will.
-    fn lie_down(&self, waker: &Waker) -> u64 {
-        let newest = waker.clone();
-        let before = self.take();
-        let word = {
-            let mut sleepers = self.run_loop.lock();
-            sleepers.wakers.push((self.number, newest));
-            // Relaxed: as in `park`.
-            self.run_loop.0.word.fetch_or(ASLEEP, Relaxed)
-        };
-        drop(before);
-        word
-    }
-
-    /// The waker, if no notification has taken it.
-    fn take(&self) -> Option<(u64, Waker)> {
-        let wakers = &mut self.run_loop.lock().wakers;
-        let place = wakers.iter().position(|(number, _)| *number == self.number);
-        place.map(|place| wakers.swap_remove(place))
-    }
-}
-
-impl Drop for Sleeper<'_> {
-    fn drop(&mut self) {
-        let left = self.take();
-        drop(left);
-    }
-}
-
 impl fmt::Debug for RunLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunLoop").field("sleepers", &self.lock().wakers.len()).finish()
+        f.debug_struct("RunLoop").field("sleepers", &self.0.sleepers.len()).finish()
     }
 }
 
-/// Wakes a future that is driven. Each call of `drive` has its own.
+/// The waker of a driven future. Each call of `drive` has its own.
 struct Driven {
     woken: AtomicBool,
     run_loop: RunLoop,
@@ -450,8 +387,8 @@ struct Driven {
 
 impl ArcWake for Driven {
     fn wake_by_ref(driven: &Arc<Self>) {
-        // Release: pairs with the Acquire in `drive`. A read-modify-write, as every wake is: of two wakes before a poll,
-        // the poll sees what came before either.
+        // Release: pairs with the Acquire in `drive`. A read-modify-write, as every wake is: after two wakes, the poll sees
+        // what came before either.
         if !driven.woken.swap(true, AcqRel) {
             driven.run_loop.notify();
         }
@@ -462,6 +399,7 @@ impl ArcWake for Driven {
 mod tests {
     use super::*;
     use std::sync::Mutex;
+    use std::task::Waker;
     use std::thread;
 
     #[test]
@@ -475,7 +413,7 @@ mod tests {
         assert!(!run_loop.drive(std::pin::pin!(async { run_loop.nests_deep() }), || false));
     }
 
-    /// Pending until its waker, which goes to another thread, was called so often.
+    /// Ready after `times` wakes from another thread.
     fn woken_from_afar(times: usize) -> impl Future<Output = usize> {
         let mut polls = 0;
         poll_fn(move |cx| {
@@ -494,7 +432,7 @@ mod tests {
         let run_loop = RunLoop::new();
         let polls = run_loop.drive(std::pin::pin!(woken_from_afar(200)), || false);
         assert_eq!(polls, 201);
-        assert_eq!(run_loop.lock().wakers.len(), 0, "a sleeper was left behind");
+        assert_eq!(run_loop.0.sleepers.len(), 0, "a sleeper was left behind");
     }
 
     #[test]

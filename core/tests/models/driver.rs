@@ -1,4 +1,4 @@
-//! Threads that wait inside of a driver, and those who call them: no call is lost, whoever is inside.
+//! Threads that wait in a driver, and threads that unpark them: no call is lost, whichever thread polls the driver.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::Waker;
@@ -7,16 +7,16 @@ use futures_task::{ArcWake, waker};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use polyexec_core::executor::Parker;
-use polyexec_core::executor::driver::{Driver, Turn, Wait};
+use polyexec_core::executor::driver::{Driver, Polled, Wait, Woken};
 use polyexec_core::modelled::{AtomicBool, check};
 
 use crate::common::flag;
 
-/// One at a time is inside. An event is a waker that somebody brings.
+/// A driver that one thread at a time polls. An event is a waker.
 #[derive(Default)]
 struct Modelled {
     /// Not a lock: loom's `try_lock` waits where another thread takes the lock at that moment.
-    is_occupied: AtomicBool,
+    is_locked: AtomicBool,
     system: Mutex<System>,
     changed: Condvar,
 }
@@ -35,25 +35,28 @@ impl Modelled {
 }
 
 impl Driver for Modelled {
-    fn turn(&self, _: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
-        if self.is_occupied.swap(true, Acquire) {
-            return Turn::Refused;
+    fn poll(&self, _: Wait, begin: &mut dyn FnMut() -> bool) -> Polled {
+        if self.is_locked.swap(true, Acquire) {
+            return Polled::Refused;
         }
+        let mut woken = Woken::new();
         if begin() {
             let mut system = self.system.lock().unwrap();
             while !system.is_interrupted && system.events.is_empty() {
                 system = self.changed.wait(system).unwrap();
             }
             system.is_interrupted = false;
-            woken.append(&mut system.events);
+            woken.wakers().append(&mut system.events);
         }
-        self.is_occupied.store(false, Release);
-        Turn::Had
+        self.is_locked.store(false, Release);
+        Polled::Done(woken)
     }
 
-    fn look(&self, _: Wait, _: &mut Vec<Waker>) {}
+    fn look(&self, _: Wait) -> Woken {
+        Woken::default()
+    }
 
-    fn is_left_to_attendant(&self) -> bool {
+    fn is_left_to_fallback(&self) -> bool {
         false
     }
 
@@ -77,7 +80,7 @@ impl ArcWake for Event {
 }
 
 fn parker(driver: &std::sync::Arc<Modelled>) -> Arc<Parker> {
-    Arc::new(Parker::inside(driver.clone()))
+    Arc::new(Parker::with_driver(driver.clone()))
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn of_two_that_wait_each_has_its_call() {
 fn an_event_wakes_the_thread_that_has_waited_for_it() {
     check("an event wakes the thread that has waited for it", || {
         let driver: std::sync::Arc<Modelled> = std::sync::Arc::default();
-        let parker = std::sync::Arc::new(Parker::inside(driver.clone()));
+        let parker = std::sync::Arc::new(Parker::with_driver(driver.clone()));
         let event = std::sync::Arc::new(Event { flag: std::sync::Arc::default(), parker: parker.clone() });
         let system = thread::spawn({
             let (driver, event) = (driver.clone(), waker(event.clone()));
@@ -141,7 +144,7 @@ fn an_event_wakes_the_thread_that_has_waited_for_it() {
 fn an_event_and_a_call_at_once_are_both_handled() {
     check("an event and a call at once are both handled", || {
         let driver: std::sync::Arc<Modelled> = std::sync::Arc::default();
-        let [parker, another] = [(); 2].map(|()| std::sync::Arc::new(Parker::inside(driver.clone())));
+        let [parker, another] = [(); 2].map(|()| std::sync::Arc::new(Parker::with_driver(driver.clone())));
         let event = std::sync::Arc::new(Event { flag: std::sync::Arc::default(), parker: another });
         let is_called = flag();
         let caller = thread::spawn({
@@ -157,7 +160,7 @@ fn an_event_and_a_call_at_once_are_both_handled() {
             parker.park();
         }
         caller.join().unwrap();
-        // What was gathered was called. Nobody was inside, it is still there.
+        // If the driver was polled, the waker was called. Else the event is still there.
         assert!(event.flag.load(Relaxed) || !driver.system.lock().unwrap().events.is_empty(), "the event was lost");
     });
 }

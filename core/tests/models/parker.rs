@@ -1,4 +1,4 @@
-//! One thread's place to sleep, and those who call it.
+//! A parker, its thread, and threads that unpark it.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! A thread that drives, and those who notify it: it sleeps through no notification, neither by itself nor in another executor's
-//! task.
+//! A run loop's thread, and threads that notify it: it sleeps through no notification, neither by itself nor in another
+//! executor's task.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -17,8 +17,8 @@ use polyexec_core::{
 
 use crate::common::flag;
 
-/// Drives until all flags were found by `run_one`, which another thread raises, with a notification each. By itself, or within
-/// another executor's thread.
+/// Drives until `run_one` has found all flags. Another thread raises each, and notifies. `within`: as a task of another
+/// executor.
 fn found_by_run_one<const N: usize>(flags: [loom::sync::Arc<AtomicBool>; N], within: bool) {
     let run_loop = RunLoop::new();
     let raises = thread::spawn({
@@ -30,7 +30,7 @@ fn found_by_run_one<const N: usize>(flags: [loom::sync::Arc<AtomicBool>; N], wit
             }
         }
     });
-    // Each is a task that is ready once; the last one wakes the future.
+    // Each flag is a task; the last one wakes the future.
     let mut to_find: VecDeque<_> = flags.into();
     let waker = Plain::new(Invisible::new(None::<std::task::Waker>));
     let is_over = Plain::new(Invisible::new(false));
@@ -63,10 +63,10 @@ fn no_notification_is_slept_through() {
     check("no notification is slept through", || found_by_run_one([flag(), flag()], false));
 }
 
-/// An executor in one of whose tasks this thread is.
+/// The executor of the task that this thread is in.
 #[derive(Default)]
 struct Around {
-    /// When the task first waits, another one on the same thread raises the flag and tells the run_loop.
+    /// When the task first waits, another one on the same thread raises the flag and notifies the run loop.
     makes_ready: Invisible<Option<(RunLoop, loom::sync::Arc<AtomicBool>)>>,
 }
 

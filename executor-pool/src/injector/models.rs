@@ -1,4 +1,4 @@
-//! The shared queue, a worker that takes from it, and the shutdown. Run by `verify/loom`.
+//! The injector, workers that take from it, and the shutdown. Run by `verify/loom`.
 
 use super::*;
 
@@ -6,7 +6,8 @@ use loom::sync::Arc;
 use loom::thread;
 use polyexec_core::modelled::{Drops, check};
 
-use crate::next::models::task;
+use crate::lifo_slot::models::task;
+use crate::policy::BATCH;
 
 #[test]
 fn push_and_close() {
@@ -17,7 +18,7 @@ fn push_and_close() {
             move || injector.push(task).is_ok()
         });
         drop(injector.close());
-        // Pushed before, it went with the others; after, it came back. Either was dropped.
+        // Pushed before, it was returned by `close`; after, it was refused. Either way it was dropped.
         let _ = pusher.join().unwrap();
         assert!(injector.is_empty() && injector.pop().is_none() && injector.queue.lock().tasks.is_empty());
         assert_eq!(futures.count(), 1);
@@ -27,8 +28,8 @@ fn push_and_close() {
 }
 
 #[test]
-fn two_who_take() {
-    check("injector: two who take", || {
+fn two_workers_take() {
+    check("injector: two workers take", || {
         let (injector, futures) = (Arc::new(Injector::default()), Drops::default());
         for _ in 0..3 {
             injector.push(task(&futures)).unwrap();
@@ -37,21 +38,21 @@ fn two_who_take() {
             let injector = injector.clone();
             move || {
                 let local = deque::Worker::new_fifo();
-                let first = injector.take(1, MAX_BATCH, &local);
+                let first = injector.take(1, BATCH, &local);
                 first.map(|(first, _)| first).into_iter().chain(std::iter::from_fn(|| local.pop())).count()
             }
         });
         let popped = injector.pop().into_iter().count();
         let taken = taker.join().unwrap();
-        assert_eq!(injector.len(), injector.queue.lock().tasks.len(), "what is to be seen is what is there");
+        assert_eq!(injector.len(), injector.queue.lock().tasks.len(), "the hint is right once both are done");
         let left = std::iter::from_fn(|| injector.pop()).count();
         assert_eq!((popped + taken + left, futures.count()), (3, 3));
         assert!(injector.is_empty());
     });
 }
 
-/// A task that woke itself is queued without a notification, before the worker takes one from here: who sees that one gone
-/// sees the other.
+/// A task that woke itself is queued without a notification, before the worker takes one from the injector. A thread that
+/// sees that one gone sees the other.
 #[test]
 fn pop_shows_what_was_queued_before() {
     check("injector: pop shows what was queued before", || {
@@ -66,7 +67,7 @@ fn pop_shows_what_was_queued_before() {
                 (injector.pop().is_some(), local)
             }
         });
-        assert!(!injector.is_empty() || !others.is_empty(), "there are tasks all the time");
+        assert!(!injector.is_empty() || !others.is_empty(), "there is a task at all times");
         let (was_there, local) = worker.join().unwrap();
         assert!(was_there && local.pop().is_some());
     });

@@ -1,17 +1,27 @@
-//! In place of the monitor where threads are modelled: its thread would be none of the model's.
+//! Stands in for the monitor in a model: its thread would be outside of the model.
 
 use std::io;
-use std::sync::Arc;
+use std::time::Instant;
 
-use crate::relief::Rounds;
-use crate::shared::Shared;
+pub(crate) trait Watched: Send {
+    fn pool(&self) -> usize;
+    fn is_due(&self) -> bool;
+    fn tick(&mut self, now: Instant) -> Tick;
+    fn end_tasks(self: Box<Self>);
+}
 
-pub(crate) fn watch(_: Arc<Shared>) -> io::Result<()> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tick {
+    Idle,
+    Busy,
+}
+
+pub(crate) fn add(_: Box<dyn Watched>) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn forget(_: &Arc<Shared>) -> Option<Rounds> {
+pub(crate) fn remove(_: usize) -> Option<Box<dyn Watched>> {
     None
 }
 
-pub(crate) fn notice() {}
+pub(crate) fn notify() {}

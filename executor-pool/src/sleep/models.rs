@@ -9,16 +9,16 @@ use polyexec_core::modelled::{check, check_fewer};
 
 use crate::sync::{AtomicBool, AtomicUsize};
 
-/// A watch that is over as soon as its thread goes on: so it ends at every moment there is.
+/// A timed sleep that ends as soon as its thread goes on: the model tries every moment.
 const MOMENT: Duration = Duration::ZERO;
 
-/// A watch that never ends by itself: a model is over before.
+/// A timed sleep that outlasts the model.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Workers, and what they look at.
 struct Pool {
     sleep: Sleep,
-    /// How many tasks wait in workers' queues, and in the shared one.
+    /// Tasks in workers' queues, and in the injector.
     queued: AtomicUsize,
     injected: AtomicUsize,
     closed: AtomicBool,
@@ -38,7 +38,7 @@ impl Pool {
         if queued == Queued::Injected { &self.injected } else { &self.queued }
     }
 
-    /// As `Worker::put` and `Shared::inject`.
+    /// As `Worker::push` and `Shared::inject`.
     fn put(&self, queued: Queued) {
         self.queue(queued).fetch_add(1, Relaxed);
         self.sleep.notify(queued);
@@ -52,12 +52,12 @@ impl Pool {
         })
     }
 
-    /// As `Shared::must_look`.
-    fn must_look(&self, is_seen_to: bool) -> bool {
-        self.closed.load(Acquire) || self.injected.load(Relaxed) > 0 || !is_seen_to && self.queued.load(Relaxed) > 0
+    /// As `Worker::must_look`.
+    fn must_look(&self, has_lookout: bool) -> bool {
+        self.closed.load(Acquire) || self.injected.load(Relaxed) > 0 || !has_lookout && self.queued.load(Relaxed) > 0
     }
 
-    /// As in `Worker::search`.
+    /// As `Worker::waiting_tasks`.
     fn more(&self) -> Option<Queued> {
         match self.injected.load(Relaxed) {
             0 => (self.queued.load(Relaxed) > 0).then_some(Queued::Plenty),
@@ -65,8 +65,8 @@ impl Pool {
         }
     }
 
-    /// As `Worker::search`: sleeps like that at first, and soundly after the first sleep. Whether there was a task.
-    fn search(&self, worker: usize, mut sleeps: Sleeps) -> bool {
+    /// As `Worker::search`: the first sleep is of this kind, later ones are untimed. Whether there was a task.
+    fn search(&self, worker: usize, mut kind: SleepKind) -> bool {
         let mut searching = self.sleep.search();
         loop {
             if self.closed.load(Acquire) {
@@ -79,36 +79,35 @@ impl Pool {
                 }
                 searching = Some(search);
             }
-            let awake =
-                self.sleep.sleep(worker, searching, sleeps, |is_seen_to| self.must_look(is_seen_to), &mut Vec::new());
+            let awake = self.sleep.sleep(worker, searching, kind, |has_lookout| self.must_look(has_lookout));
             searching = Some(awake.searching);
-            sleeps = Sleeps::Soundly;
+            kind = SleepKind::Untimed;
         }
     }
 
-    /// Runs the task that it finds for ever, or ends at the shutdown.
-    fn work(this: &Arc<Self>, worker: usize, sleeps: Sleeps) -> thread::JoinHandle<bool> {
+    /// Ends with the first task that it finds, or at the shutdown.
+    fn work(this: &Arc<Self>, worker: usize, kind: SleepKind) -> thread::JoinHandle<bool> {
         let pool = this.clone();
-        thread::spawn(move || pool.search(worker, sleeps))
+        thread::spawn(move || pool.search(worker, kind))
     }
 
-    /// As `Shared::shut_down`.
+    /// As `Shared::close_queues`.
     fn shut_down(&self) {
         self.closed.store(true, Release);
         self.sleep.wake_all();
     }
 
-    /// When everybody is done, nobody searches or sleeps.
+    /// Whether no worker searches or sleeps.
     fn is_at_rest(&self) -> bool {
-        let beds = self.sleep.beds.lock();
-        self.sleep.counts().0 == 0 && beds.asleep.is_empty() && beds.watchman.is_none()
+        let sleepers = self.sleep.sleepers.lock();
+        self.sleep.counts().0 == 0 && sleepers.untimed.is_empty() && sleepers.timed.is_none()
     }
 }
 
-fn check_search(name: &str, workers: usize, processors: usize, queued: Queued, sleeps: Sleeps) {
+fn check_search(name: &str, workers: usize, processors: usize, queued: Queued, kind: SleepKind) {
     check(name, move || {
         let pool = Pool::new(workers, processors);
-        let worker = Pool::work(&pool, 0, sleeps);
+        let worker = Pool::work(&pool, 0, kind);
         pool.put(queued);
         assert!(worker.join().unwrap());
         assert!(pool.is_at_rest());
@@ -118,40 +117,40 @@ fn check_search(name: &str, workers: usize, processors: usize, queued: Queued, s
 #[test]
 fn a_task_and_a_worker_that_falls_asleep() {
     for queued in [Queued::Next, Queued::Plenty, Queued::Injected] {
-        for sleeps in [Sleeps::Soundly, Sleeps::Watching(MOMENT), Sleeps::Undisturbed(MOMENT)] {
-            // With a single worker nobody searches at first; with three, half of them may.
+        for kind in [SleepKind::Untimed, SleepKind::Timed(MOMENT), SleepKind::Undisturbed(MOMENT)] {
+            // A single worker may not search at first; of three, half may.
             for workers in [1, 3] {
-                check_search(&format!("{queued:?} and {sleeps:?}, {workers} workers"), workers, 2, queued, sleeps);
+                check_search(&format!("{queued:?} and {kind:?}, {workers} workers"), workers, 2, queued, kind);
             }
         }
     }
 }
 
-/// As many are awake as there are processors: all is left to the watchman.
+/// As many workers are awake as there are processors: every task is left to the timed sleeper.
 #[test]
-fn a_task_and_a_watchman_where_it_is_crowded() {
+fn a_task_and_a_timed_sleeper_where_it_is_crowded() {
     for queued in [Queued::Next, Queued::Plenty, Queued::Injected] {
-        for sleeps in [Sleeps::Watching(MOMENT), Sleeps::Undisturbed(MOMENT)] {
-            check_search(&format!("{queued:?} and {sleeps:?}, crowded"), 2, 1, queued, sleeps);
+        for kind in [SleepKind::Timed(MOMENT), SleepKind::Undisturbed(MOMENT)] {
+            check_search(&format!("{queued:?} and {kind:?}, crowded"), 2, 1, queued, kind);
         }
     }
 }
 
-/// A watchman that is to be woken sleeps until then.
+/// A timed sleeper is woken before its time.
 #[test]
-fn a_watchman_is_woken_for_what_he_may_have() {
-    for (queued, sleeps) in [
-        (Queued::Plenty, Sleeps::Watching(LONG)),
-        (Queued::Injected, Sleeps::Watching(LONG)),
-        (Queued::Injected, Sleeps::Undisturbed(LONG)),
+fn a_timed_sleeper_is_woken_for_what_it_may_take() {
+    for (queued, kind) in [
+        (Queued::Plenty, SleepKind::Timed(LONG)),
+        (Queued::Injected, SleepKind::Timed(LONG)),
+        (Queued::Injected, SleepKind::Undisturbed(LONG)),
     ] {
-        check(&format!("{queued:?} and a long watch"), move || {
+        check(&format!("{queued:?} and a long sleep"), move || {
             let pool = Pool::new(2, 2);
             let worker = thread::spawn({
                 let pool = pool.clone();
                 move || {
-                    // What is queued before he is registered, and isn't the shared queue's, he leaves to his next look.
-                    let awake = pool.sleep.sleep(0, None, sleeps, |_| pool.must_look(false), &mut Vec::new());
+                    // Whatever a worker queued before this one registered waits for its next look.
+                    let awake = pool.sleep.sleep(0, None, kind, |_| pool.must_look(false));
                     assert!(pool.take());
                     pool.sleep.found(awake.searching, || pool.more());
                 }
@@ -164,10 +163,10 @@ fn a_watchman_is_woken_for_what_he_may_have() {
 }
 
 /// Each of two tasks needs a worker of its own.
-fn check_two(name: &str, first: Queued, second: Queued, sleeps: [Sleeps; 2]) {
+fn check_two(name: &str, first: Queued, second: Queued, kinds: [SleepKind; 2]) {
     check_fewer(name, 1, move || {
         let pool = Pool::new(3, 3);
-        let workers = [0, 1].map(|worker| Pool::work(&pool, worker, sleeps[worker]));
+        let workers = [0, 1].map(|worker| Pool::work(&pool, worker, kinds[worker]));
         pool.put(first);
         pool.put(second);
         for worker in workers {
@@ -179,25 +178,25 @@ fn check_two(name: &str, first: Queued, second: Queued, sleeps: [Sleeps; 2]) {
 
 #[test]
 fn two_tasks_and_two_workers_that_fall_asleep() {
-    check_two("two tasks and two workers", Queued::Injected, Queued::Injected, [Sleeps::Soundly; 2]);
-    check_two("two tasks of a worker and two others", Queued::Plenty, Queued::Plenty, [Sleeps::Soundly; 2]);
+    check_two("two tasks and two workers", Queued::Injected, Queued::Injected, [SleepKind::Untimed; 2]);
+    check_two("two tasks of a worker and two others", Queued::Plenty, Queued::Plenty, [SleepKind::Untimed; 2]);
 }
 
 #[test]
-fn two_tasks_and_a_watchman_and_another() {
-    let sleeps = [Sleeps::Soundly, Sleeps::Watching(MOMENT)];
-    check_two("two tasks, a watchman and another", Queued::Injected, Queued::Injected, sleeps);
-    check_two("two tasks of a worker, a watchman and another", Queued::Next, Queued::Plenty, sleeps);
+fn two_tasks_and_a_timed_sleeper_and_another() {
+    let kinds = [SleepKind::Untimed, SleepKind::Timed(MOMENT)];
+    check_two("two tasks, a timed sleeper and another", Queued::Injected, Queued::Injected, kinds);
+    check_two("two tasks of a worker, a timed sleeper and another", Queued::Next, Queued::Plenty, kinds);
 }
 
-/// The searcher has a task, and is busy from then on: what it was left to find is another's.
+/// The searcher has found a task, and is busy: a later task must get another worker.
 #[test]
 fn the_last_searcher_and_a_notification() {
     for queued in [Queued::Plenty, Queued::Injected] {
         check(&format!("the last searcher and {queued:?}"), move || {
             let pool = Pool::new(4, 4);
             let searching = pool.sleep.search().unwrap();
-            let sleeper = Pool::work(&pool, 0, Sleeps::Soundly);
+            let sleeper = Pool::work(&pool, 0, SleepKind::Untimed);
             let notifier = thread::spawn({
                 let pool = pool.clone();
                 move || pool.put(queued)
@@ -212,19 +211,19 @@ fn the_last_searcher_and_a_notification() {
 
 #[test]
 fn shutdown_and_workers_that_fall_asleep() {
-    for sleeps in [Sleeps::Soundly, Sleeps::Watching(LONG)] {
-        check(&format!("shutdown and {sleeps:?}"), move || {
+    for kind in [SleepKind::Untimed, SleepKind::Timed(LONG)] {
+        check(&format!("shutdown and {kind:?}"), move || {
             let pool = Pool::new(3, 3);
-            let worker = Pool::work(&pool, 0, sleeps);
+            let worker = Pool::work(&pool, 0, kind);
             pool.shut_down();
             assert!(!worker.join().unwrap());
         });
     }
-    // There is one watchman at most; the other one sleeps like everybody.
-    for sleeps in [Sleeps::Soundly, Sleeps::Watching(LONG)] {
-        check(&format!("shutdown and two workers, {sleeps:?}"), move || {
+    // One of them at most is timed.
+    for kind in [SleepKind::Untimed, SleepKind::Timed(LONG)] {
+        check(&format!("shutdown and two workers, {kind:?}"), move || {
             let pool = Pool::new(3, 3);
-            let workers = [0, 1].map(|worker| Pool::work(&pool, worker, sleeps));
+            let workers = [0, 1].map(|worker| Pool::work(&pool, worker, kind));
             pool.shut_down();
             for worker in workers {
                 assert!(!worker.join().unwrap());
@@ -233,7 +232,7 @@ fn shutdown_and_workers_that_fall_asleep() {
     }
 }
 
-/// Woken once by either, the worker keeps no call for its next sleep, and is counted once.
+/// Either wakes the worker once: it keeps no call for its next sleep, and counts once.
 #[test]
 fn shutdown_and_a_notification() {
     check("shutdown and a notification", || {
@@ -241,13 +240,7 @@ fn shutdown_and_a_notification() {
         let worker = thread::spawn({
             let pool = pool.clone();
             move || {
-                let awake = pool.sleep.sleep(
-                    0,
-                    None,
-                    Sleeps::Soundly,
-                    |is_seen_to| pool.must_look(is_seen_to),
-                    &mut Vec::new(),
-                );
+                let awake = pool.sleep.sleep(0, None, SleepKind::Untimed, |has_lookout| pool.must_look(has_lookout));
                 pool.sleep.found(awake.searching, || None);
             }
         });
@@ -263,20 +256,20 @@ fn shutdown_and_a_notification() {
     });
 }
 
-/// A watch that ends by itself while the watchman is woken.
+/// A timed sleep that ends while the sleeper is woken.
 #[test]
-fn the_end_of_a_watch_and_a_notification() {
-    check("the end of a watch and a notification", || {
+fn the_end_of_a_timed_sleep_and_a_notification() {
+    check("the end of a timed sleep and a notification", || {
         let pool = Pool::new(2, 2);
-        let watchman = thread::spawn({
+        let sleeper = thread::spawn({
             let pool = pool.clone();
             move || {
-                let awake = pool.sleep.sleep(0, None, Sleeps::Watching(MOMENT), |_| false, &mut Vec::new());
+                let awake = pool.sleep.sleep(0, None, SleepKind::Timed(MOMENT), |_| false);
                 pool.sleep.found(awake.searching, || None);
             }
         });
         pool.put(Queued::Injected);
-        watchman.join().unwrap();
+        sleeper.join().unwrap();
         assert!(pool.is_at_rest());
         assert!(!pool.sleep.parkers[0].park_until(Some(Instant::now())), "a call was left over");
     });

@@ -1,6 +1,6 @@
-//! What the pool has in place of parking_lot's and crossbeam's where threads are modelled: no more than it uses.
+//! Modelled stand-ins for parking_lot's lock and crossbeam's deque: what the pool uses of them.
 //!
-//! Values are kept where loom doesn't see them, and the words beside them order what crossbeam's words order.
+//! Loom doesn't see the values. The words beside them have the orderings of crossbeam's.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::{Mutex as Invisible, PoisonError};
@@ -10,7 +10,7 @@ pub(crate) use loom::sync::atomic::fence;
 pub(crate) use polyexec_core::modelled::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 pub(crate) use polyexec_core::modelled_thread_local as thread_local;
 
-/// As parking_lot's: not poisoned.
+/// As parking_lot's: without poisoning.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -93,7 +93,7 @@ pub(crate) mod deque {
     }
 
     impl<T> Stealer<T> {
-        /// Crossbeam's has a fence in between, which it doesn't promise: the models do without.
+        /// Crossbeam's has a fence in between, but doesn't promise it: the models do without.
         fn bounds(&self) -> (usize, usize) {
             let front = self.0.front.load(Acquire);
             (front, self.0.back.load(Acquire))

@@ -1,12 +1,11 @@
-//! Linux: a clock for each thread, and the state that `/proc` shows.
+//! Linux: a clock for each thread, and its state in `/proc`.
 
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::gettid;
 
-/// How the kernel numbers the clocks of threads: this, beside the complement of the thread's number, means its own time on
-/// processors. The same in glibc and musl, `pthread_getcpuclockid`; in the kernel `CPUCLOCK_PERTHREAD_MASK` and
+/// The low bits of a clock id that means a thread's CPU time; the other bits are the complement of the thread's number. The same in glibc and musl, `pthread_getcpuclockid`; in the kernel `CPUCLOCK_PERTHREAD_MASK` and
 /// `CPUCLOCK_SCHED`, `include/linux/posix-timers_types.h`.
 const CLOCK_OF_THREAD: i32 = 0b110;
 
@@ -14,7 +13,7 @@ pub(super) fn own_number() -> Option<u32> {
     gettid().as_raw().try_into().ok()
 }
 
-/// An error: the thread is gone. The kernel answers only for threads of this process.
+/// `None` if the thread is gone. The kernel answers for threads of this process only.
 pub(super) fn cpu_time(thread: u32) -> Option<Duration> {
     #[cfg(test)]
     probe::count();
@@ -22,7 +21,7 @@ pub(super) fn cpu_time(thread: u32) -> Option<Duration> {
     clock_gettime(ClockId::from_raw(!number << 3 | CLOCK_OF_THREAD)).ok().map(Duration::from)
 }
 
-/// By the letter of proc(5): `R` for a thread that runs or could run.
+/// From the state in proc(5): `R` is a thread that runs or could run.
 pub(super) fn sleeps(thread: u32) -> Option<bool> {
     #[cfg(test)]
     {
@@ -32,11 +31,11 @@ pub(super) fn sleeps(thread: u32) -> Option<bool> {
         }
     }
     let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
-    // The thread's name comes before it, in parentheses, and may have some of its own.
+    // The thread's name comes before it in parentheses, and may have parentheses in it.
     stat.rsplit_once(") ")?.1.chars().next().map(|state| state != 'R')
 }
 
-/// For tests: what the calling thread has asked the system, and whether it has files.
+/// For tests: counts the calling thread's questions to the system, and takes its files away.
 #[cfg(test)]
 pub(crate) mod probe {
     use std::cell::Cell;
@@ -54,14 +53,14 @@ pub(crate) mod probe {
         !NO_FILES.get()
     }
 
-    /// How often `run` asks the system of a thread.
+    /// The number of questions that `run` asks the system.
     pub(crate) fn asked(run: impl FnOnce()) -> usize {
         ASKED.set(0);
         run();
         ASKED.get()
     }
 
-    /// While `run` runs, no file can be opened.
+    /// Runs `run` as if no file could be opened.
     pub(crate) fn without_files<T>(run: impl FnOnce() -> T) -> T {
         NO_FILES.set(true);
         let result = run();

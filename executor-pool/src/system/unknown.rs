@@ -1,4 +1,4 @@
-//! Systems that are asked for nothing.
+//! Other systems than Linux, which answer nothing.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whole pools of one or two workers under loom: what `work` does, without a crew. Run by `verify/loom`.
+//! Whole pools of one or two workers under loom, on threads of the model. Run by `verify/loom`.
 
 use super::*;
 
@@ -10,21 +10,21 @@ use polyexec_core::{
 };
 use polyexec_threads::{Settings, ThreadPool};
 
-use crate::job::Hooks;
+use crate::hooks::Hooks;
 use crate::sleep::Sleep;
 
-/// A pool whose threads belong to the model, and what starts them.
+/// A pool, and a function that starts its workers on threads of the model.
 fn pool(workers: usize, processors: usize) -> (PoolHandle, impl FnOnce() -> Vec<thread::JoinHandle<()>>) {
     let queues: Vec<_> = (0..workers).map(|_| deque::Worker::new_fifo()).collect();
-    let desks = queues.iter().map(|queue| Arc::new(CachePadded::new(Desk::new(queue.stealer(), 0)))).collect();
-    // A crew without threads.
-    let crew = ThreadPool::new(Settings::new("model"), |_| ());
-    let shared = Arc::new(Shared::new(desks, Sleep::new(workers, processors), crew, Hooks::default()));
+    let remotes = queues.iter().map(|queue| Arc::new(CachePadded::new(Remote::new(queue.stealer(), 0)))).collect();
+    // Starts none.
+    let threads = ThreadPool::new(Settings::new("model"), |_| ());
+    let shared = Arc::new(Shared::new(remotes, Sleep::new(workers, processors), threads, Hooks::default()));
     let pool = PoolHandle::new(shared.clone());
     let start = move || {
         let workers = queues.into_iter().enumerate().map(|(index, queue)| {
-            let worker = Worker::new(shared.clone(), index, queue);
-            thread::spawn(move || work(worker, &ThreadId::default()))
+            let worker = Box::new(Worker::new(shared.clone(), index, queue));
+            thread::spawn(move || run(worker, &ThreadId::default()))
         });
         workers.collect()
     };
@@ -32,19 +32,19 @@ fn pool(workers: usize, processors: usize) -> (PoolHandle, impl FnOnce() -> Vec<
 }
 
 fn end(pool: &PoolHandle, threads: Vec<thread::JoinHandle<()>>) {
-    pool.shared().shut_down();
+    crate::shutdown::shut_down(pool.shared());
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    let Shared { injector, roster, live, .. } = &**pool.shared();
-    assert!(injector.is_empty() && !roster.copy().iter().any(|desk| desk.has_tasks()) && live.is_empty());
+    let Shared { injector, remotes, tasks, .. } = &**pool.shared();
+    assert!(injector.is_empty() && !remotes.snapshot().iter().any(|remote| remote.has_tasks()) && tasks.is_empty());
 }
 
-/// As [`end`], where that isn't what the model is of.
+/// As [`end`], for a model of something else.
 fn end_unseen(pool: &PoolHandle, threads: Vec<thread::JoinHandle<()>>) {
     loom::stop_exploring();
     end(pool, threads);
 }
 
-/// Opened once; a task that waits for it blocks its worker, as a long poll does.
+/// Opened once. A task that waits for it blocks its worker.
 #[derive(Default)]
 struct Gate {
     is_open: Mutex<bool>,
@@ -107,7 +107,7 @@ fn shutdown_and_a_spawn() {
     });
 }
 
-/// A task that wakes itself goes behind what waits, and is lost with nobody.
+/// A task that wakes itself goes behind what waits, and isn't lost.
 #[test]
 fn shutdown_and_a_task_that_wakes_itself() {
     check_fewer("pool: shutdown and a task that wakes itself", 1, || {
@@ -134,7 +134,7 @@ fn shutdown_and_a_task_that_wakes_itself() {
     });
 }
 
-/// What a task spawns before a long poll goes on is another worker's.
+/// What a task spawns before its poll blocks is run by another worker.
 #[test]
 fn a_task_behind_a_long_poll() {
     check_fewer("pool: a task behind a long poll", 3, || {
@@ -153,7 +153,7 @@ fn a_task_behind_a_long_poll() {
     });
 }
 
-/// Two tasks have come at once. A worker may take both, and then the other must come for the second.
+/// Two tasks were injected. A worker may take both, and the other one must steal the second.
 #[test]
 fn a_batch_from_outside_whose_first_task_waits_for_the_second() {
     check_fewer("pool: a batch whose first task waits for the second", 2, || {

@@ -1,275 +1,264 @@
-//! What a worker does that has no task: where it looks for one, for how long, and what it learns from that for the next
-//! time. How it sleeps and is woken, `sleep` decides.
+//! What an idle worker does: looks elsewhere for tasks, for as long as that pays, and then sleeps. `sleep` decides which
+//! sleeper is woken.
+//!
+//! A searching worker is stopped: the monitor doesn't scan it, and can't detach it.
 
 use std::hint::spin_loop;
-use std::task::Waker;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
-use polyexec_core::executor::driver::Wait;
-use polyexec_core::executor::{Task, driver};
+use polyexec_core::executor::driver::{self, Wait};
 use polyexec_threads::contain;
 
-use super::Worker;
-use crate::desk::Desk;
-use crate::injector::{FLOOD, MAX_BATCH};
-use crate::sleep::{LONGEST_WATCH, Queued, SHORTEST_WATCH, Sleeps};
+use super::{Turn, Worker};
+use crate::policy::{
+    BATCH, FLOOD, GATHER_IN_FLOOD, GATHER_IN_TRICKLE, LOOK_PAUSES, LOOKS_PER_EVENTS, LOOKS_PER_ROUND, MAX_FRUITLESS,
+    MAX_HALVINGS, MAX_STEAL_BACKOFF, MAX_TIMED_SLEEP, MIN_TIMED_SLEEP, SEARCH_LOOKS, SEARCHES_PER_HALVING, STEAL_COST,
+    STEAL_SAMPLE,
+};
+use crate::remote::Remote;
+use crate::sleep::{Queued, Searching, Sleep, SleepKind};
 
-/// Looks at the shared queue before a searcher gives up, with `PAUSES` in between: thirty microseconds or so in all,
-/// which is about what it costs to fall asleep and to be woken. So a searcher hardly loses more than twice of what it
-/// would have lost had it known what was to come.
-const LOOKS: u32 = if cfg!(polyexec_loom) { 2 } else { 240 };
-const PAUSES: u32 = 5;
-/// After so many searches in vain, half as many looks, and so on: that nothing comes may be the searcher's own fault, if
-/// the thread that would bring it waits for this very processor.
-const VAIN_A_HALVING: u32 = 4;
-const MAX_HALVINGS: u32 = 4;
-/// Searches in vain until the searcher takes its time again.
-const MAX_VAIN: u32 = 64;
-/// Looks at the shared queue for each at the other workers, whose cache lines should be left alone meanwhile: a
-/// microsecond or so. A worker that has begun no other poll in between is in a long one.
-const LOOKS_A_ROUND: u32 = if cfg!(polyexec_loom) { 1 } else { 8 };
+/// Why a worker searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// It has run its last task, or saw a new one just before it slept.
+    Idle,
+    /// Another thread woke it.
+    Woken,
+    /// Its timed sleep is over.
+    Timeout,
+}
 
-/// Looks at the shared queue for each at the driver, which takes a system call if there is something to wait for: four
-/// microseconds or so.
-const LOOKS_FOR_EVENTS: u32 = 4 * LOOKS_A_ROUND;
+/// What a fruitless look saw of the other workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    /// None has begun a poll in the meantime.
+    Quiet,
+    /// Some have, but they have no more tasks than they will run themselves.
+    Busy,
+    /// The thief has backed off, and didn't look at them.
+    Skipped,
+}
 
-/// How many looks a worker waits for a whole batch to gather in the shared queue, where there was a flood, or a trickle,
-/// the last time: else it takes the tasks one by one from the hands of whoever spawns them.
-const LOOKS_IN_FLOOD: u32 = 32;
-const LOOKS_IN_TRICKLE: u32 = 8;
-
-/// A stolen task that kept the thief busy for less time than this, with all that came of it, was not worth stealing: that
-/// is what it costs to move its memory from one processor to another, there and back.
-const WORTH_STEALING: Duration = Duration::from_nanos(500);
-/// Stolen tasks from whose time something can be learned.
-const ENOUGH_LOOT: u32 = 8;
-/// A thief that has learned so often in a row that the tasks are too short leaves the others alone, and sleeps before it
-/// steals again. Until then it waits awake, each time twice as long.
-const MAX_RESTRAINT: u32 = 4;
+/// The end of a look.
+enum Looked {
+    Found(Turn),
+    Fruitless(Others),
+}
 
 impl Worker {
-    /// A task from elsewhere; sleeps until there is one. `None` when events have come, whose wakers are in `woken` then, or
-    /// when the pool shuts down, or this worker was relieved.
+    /// Finds a turn elsewhere; sleeps until there is one. `None` if the pool shuts down, or this worker was detached.
     #[cold]
-    pub(super) fn search(&mut self, woken: &mut Vec<Waker>) -> Option<Task> {
+    pub(super) fn search(&mut self) -> Option<Turn> {
         if self.shared.is_closed() {
             return None;
         }
-        driver::look(Wait::AsWorker, woken);
+        let woken = driver::look(Wait::AsWorker);
         if !woken.is_empty() {
+            return Some(Turn::Wake(woken));
+        }
+        self.learn_from_steals();
+        if !self.remote.stop() {
             return None;
         }
+        let turn = self.search_and_sleep()?;
+        self.start();
+        Some(turn)
+    }
+
+    fn search_and_sleep(&mut self) -> Option<Turn> {
         let shared = self.shared.clone();
-        let sleep = &shared.sleep;
-        self.learn();
-        let mut searching = sleep.search();
-        let mut comes_from = ComesFrom::Work;
+        let mut searching = shared.sleep.search();
+        let mut cause = Cause::Idle;
         loop {
             if shared.is_closed() {
                 return None;
             }
-            let mut sleeps = Sleeps::Soundly;
+            let mut kind = SleepKind::Untimed;
             if let Some(search) = searching {
-                match self.look(comes_from, woken) {
-                    Ok(task) => {
-                        sleep.found(search, || self.what_waits());
-                        return Some(task);
+                match self.look(cause) {
+                    Looked::Found(turn) => {
+                        self.stop_searching(&shared.sleep, Some(search));
+                        return Some(turn);
                     }
-                    Err(_) if !woken.is_empty() => {
-                        sleep.found(search, || self.what_waits());
-                        return None;
-                    }
-                    Err(quiet) => sleeps = self.sleeps(quiet, comes_from),
+                    Looked::Fruitless(others) => kind = self.sleep_kind(others, cause),
                 }
                 searching = Some(search);
             }
-            self.loot = None;
-            if !self.desk.leave() {
-                searching.into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
-                return None;
-            }
+            self.stolen = None;
             if let Some(on_park) = &shared.hooks.on_park {
-                // The hook may take its time: no notification is left to this searcher meanwhile.
-                searching.take().into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
+                // The hook may take its time: no task is left to this searcher until it returns.
+                self.stop_searching(&shared.sleep, searching.take());
                 contain(|| on_park());
             }
-            let awake = sleep.sleep(self.index, searching, sleeps, |is_seen_to| self.must_look(is_seen_to), woken);
+            let awake = shared.sleep.sleep(self.index, searching, kind, |has_lookout| self.must_look(has_lookout));
             searching = Some(awake.searching);
             if let Some(on_unpark) = &shared.hooks.on_unpark {
                 // As above.
-                searching.take().into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
+                self.stop_searching(&shared.sleep, searching.take());
                 contain(|| on_unpark());
-                searching = sleep.search();
+                searching = shared.sleep.search();
             }
-            self.come();
-            if !woken.is_empty() {
-                self.begin_anew();
-                searching.into_iter().for_each(|search| sleep.found(search, || self.what_waits()));
-                return None;
+            if !awake.woken.is_empty() {
+                self.forget_lessons();
+                self.stop_searching(&shared.sleep, searching);
+                return Some(Turn::Wake(awake.woken));
             }
-            comes_from = match sleeps {
-                _ if awake.was_called => ComesFrom::Call,
-                Sleeps::Soundly => ComesFrom::Work,
-                Sleeps::Watching(_) | Sleeps::Undisturbed(_) => ComesFrom::Watch,
+            cause = match kind {
+                _ if awake.was_called => Cause::Woken,
+                SleepKind::Untimed => Cause::Idle,
+                SleepKind::Timed(_) | SleepKind::Undisturbed(_) => Cause::Timeout,
             };
-            if sleeps == Sleeps::Soundly {
-                self.begin_anew();
+            if kind == SleepKind::Untimed {
+                self.forget_lessons();
             }
         }
     }
 
-    /// Looks for tasks that another worker doesn't come to: once, if others need the processor, or after a watch, where
-    /// what is seen is compared with what was seen before. Else for a while, in which events may come, too, and learns whether
-    /// that was in vain.
-    fn look(&mut self, comes_from: ComesFrom, woken: &mut Vec<Waker>) -> Result<Task, Quiet> {
+    /// Passes the search on to another worker, if there are tasks for one.
+    fn stop_searching(&mut self, sleep: &Sleep, searching: Option<Searching>) {
+        searching.into_iter().for_each(|search| sleep.found(search, || self.waiting_tasks()));
+    }
+
+    /// Looks for tasks that another worker won't get to soon.
+    ///
+    /// Looks once after a timed sleep, which compares with what was seen before it, and where other threads need the
+    /// processor. Otherwise looks for a while, also for events, and remembers whether that was fruitless.
+    fn look(&mut self, cause: Cause) -> Looked {
         let is_crowded = self.shared.sleep.is_crowded();
-        if is_crowded || comes_from == ComesFrom::Watch {
-            return self.injected(1, MAX_BATCH).map_or_else(|| self.steal(|desk| !is_crowded && desk.has_plenty()), Ok);
+        if is_crowded || cause == Cause::Timeout {
+            return match self.take_injected(1, BATCH) {
+                Some(task) => Looked::Found(Turn::Run(task)),
+                None => self.steal(|remote| !is_crowded && remote.has_plenty()),
+            };
         }
-        let looked = self.look_around(woken);
-        if comes_from == ComesFrom::Work {
-            self.vain = if looked.is_ok() || !woken.is_empty() { 0 } else { (self.vain + 1) % MAX_VAIN };
+        let looked = self.look_for_a_while();
+        if cause == Cause::Idle {
+            self.fruitless = match looked {
+                Looked::Found(_) => 0,
+                Looked::Fruitless(_) => (self.fruitless + 1) % MAX_FRUITLESS,
+            };
         }
         looked
     }
 
-    fn look_around(&mut self, woken: &mut Vec<Waker>) -> Result<Task, Quiet> {
-        let looks = LOOKS >> MAX_HALVINGS.min(self.vain / VAIN_A_HALVING);
-        let gather = if self.last_injected < FLOOD { LOOKS_IN_TRICKLE } else { LOOKS_IN_FLOOD };
-        let round = LOOKS_A_ROUND << self.restraint;
-        let mut quiet = if self.restraint < MAX_RESTRAINT { Quiet::Everywhere } else { Quiet::LeftAlone };
+    fn look_for_a_while(&mut self) -> Looked {
+        let looks = SEARCH_LOOKS >> MAX_HALVINGS.min(self.fruitless / SEARCHES_PER_HALVING);
+        let gather = if self.last_injected < FLOOD { GATHER_IN_TRICKLE } else { GATHER_IN_FLOOD };
+        let round = LOOKS_PER_ROUND << self.steal_backoff;
+        let mut others = if self.steal_backoff < MAX_STEAL_BACKOFF { Others::Quiet } else { Others::Skipped };
         for look in 0..looks {
             let is_gathering = look < gather && look + 1 < looks;
-            if let Some(task) = self.injected(if is_gathering { MAX_BATCH } else { 1 }, MAX_BATCH) {
-                return Ok(task);
+            if let Some(task) = self.take_injected(if is_gathering { BATCH } else { 1 }, BATCH) {
+                return Looked::Found(Turn::Run(task));
             }
-            if quiet != Quiet::LeftAlone && look.is_multiple_of(round) && (look > 0 || self.restraint == 0) {
-                match self.steal(Desk::has_plenty) {
-                    Ok(task) => return Ok(task),
-                    // The first look compares with what was seen long ago, unless restraint has made it late.
-                    Err(_) if look < round => {}
-                    Err(Quiet::Everywhere) => {}
-                    Err(seen) => quiet = seen,
+            let is_round = look.is_multiple_of(round) && (look > 0 || self.steal_backoff == 0);
+            if others != Others::Skipped && is_round {
+                match self.steal(Remote::has_plenty) {
+                    Looked::Fruitless(seen) => {
+                        // The first round compares with what was seen long ago, unless the backoff has delayed it.
+                        if look >= round && seen != Others::Quiet {
+                            others = seen;
+                        }
+                    }
+                    found => return found,
                 }
             }
-            if (look + 1).is_multiple_of(LOOKS_FOR_EVENTS) {
-                driver::look(Wait::AsWorker, woken);
+            if (look + 1).is_multiple_of(LOOKS_PER_EVENTS) {
+                let woken = driver::look(Wait::AsWorker);
                 if !woken.is_empty() {
-                    return Err(quiet);
+                    return Looked::Found(Turn::Wake(woken));
                 }
             }
-            match (look + 1).is_multiple_of(LOOKS_A_ROUND) {
-                // A thread that the system has put on this processor may be the one to have work.
+            match (look + 1).is_multiple_of(LOOKS_PER_ROUND) {
+                // A thread that shares this processor may be about to bring work.
                 true => yield_now(),
-                false => (0..PAUSES).for_each(|_| spin_loop()),
+                false => (0..LOOK_PAUSES).for_each(|_| spin_loop()),
             }
         }
-        Err(quiet)
+        Looked::Fruitless(others)
     }
 
-    /// How to sleep after a look in vain.
-    fn sleeps(&mut self, quiet: Quiet, comes_from: ComesFrom) -> Sleeps {
-        match quiet {
-            Quiet::Everywhere => Sleeps::Soundly,
-            Quiet::LeftAlone => Sleeps::Undisturbed(self.watch()),
-            // Called for nothing: what there was, its worker was about to run.
-            Quiet::AllButSome if comes_from == ComesFrom::Call => Sleeps::Undisturbed(SHORTEST_WATCH),
-            Quiet::AllButSome => Sleeps::Watching(self.watch()),
+    /// How to sleep after a fruitless look.
+    fn sleep_kind(&mut self, others: Others, cause: Cause) -> SleepKind {
+        match others {
+            Others::Quiet => SleepKind::Untimed,
+            Others::Skipped => SleepKind::Undisturbed(self.next_timed_sleep()),
+            // Woken for nothing: the task's own worker was about to run it.
+            Others::Busy if cause == Cause::Woken => SleepKind::Undisturbed(MIN_TIMED_SLEEP),
+            Others::Busy => SleepKind::Timed(self.next_timed_sleep()),
         }
     }
 
-    /// Takes half of another worker's tasks, if it `has_plenty` of them, or is in a long poll.
-    fn steal(&mut self, has_plenty: impl Fn(&Desk) -> bool) -> Result<Task, Quiet> {
-        self.roster.renew(&self.shared.roster);
-        let workers = self.roster.len();
+    /// Takes half of another worker's tasks, if it `has_plenty` of them or is in a long poll.
+    fn steal(&mut self, has_plenty: impl Fn(&Remote) -> bool) -> Looked {
+        self.remotes.renew(&self.shared.remotes);
+        let workers = self.remotes.len();
         let first = random(&mut self.random) as usize % workers;
-        let mut quiet = Quiet::Everywhere;
+        let mut others = Others::Quiet;
         for victim in (first..workers).chain(0..first).filter(|victim| *victim != self.index) {
-            let desk = &self.roster[victim];
-            let polls = desk.polls();
-            let is_in_long_poll = std::mem::replace(&mut self.seen[victim], polls) == polls;
-            if (has_plenty(desk) || is_in_long_poll && desk.has_tasks())
-                && let Some(task) = desk.steal(&self.queue)
+            let remote = &self.remotes[victim];
+            let polls = remote.polls();
+            let is_in_long_poll = std::mem::replace(&mut self.seen_polls[victim], polls) == polls;
+            if (has_plenty(remote) || is_in_long_poll && remote.has_tasks())
+                && let Some(task) = remote.steal(&self.queue)
             {
-                let (since, tasks) = self.loot.unwrap_or_else(|| (Instant::now(), 0));
-                self.loot = Some((since, tasks + 1 + self.queue.len() as u32));
-                return Ok(task);
+                let (since, tasks) = self.stolen.unwrap_or_else(|| (Instant::now(), 0));
+                self.stolen = Some((since, tasks + 1 + self.queue.len() as u32));
+                return Looked::Found(Turn::Run(task));
             }
             if !is_in_long_poll {
-                quiet = Quiet::AllButSome;
+                others = Others::Busy;
             }
         }
-        Err(quiet)
+        Looked::Fruitless(others)
     }
 
-    /// Whether a worker that is about to sleep must look once more; not at what workers have queued, if somebody else sees
-    /// to that.
-    fn must_look(&mut self, is_seen_to: bool) -> bool {
-        self.shared.is_closed() || !self.shared.injector.is_empty() || !is_seen_to && self.has_queued_tasks()
+    /// Whether a worker that is about to sleep must look once more. A lookout sees to the workers' queues for it.
+    fn must_look(&mut self, has_lookout: bool) -> bool {
+        self.shared.is_closed() || !self.shared.injector.is_empty() || !has_lookout && self.has_queued_tasks()
     }
 
-    /// What tasks there are for others, at this moment.
-    fn what_waits(&mut self) -> Option<Queued> {
+    /// What tasks there are for others right now.
+    fn waiting_tasks(&mut self) -> Option<Queued> {
         match self.shared.injector.is_empty() {
             false => Some(Queued::Injected),
             true => self.has_queued_tasks().then_some(Queued::Plenty),
         }
     }
 
-    /// Whether some worker has a task in its queue, at this moment.
+    /// Whether a worker has a task in its queue right now.
     fn has_queued_tasks(&mut self) -> bool {
-        self.roster.renew(&self.shared.roster);
-        self.roster.iter().any(|desk| desk.has_tasks())
+        self.remotes.renew(&self.shared.remotes);
+        self.remotes.iter().any(|remote| remote.has_tasks())
     }
 
-    /// Learns from the time that stolen tasks took, now that they are done, whether to steal again at once.
-    fn learn(&mut self) {
-        let Some((since, tasks)) = self.loot else { return };
+    /// Adjusts the backoff by the time that stolen tasks took, now that they are done.
+    fn learn_from_steals(&mut self) {
+        let Some((since, tasks)) = self.stolen else { return };
         let took = since.elapsed();
-        if took >= WORTH_STEALING * tasks.max(ENOUGH_LOOT) {
-            self.begin_anew();
-        } else if tasks >= ENOUGH_LOOT {
-            self.loot = None;
-            self.restraint = MAX_RESTRAINT.min(self.restraint + 1);
+        if took >= STEAL_COST * tasks.max(STEAL_SAMPLE) {
+            self.forget_lessons();
+        } else if tasks >= STEAL_SAMPLE {
+            self.stolen = None;
+            self.steal_backoff = MAX_STEAL_BACKOFF.min(self.steal_backoff + 1);
         }
     }
 
-    /// Forgets what was learned: times have changed.
-    fn begin_anew(&mut self) {
-        self.loot = None;
-        self.restraint = 0;
-        self.watch = SHORTEST_WATCH;
+    /// Resets the backoff and the timed sleeps: the load has changed.
+    fn forget_lessons(&mut self) {
+        self.stolen = None;
+        self.steal_backoff = 0;
+        self.timed_sleep = MIN_TIMED_SLEEP;
     }
 
-    /// How long to watch: each time in vain twice as long.
-    fn watch(&mut self) -> Duration {
-        let now = self.watch;
-        self.watch = LONGEST_WATCH.min(2 * now);
+    /// The length of a timed sleep: each fruitless one doubles it.
+    fn next_timed_sleep(&mut self) -> Duration {
+        let now = self.timed_sleep;
+        self.timed_sleep = MAX_TIMED_SLEEP.min(2 * now);
         now
     }
-}
-
-/// What made a worker search.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ComesFrom {
-    /// It has run its last task, or was about to sleep and had to look again.
-    Work,
-    /// Somebody woke it.
-    Call,
-    /// It has slept for as long as it wanted.
-    Watch,
-}
-
-/// What a searcher saw that found nothing to take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Quiet {
-    /// No other worker has begun a poll meanwhile.
-    Everywhere,
-    /// Some have, but have no more tasks than they run themselves.
-    AllButSome,
-    /// It hasn't looked at the other workers.
-    LeftAlone,
 }
 
 /// Xorshift (Marsaglia, 2003): quick, and random enough to keep thieves apart.

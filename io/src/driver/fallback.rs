@@ -1,24 +1,23 @@
-//! The driver's own thread, which waits inside where nobody else does: all threads are busy, or their executor knows
-//! nothing of polyexec. It looks every millisecond while something happens, and sleeps otherwise.
+//! The driver's own thread, which polls when no other does: all are busy, or their executor knows nothing of polyexec. It looks
+//! every millisecond while something happens, and sleeps otherwise.
 
 use std::time::{Duration, Instant};
 
-use polyexec_core::executor::driver::{Driver, Turn, Wait, are_workers, wake_all};
+use polyexec_core::executor::driver::{Driver, Polled, Wait, are_workers, serve_as_fallback};
 use polyexec_core::executor::{Alarm, Parker};
 
 use crate::driver::IoDriver;
 
-/// For so long there must have been nobody inside, or up to twice as long, until the attendant steps in.
+/// The thread steps in after one to two ticks in which no other has polled.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Looks in a row at which somebody was inside, and nothing has happened, until the attendant sleeps.
-const QUIET_LOOKS: u32 = 10;
+/// Ticks in a row without a need for this thread, until it sleeps.
+const QUIET_TICKS: u32 = 10;
 
-/// Looks in a row that nobody else took, until the attendant takes it that the workers are busy for long, and waits inside
-/// until one of them wants to.
-const NEGLECTED_LOOKS: u32 = 8;
+/// Ticks in a row without a look by a worker, until this thread waits in the driver: the workers are busy for long.
+const MAX_IDLE_TICKS: u32 = 8;
 
-/// Where the attendant sleeps.
+/// Where the fallback thread sleeps.
 #[derive(Debug, Default)]
 pub(crate) struct Fallback {
     alarm: Alarm,
@@ -26,17 +25,17 @@ pub(crate) struct Fallback {
 }
 
 impl Fallback {
-    /// To be called when nobody is inside any more, or there is more to wait for.
-    pub(crate) fn notice(&self) {
+    /// Wakes the thread if it sleeps. Call it after the driver's lock was released, or after there is more to wait for.
+    pub(crate) fn notify(&self) {
         self.alarm.ring(|| self.parker.unpark());
     }
 
-    fn doze(&self) {
+    fn wait_for_tick(&self) {
         self.parker.park_until(Some(Instant::now() + TICK));
     }
 
-    fn sleep(&self, must_look: impl FnOnce() -> bool) {
-        if self.alarm.set(must_look) {
+    fn sleep(&self, is_needed: impl FnOnce() -> bool) {
+        if self.alarm.set(is_needed) {
             self.alarm.unset();
         } else {
             self.parker.park_until(None);
@@ -44,29 +43,28 @@ impl Fallback {
     }
 }
 
-/// What the thread does, for ever.
-pub(crate) fn attend(driver: &IoDriver) {
-    polyexec_core::executor::driver::attend();
-    let (mut seen, mut quiet_looks, mut neglected, mut woken) = (0, 0, 0, Vec::new());
+/// The thread's loop, which never ends.
+pub(crate) fn run(driver: &IoDriver) {
+    serve_as_fallback();
+    let (mut polls_before, mut quiet_ticks, mut idle_ticks) = (0, 0, 0);
     loop {
-        driver.fallback.doze();
-        let has_turned = driver.turns() != seen;
-        let is_neglected = !has_turned && driver.is_unattended();
-        quiet_looks = if has_turned || is_neglected { 0 } else { quiet_looks + 1 };
-        neglected = if is_neglected { neglected + 1 } else { 0 };
-        if is_neglected && neglected <= NEGLECTED_LOOKS && are_workers() {
-            // They are busy, and will come back: no event should wake one of them alone.
-            driver.look(Wait::AsAttendant, &mut woken);
-        } else if is_neglected {
-            while driver.turn(Wait::AsAttendant, &mut || true, &mut woken) == Turn::Had {
-                wake_all(woken.drain(..));
+        driver.fallback.wait_for_tick();
+        let was_polled = driver.polls() != polls_before;
+        let is_idle = !was_polled && driver.needs_fallback();
+        quiet_ticks = if was_polled || is_idle { 0 } else { quiet_ticks + 1 };
+        idle_ticks = if is_idle { idle_ticks + 1 } else { 0 };
+        if is_idle && idle_ticks <= MAX_IDLE_TICKS && are_workers() {
+            // They are busy, and will look: no event should wake one of them alone.
+            drop(driver.look(Wait::AsFallback));
+        } else if is_idle {
+            while let Polled::Done(woken) = driver.poll(Wait::AsFallback, &mut || true) {
+                drop(woken);
             }
         }
-        wake_all(woken.drain(..));
-        seen = driver.turns();
-        if quiet_looks == QUIET_LOOKS {
-            driver.fallback.sleep(|| driver.is_unattended());
-            quiet_looks = 0;
+        polls_before = driver.polls();
+        if quiet_ticks == QUIET_TICKS {
+            driver.fallback.sleep(|| driver.needs_fallback());
+            quiet_ticks = 0;
         }
     }
 }

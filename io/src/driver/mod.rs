@@ -1,4 +1,4 @@
-//! The process's driver: what there is to wait for, and one turn of waiting for it.
+//! The process's driver: the sources and timers to wait for, and one poll of them. `lock` decides which thread polls.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mio::event::{Event, Source};
 use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::Mutex;
-use polyexec_core::executor::driver::{Driver, Turn, Wait, install};
+use polyexec_core::executor::driver::{Driver, Polled, Wait, Woken, install};
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Clock, LazyStart};
 use slab::Slab;
@@ -30,35 +30,35 @@ mod source;
 mod sync;
 mod timers;
 
-/// Events that one turn takes from the system at most; the next one takes the rest.
+/// Events that one poll takes from the system at most; the next one takes the rest.
 const EVENTS: usize = 1024;
 
-/// What the system is to speak of. Urgent data, where that is told apart, is in the way of a read's end (`readiness`).
+/// The events to report. Urgent data, where reported separately, may hide the end of a stream (`readiness`).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const INTEREST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-/// The event of an interruption.
+/// Reports an interruption.
 const INTERRUPTION: Token = Token(usize::MAX);
 
 pub(crate) struct IoDriver {
     lock: DriverLock<Selector>,
     registry: Registry,
     interrupter: mio::Waker,
-    /// What is registered, by token.
+    /// The registered sources, by token.
     sources: Mutex<Slab<Arc<Readiness>>>,
-    /// How many sources there are. Changed under the lock.
-    how_many: AtomicUsize,
+    /// The number of sources. Changed under their lock.
+    source_count: AtomicUsize,
     timers: Timers,
-    /// Turns so far. Changed inside only.
-    turns: AtomicUsize,
+    /// Polls and looks so far. Changed under the driver's lock.
+    polls: AtomicUsize,
     fallback: Fallback,
-    /// A child has a copy of it, but the system knows the parent's alone.
+    /// The process that started it: in a forked child, a copy of the driver reaches the parent's events.
     pub(crate) process: Process,
 }
 
-/// What only the thread uses that is inside.
+/// What only the polling thread uses.
 struct Selector {
     poll: Poll,
     events: Events,
@@ -66,22 +66,23 @@ struct Selector {
 
 static DRIVER: LazyStart<IoDriver> = LazyStart::new();
 
-/// Starts the process's driver, unless it runs already: for a program that wants to know early whether it can.
+/// Starts the process's driver, unless it runs. Timers and sockets start it by themselves; calling this shows early
+/// whether that works.
 ///
 /// # Errors
 ///
-/// The system's reason for not giving a file descriptor or a thread.
+/// The system has no file descriptor or no thread.
 pub fn start() -> io::Result<()> {
     Process::current();
     started().map(drop)
 }
 
-/// The real time, and timers that go off little more than a millisecond late where the machine is idle, never early.
-/// Those that are due at the same time are called in the order of their deadlines, as exactly as to 66 µs.
+/// Real time, and its timers: never early, and little more than a millisecond late on an idle machine. Timers that are due
+/// together go off in the order of their deadlines, to within 66 µs.
 ///
 /// # Panics
 ///
-/// The driver can't be [started](start).
+/// If the driver can't be [started](start).
 #[track_caller]
 pub fn clock() -> &'static dyn Clock {
     match started() {
@@ -90,8 +91,7 @@ pub fn clock() -> &'static dyn Clock {
     }
 }
 
-/// How often a thread of the process has asked the system for events so far, or the timers alone where there are no sources:
-/// to be compared with the number of events.
+/// Polls of the driver by any thread so far. Compare it with the number of events.
 ///
 /// # Examples
 ///
@@ -102,7 +102,7 @@ pub fn clock() -> &'static dyn Clock {
 /// # let _ = turns;
 /// ```
 pub fn turns() -> usize {
-    DRIVER.get().map_or(0, IoDriver::turns)
+    DRIVER.get().map_or(0, IoDriver::polls)
 }
 
 /// The process's driver, which this starts unless it runs already.
@@ -115,7 +115,7 @@ pub(crate) fn started() -> io::Result<&'static IoDriver> {
         thread::Builder::new().name("driver".to_owned()).spawn(|| {
             // Waits for the start to end.
             let driver = DRIVER.get_or_start(|_| Err(io::ErrorKind::NotFound.into()));
-            driver.into_iter().for_each(fallback::attend);
+            driver.into_iter().for_each(fallback::run);
         })?;
         Ok(driver)
     })?;
@@ -133,40 +133,39 @@ impl IoDriver {
             registry,
             lock: DriverLock::new(Selector { poll, events: Events::with_capacity(EVENTS) }),
             sources: Mutex::default(),
-            how_many: AtomicUsize::new(0),
+            source_count: AtomicUsize::new(0),
             timers: Timers::new(),
-            turns: AtomicUsize::new(0),
+            polls: AtomicUsize::new(0),
             fallback: Fallback::default(),
             process: Process::current(),
         })
     }
 
-    /// Has the system speak of `source` from now on, under the token that comes with its readiness.
+    /// Registers `source` with the system. Its events come under the token that is returned.
     pub(crate) fn register(&self, source: &mut impl Source) -> io::Result<(Token, Arc<Readiness>)> {
         let readiness = Arc::new(Readiness::default());
         let token = {
             let mut sources = self.sources.lock();
             let token = Token(sources.insert(readiness.clone()));
             // SeqCst: before the fence of the alarm.
-            self.how_many.store(sources.len(), SeqCst);
+            self.source_count.store(sources.len(), SeqCst);
             token
         };
         if let Err(cause) = self.registry.register(source, token, INTEREST) {
             self.forget(token);
             return Err(cause);
         }
-        self.fallback.notice();
+        self.fallback.notify();
         Ok((token, readiness))
     }
 
-    /// Has the system speak of `source` no more. What it has said already may yet be taken for another source's, which then
-    /// finds that it isn't ready.
+    /// Ends the registration. An event on its way may be taken for a later source's, which then finds that it isn't ready.
     pub(crate) fn deregister(&self, source: &mut impl Source, token: Token) {
-        // From a child, that would take it from its parent.
+        // In a forked child, this would end the parent's registration.
         if !self.process.is_current() {
             return;
         }
-        // That it isn't registered is the only error there is.
+        // The only error is that it isn't registered.
         let _ = self.registry.deregister(source);
         self.forget(token);
     }
@@ -175,35 +174,35 @@ impl IoDriver {
         let readiness = {
             let mut sources = self.sources.lock();
             let readiness = sources.try_remove(key);
-            self.how_many.store(sources.len(), SeqCst);
+            self.source_count.store(sources.len(), SeqCst);
             readiness
         };
-        // With the wakers in it.
+        // Drops its wakers, outside of the lock.
         drop(readiness);
     }
 
     fn is_needed(&self) -> bool {
         // SeqCst: read after the fence of the alarm, too.
-        self.how_many.load(SeqCst) > 0 || self.timers.are_any()
+        self.source_count.load(SeqCst) > 0 || self.timers.are_any()
     }
 
-    /// Whether there is something to wait for, and nobody waits.
-    pub(crate) fn is_unattended(&self) -> bool {
-        self.is_needed() && !self.lock.is_attended()
+    /// Whether there is something to wait for, and no thread waits.
+    pub(crate) fn needs_fallback(&self) -> bool {
+        self.is_needed() && !self.lock.is_polled()
     }
 
-    /// Turns and looks so far.
-    pub(crate) fn turns(&self) -> usize {
-        self.turns.load(Relaxed)
+    /// Polls and looks so far.
+    pub(crate) fn polls(&self) -> usize {
+        self.polls.load(Relaxed)
     }
 
-    /// For the thread that is inside.
-    fn has_turned(&self) {
-        // Relaxed: under the lock; the attendant only compares.
-        self.turns.store(self.turns() + 1, Relaxed);
+    /// Counts a poll. Call it under the lock.
+    fn count_poll(&self) {
+        // Relaxed: the lock orders it, and the fallback thread only compares.
+        self.polls.store(self.polls() + 1, Relaxed);
     }
 
-    /// Waits for events for so long at most. An interruption by a signal counts as nothing.
+    /// Waits for events, for `time` at most. A signal ends the wait early.
     fn select(&self, selector: &mut Selector, time: Option<Duration>, woken: &mut Vec<Waker>) {
         let Selector { poll, events } = selector;
         if poll.poll(events, time).is_err() || events.is_empty() {
@@ -239,46 +238,51 @@ fn said(event: &Event) -> Report {
 }
 
 impl Driver for IoDriver {
-    fn turn(&self, wait: Wait, begin: &mut dyn FnMut() -> bool, woken: &mut Vec<Waker>) -> Turn {
+    fn poll(&self, wait: Wait, begin: &mut dyn FnMut() -> bool) -> Polled {
         if !self.is_needed() {
-            return Turn::Refused;
+            return Polled::Refused;
         }
-        let Some(mut inside) = self.lock.enter(wait, || self.interrupt()) else {
-            return Turn::Refused;
+        // Declared first, dropped last: no waker is called under the lock.
+        let mut woken = Woken::new();
+        let Some(mut guard) = self.lock.lock(wait, || self.interrupt()) else {
+            return Polled::Refused;
         };
         if begin() {
             let time = self.timers.begin_wait(Instant::now);
-            self.select(&mut inside.guard, time, woken);
+            self.select(&mut guard.polled, time, woken.wakers());
             self.timers.end_wait();
-            self.timers.take_due(Instant::now, woken);
-            self.has_turned();
+            self.timers.take_due(Instant::now, woken.wakers());
+            self.count_poll();
         }
-        let turn = if inside.is_claimed() { Turn::GaveWay } else { Turn::Had };
-        drop(inside);
-        self.fallback.notice();
-        turn
+        let gives_way = guard.is_claimed();
+        drop(guard);
+        self.fallback.notify();
+        if gives_way { Polled::GaveWay(woken) } else { Polled::Done(woken) }
     }
 
-    fn look(&self, wait: Wait, woken: &mut Vec<Waker>) {
+    fn look(&self, wait: Wait) -> Woken {
         if !self.is_needed() {
-            return;
+            return Woken::default();
         }
-        let Some(mut inside) = self.lock.look(wait, || self.interrupt()) else { return };
-        // Relaxed: a source that is registered just now will be seen by the next look.
-        if self.how_many.load(Relaxed) > 0 {
-            self.select(&mut inside.guard, Some(Duration::ZERO), woken);
+        let mut woken = Woken::new();
+        let Some(mut guard) = self.lock.try_lock(wait, || self.interrupt()) else { return woken };
+        // Relaxed: the next look sees a source that is being registered.
+        if self.source_count.load(Relaxed) > 0 {
+            self.select(&mut guard.polled, Some(Duration::ZERO), woken.wakers());
         }
-        self.timers.take_due(Instant::now, woken);
-        self.has_turned();
-        // The attendant need not know: whether a thread waits inside is as before.
+        self.timers.take_due(Instant::now, woken.wakers());
+        self.count_poll();
+        drop(guard);
+        // The fallback thread isn't notified: whether a thread waits is as before.
+        woken
     }
 
-    fn is_left_to_attendant(&self) -> bool {
-        self.lock.is_left_to_attendant()
+    fn is_left_to_fallback(&self) -> bool {
+        self.lock.is_left_to_fallback()
     }
 
     fn interrupt(&self) {
-        // It fails only where the system has no memory; then the wait ends with the next event.
+        // Fails only without memory; then the wait ends with the next event.
         let _ = self.interrupter.wake();
     }
 }
@@ -289,19 +293,19 @@ impl Clock for IoDriver {
     }
 
     fn has_passed(&self, deadline: Instant) -> bool {
-        // What was woken by its timer need not look at the clock.
+        // A task that its timer woke need not read the clock.
         self.timers.is_known_to_be_over(deadline) || Instant::now() >= deadline
     }
 
     fn set(&self, deadline: Instant, waker: &Waker) -> u64 {
         if !self.process.is_known() {
-            // Where this process's timers are; so with those below.
+            // A forked child has a driver of its own, here and below.
             return clock().set(deadline, waker);
         }
         let (number, owed) = self.timers.set(deadline, waker.clone());
         match owed {
             OnSet::Interrupt => self.interrupt(),
-            OnSet::Announce => self.fallback.notice(),
+            OnSet::Announce => self.fallback.notify(),
             OnSet::Nothing => (),
         }
         number

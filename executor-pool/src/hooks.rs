@@ -1,0 +1,15 @@
+//! The user's hooks. The thread pool calls those of its threads; these are the workers'.
+
+use std::sync::Arc;
+
+use crate::Stall;
+
+pub(crate) type OnStall = Arc<dyn Fn(&Stall) + Send + Sync>;
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) on_stall: Option<OnStall>,
+    pub(crate) on_park: Option<Hook>,
+    pub(crate) on_unpark: Option<Hook>,
+}
