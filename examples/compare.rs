@@ -18,7 +18,7 @@ mod support {
 }
 
 const HELP: &str = "\
-Runs the same Counters on every executor that is compiled in, and prints a table.
+Runs the same Counters on every compiled-in executor, and prints a table.
 
 Usage: compare [--tasks N] [--to M]
 
@@ -26,8 +26,8 @@ Usage: compare [--tasks N] [--to M]
   --to M     the poll at which each of them is ready (default 100)
   --help     print this
 
-One run each, after no warm-up: a first impression, not a benchmark.
-Exit code: 0 if all is well, 1 if a task failed or a sum is wrong, 2 if the options are.";
+One run each, without warm-up: a first impression, not a benchmark.
+Exit code: 0 on success, 1 if a task failed or a sum is wrong, 2 if the options are invalid.";
 
 fn main() -> ExitCode {
     cli::run(program)

@@ -21,16 +21,16 @@ mod support {
 }
 
 const HELP: &str = "\
-Checks what every executor must hold, on those that are compiled in.
+Checks the properties of executors, on every compiled-in executor.
 
 Usage: conformance [--executor NAME] [--property pNN]
 
-  --executor NAME  only this one: pool, threaded or local, if compiled in
-  --property pNN   only the property of this number, or of this name
-  --here           check the one property in this process: what the program calls itself with
+  --executor NAME  only this executor: pool, threaded or local, if compiled in
+  --property pNN   only the property with this number, or this name
+  --here           check the one property in this process: for the program's own use
   --help           print this
 
-Exit code: 0 if every property holds or is left out for a reason, 1 if one doesn't hold, 2 if the options are wrong.";
+Exit code: 0 if every property holds or is left out for a reason, 1 if one doesn't hold, 2 if the options are invalid.";
 
 /// Starts this program again, for a property that measures its whole process.
 type Relaunch = Box<dyn Fn() -> Command + Send + Sync>;

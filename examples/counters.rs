@@ -25,13 +25,13 @@ Runs a Counter to 10, a Counter to 23, and many more on one executor.
 
 Usage: counters [--executor NAME] [--tasks N] [--to M] [--verbose]
 
-  --executor NAME  pool, threaded or local, if compiled in; by default the first of them
+  --executor NAME  pool, threaded or local, if compiled in; the default is the first of them
   --tasks N        how many more Counters (default 1000); zero is fine
   --to M           the poll at which each of those is ready (default 100)
   --verbose        print each poll of each Counter
   --help           print this
 
-Exit code: 0 if all is well, 1 if a task failed or the sum is wrong, 2 if the options are.";
+Exit code: 0 on success, 1 if a task failed or the sum is wrong, 2 if the options are invalid.";
 
 /// The article's two tasks, and the number that each counts to.
 const ARTICLE: [(&str, u64); 2] = [("async_fn", 10), ("async_fn2", 23)];

@@ -148,12 +148,12 @@ pub(crate) fn p61_park_and_unpark_of_the_users_are_harmless(subject: &Subject) {
         let (handle, parks) = (executor.handle(), parks(TIMES, wakers.clone()));
         executor.handle().spawn(async move { handle.block_on(parks) })
     };
-    assert_eq!(executor.block_on(parks(TIMES, wakers)), TIMES + 1, "polls of what was woken so often");
+    assert_eq!(executor.block_on(parks(TIMES, wakers)), TIMES + 1, "polls per wake");
     executor.block_on(async {
         for task in tasks {
-            assert_eq!(task.await.unwrap(), TIMES + 1, "polls of what was woken so often");
+            assert_eq!(task.await.unwrap(), TIMES + 1, "polls per wake");
         }
-        assert_eq!(nested.await.unwrap(), TIMES + 1, "polls of what was woken so often");
+        assert_eq!(nested.await.unwrap(), TIMES + 1, "polls per wake");
     });
     foreign.join().unwrap();
 

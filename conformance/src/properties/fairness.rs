@@ -112,10 +112,7 @@ pub(crate) fn p67_a_task_from_outside_waits_for_64_polls_at_most(subject: &Subje
     for _ in 0..100 {
         let (outside, counted) = (handle.clone(), polls.clone());
         // Nothing else runs while the other thread spawns.
-        #[expect(
-            clippy::async_yields_async,
-            reason = "the task that was spawned waits for the one that gives its handle"
-        )]
+        #[expect(clippy::async_yields_async, reason = "the spawned task waits for the one that returns its handle")]
         let spawner = handle.spawn(async move {
             let before = counted.get();
             thread::spawn(move || outside.spawn(async move { counted.get() - before })).join().unwrap()

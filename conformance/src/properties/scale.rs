@@ -213,7 +213,7 @@ pub(crate) fn p78_cells_return_to_zero(subject: &Subject) {
                 assert!(handle.await.is_ok_and(|output| output == [7; 100]));
             }
         }
-        // The executor lives on, and keeps nothing of what is over: the thread that ran the last may still hold it.
+        // The executor lives on, and keeps no ended task. The thread that ran the last one may still hold that.
         let patience = Instant::now() + PATIENCE / 4;
         while freed.get() < made.get() && Instant::now() < patience {
             yield_now().await;

@@ -62,7 +62,7 @@ pub(crate) fn p01_every_accepted_task_ends_exactly_once(subject: &Subject) {
             }
         }
         let ends: Vec<_> = dropped.iter().map(Tally::get).collect();
-        assert!(ends.iter().all(|ends| *ends == 1), "seed {seed}: dropped so many times each: {ends:?}");
+        assert!(ends.iter().all(|ends| *ends == 1), "seed {seed}: drops of each future: {ends:?}");
     }
     (0..50).for_each(|_| spawn_against_the_shutdown(subject));
 }
@@ -110,7 +110,7 @@ fn spawn_against_the_shutdown(subject: &Subject) {
             }
             Err(error) => assert!(error.is_shutdown(), "{error}"),
         }
-        assert_eq!((futures.get(), outputs.get()), (1, 1), "the future and the output were dropped so many times");
+        assert_eq!((futures.get(), outputs.get()), (1, 1), "drops of the future and of the output");
     }
 }
 

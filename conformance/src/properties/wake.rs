@@ -212,7 +212,7 @@ pub(crate) fn p12_a_foreign_wake_happens_before_the_poll(subject: &Subject) {
     const ROUNDS: usize = 5_000;
     let executor = subject.start();
     // Relaxed throughout, so that nothing but the wakes carries `written` to the poll. A poll that doesn't see it is the
-    // last one of its round, since nobody wakes again: then this hangs.
+    // last one of its round, since no wake follows: then this hangs.
     let (written, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let slot = WakerSlot::new();
     let task = {

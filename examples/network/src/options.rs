@@ -14,9 +14,9 @@ use crate::support::{executors, seconds, text};
 macro_rules! help_of_options {
     () => {
         "\
-  --executor NAME  pool, threaded or local, if compiled in; by default the first of them
+  --executor NAME  pool, threaded or local, if compiled in; the default is the first of them
   --listen ADDRESS host and port to listen on (default 127.0.0.1:0); port 0 is a free one
-  --drain SECONDS  how long the open connections may go on after Ctrl-C or SIGTERM (default 5); a second Ctrl-C
+  --drain SECONDS  how long open connections may go on after Ctrl-C or SIGTERM (default 5); a second Ctrl-C
                    doesn't wait"
     };
 }

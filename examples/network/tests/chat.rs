@@ -116,7 +116,7 @@ fn names(executor: &str) {
     let _ann = Client::join(address, "ann");
     for (name, answer) in [
         ("ann", "* that name is taken, good bye"),
-        ("* the server stops", "* a name doesn't begin as what the room says, good bye"),
+        ("* the server stops", "* a name doesn't begin with *, good bye"),
         ("", "* a name has 1 to 32 characters, good bye"),
         ("   ", "* a name has 1 to 32 characters, good bye"),
         (&"x".repeat(33), "* a name has 1 to 32 characters, good bye"),

@@ -360,7 +360,7 @@ mod tests {
         let all: Vec<_> = (0..10_000).map(|_| set(1)).collect();
         all.into_iter().for_each(|number| drop(timers.cancel(after(&timers, 1), number)));
         assert!(!timers.are_any());
-        // It takes over what is left of the others' bucket.
+        // Reuses the bucket of the others.
         set(2);
         let set = timers.shards[own_shard()].set.0.lock();
         assert!(set.buckets.values().all(|bucket| bucket.room() <= 64));
@@ -402,7 +402,7 @@ mod tests {
         assert!(!timers.is_known_to_be_over(now));
         assert_eq!(due(&timers, now), 2);
         assert!(timers.is_known_to_be_over(now) && !timers.is_known_to_be_over(now + Duration::from_nanos(1)));
-        // Whoever looked at the time before that look, and was slow.
+        // Set by a slow thread, which has read the clock before that look.
         let (late, _) = timers.set(now, Waker::noop().clone());
         assert!(timers.cancel(now, in_time).is_none());
         assert!(timers.cancel(now, late).is_some());

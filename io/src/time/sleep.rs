@@ -140,11 +140,11 @@ impl Sleep {
         self.wakes = wakes;
     }
 
-    /// Disarms the timer. The waker of the task that waits, unless that has been woken.
+    /// Cancels the timer. Returns the waker of the task that waits, unless it was woken.
     fn take_waker(&mut self) -> Option<Waker> {
         let wakes = self.wakes.take();
         match (self.deadline, self.timer.take()) {
-            // The timer has the newest one, too.
+            // The timer has the newest waker, too.
             (Some(deadline), Some(timer)) => self.clock.clock().cancel(deadline, timer),
             _ => wakes,
         }
@@ -159,12 +159,12 @@ impl Sleep {
     fn has_passed(&self, deadline: Instant) -> bool {
         match self.timer {
             Some(_) => self.clock.clock().has_passed(deadline),
-            // A clock that nobody has waited for need not be there yet.
+            // Without starting the driver, which only a wait needs.
             None => self.now() >= deadline,
         }
     }
 
-    /// Has nobody woken. The next poll sets the timer again.
+    /// Cancels the timer. The next poll sets it again.
     pub(super) fn cancel(&mut self) {
         drop(self.take_waker());
     }

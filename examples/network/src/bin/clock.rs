@@ -18,20 +18,20 @@ use support::{executors, seconds, text};
 mod support;
 
 const HELP: &str = "\
-Shows intervals, whose ticks are missed for a while, and timeouts.
+Shows intervals that miss ticks for a while, and timeouts.
 
 Usage: clock [--period SECONDS] [--ticks N] [--executor NAME]
 
-  --executor NAME  pool, threaded or local, if compiled in; by default the first of them
-  --period SECONDS between the ticks of an interval (default 0.1)
-  --ticks N        ticks of each interval (default 8)
+  --executor NAME  pool, threaded or local, if compiled in; the default is the first of them
+  --period SECONDS the time between two ticks (default 0.1)
+  --ticks N        how many ticks each interval has (default 8)
   --help           print this
 
-Three intervals, each in a task of its own, tick at the same time, and each task is busy for three and a half periods
-after its second tick. Then one makes up for the ticks that it missed (burst), one goes on a period later (delay), and
-one leaves out what it missed and goes on in step (skip).
+Three tasks each have an interval, and all tick at the same time. After its second tick, each task is busy for three and
+a half periods. Then one makes up for the missed ticks (burst), one goes on a period later (delay), and one drops the
+missed ticks and goes on in step (skip).
 
-Exit code: 0, or 2 if the options are no good.";
+Exit code: 0, or 2 if the options are invalid.";
 
 /// How long each task is busy, in periods.
 const BUSY: f64 = 3.5;

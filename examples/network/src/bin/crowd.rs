@@ -28,14 +28,14 @@ Opens many connections at once, and sends a message to and fro on each, round af
 
 Usage: crowd [--connections N] [--rounds N] [--connect ADDRESS] [--patience SECONDS] [--executor NAME]
 
-  --connections N    how many (default 5000). Each takes a file of the process, and another one without --connect
-  --connect ADDRESS  of a server that sends back what it gets; without it, this is one, too
-  --executor NAME    pool, threaded or local, if compiled in; by default the first of them
+  --connections N    how many connections (default 5000). Each takes one open file, and two without --connect
+  --connect ADDRESS  the address of an echo server; by default this program is also the server
+  --executor NAME    pool, threaded or local, if compiled in; the default is the first of them
   --patience SECONDS the longest that a connection or an answer may take (default 30)
-  --rounds N         messages a connection (default 10)
+  --rounds N         how many messages per connection (default 10)
   --help             print this
 
-Exit code: 0, 1 if a connection failed, or 2 if the options are no good.";
+Exit code: 0, 1 if a connection failed, or 2 if the options are invalid.";
 
 /// The message, which has to come back.
 const MESSAGE: [u8; 64] = [b'.'; 64];

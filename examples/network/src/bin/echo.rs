@@ -22,21 +22,21 @@ mod support;
 
 const HELP: &str = concat!(
     "\
-Sends back to each TCP client what it sends.
+Echoes the bytes of each TCP client.
 
 Usage: echo [--listen ADDRESS] [--idle SECONDS] [--drain SECONDS] [--executor NAME]
 
 ",
     help_of_options!(),
     "
-  --idle SECONDS   a connection is closed on which nothing moves for so long, in or out (default 60)
+  --idle SECONDS   how long a connection may move no byte in or out (default 60); then it is closed
   --help           print this
 
-A client that has ended its half gets the rest, and then the end. One that doesn't read isn't read from: it is held in
-memory with 16 KiB, and closed as idle in the end. Told to stop, the server goes on with the open connections until
-their clients end them, or the time to drain is over.
+A client that closes its side gets the rest, and then the end. A client that doesn't read takes 16 KiB of memory, and is
+closed as idle in the end. When the server stops, open connections go on until their clients end them, or the time to
+drain is over.
 
-Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options or the address are no good."
+Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options or the address are invalid."
 );
 
 /// The most bytes that are read before they are sent back.

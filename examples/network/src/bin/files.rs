@@ -26,19 +26,19 @@ mod support;
 mod tally;
 
 const HELP: &str = "\
-Counts lines, words and bytes of all files under a folder, a task a file, on files whose operations are awaited.
+Counts lines, words and bytes of all files under a folder: one task per file, with async files.
 
 Usage: files [--in-flight N] [--executor NAME] FOLDER
 
-  --executor NAME  pool, threaded or local, if compiled in; by default the first of them
-  --in-flight N    tasks at a time, each with a file open (default 64)
+  --executor NAME  pool, threaded or local, if compiled in; the default is the first of them
+  --in-flight N    how many tasks at a time, each with an open file (default 64)
   --help           print this
 
 Lines are newline bytes; words are maximal runs of bytes other than ASCII white space.
-The files are those of `find FOLDER/ -type f`: links are not followed. What can't be read is reported on stderr and
-counted as unreadable, as is a link that leads nowhere; all else is counted nevertheless.
+The files are those of `find FOLDER/ -type f`: links are not followed. Unreadable files and broken links are reported on
+stderr and counted as unreadable; all others are counted nevertheless.
 
-Exit code: 0 if all could be read, 1 if not, 2 if the options or the folder are no good.";
+Exit code: 0 if all could be read, 1 if not, 2 if the options or the folder are invalid.";
 
 /// How much of a file is counted at a time, in bytes.
 const BLOCK: usize = 64 * 1024;

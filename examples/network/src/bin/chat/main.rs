@@ -31,24 +31,24 @@ mod support;
 
 const HELP: &str = concat!(
     "\
-A room to chat in: what a client writes, all others get, line by line. The first line is the client's name.
+A chat room: each line of a client goes to all others. A client's first line is its name.
 
 Usage: chat [--listen ADDRESS] [--lines N] [--stall SECONDS] [--drain SECONDS] [--executor NAME]
 
 ",
     help_of_options!(),
     "
-  --lines N        how many lines may wait for a client that reads slowly (default 256)
-  --stall SECONDS  how long a client may take for its name, and how long one may read nothing that is there for it
-                   (default 30); then it is disconnected
+  --lines N        how many lines may wait for a slow reader (default 256)
+  --stall SECONDS  how long a client may take to send its name, or to read a waiting line (default 30); then it is
+                   disconnected
   --help           print this
 
-Nobody waits for a slow reader: what doesn't fit into its N lines is left out, and in that place it is told how many
-there were. So a client takes at most twice N lines of memory, those that wait and those that are being sent. A line
-has at most 1024 bytes; who sends a longer one is told so and disconnected. A client that ends its half has left; it
-gets what is there for it, and then the end. Told to stop, the server says so to everybody, and sends what is there.
+A slow reader delays no other client: lines beyond its N are dropped, and a notice in their place tells how many. So a
+client takes memory for at most 2 N lines: N that wait, and N that are being sent. A line has at most 1024 bytes; a
+client with a longer one is told so and disconnected. A client that closes its side has left; it still gets its waiting
+lines. When the server stops, it tells all clients, and sends their waiting lines.
 
-Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options or the address are no good."
+Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options or the address are invalid."
 );
 
 /// The longest name, in characters.
@@ -127,7 +127,7 @@ async fn reads(
     let name = match first? {
         Came::End => return Ok(None),
         Came::Line(name) if name.trim().starts_with('*') => {
-            return Ok(Some("a name doesn't begin as what the room says, good bye"));
+            return Ok(Some("a name doesn't begin with *, good bye"));
         }
         Came::Line(name) if (1..=LONGEST_NAME).contains(&name.trim().chars().count()) => name,
         Came::Line(_) | Came::TooLong => return Ok(Some("a name has 1 to 32 characters, good bye")),
@@ -166,7 +166,7 @@ async fn send(mut stream: impl AsyncWrite + Unpin, entries: VecDeque<Entry>, pat
         match entry {
             Entry::Line(line) => block.extend_from_slice(line.as_bytes()),
             Entry::Lost(lost) => {
-                block.extend_from_slice(format!("* you read too slowly: {lost} lines were left out here\n").as_bytes());
+                block.extend_from_slice(format!("* you read too slowly: {lost} lines were dropped here\n").as_bytes());
             }
         }
         if block.len() >= BLOCK || entries.peek().is_none() {

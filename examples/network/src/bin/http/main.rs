@@ -45,16 +45,16 @@ Usage: http [--listen ADDRESS] [--idle SECONDS] [--drain SECONDS] [--executor NA
 ",
     help_of_options!(),
     "
-  --idle SECONDS   how long a client may take for the head of a request, the first one or the next, and how long it may
-                   leave unread what it asked for (default 30); then its connection is closed
+  --idle SECONDS   how long a client may take to send the head of a request, or not read the response (default 30); then
+                   its connection is closed
   --help           print this
 
-GET and HEAD, of whole files or of one range of bytes; If-Modified-Since and If-Range. A folder's page is its
-index.html. What lies outside of the folder isn't to be had, through whatever path or link. A file is sent as it is
-read, in blocks of 64 KiB, of which a connection has two at most. If too many files are open, the answer is 503.
-Told to stop, the server answers the requests that have come, and closes the connections after that.
+Supports GET and HEAD, of whole files or of one range of bytes, If-Modified-Since and If-Range. A folder's page is its
+index.html. No path or link leads out of the folder. A file is sent as it is read, in blocks of 64 KiB; a connection
+holds two at most. If too many files are open, the response is 503. When the server stops, it answers the present
+requests, and then closes the connections.
 
-Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options, the address or the folder are no good."
+Exit code: 0 if it was stopped, 1 if it can't listen, 2 if the options, the address or the folder are invalid."
 );
 
 fn main() -> ExitCode {
