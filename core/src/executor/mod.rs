@@ -195,7 +195,7 @@ pub trait Executor: Send + Sync + 'static {
     /// Spawns `future` as a task, and returns its handle.
     ///
     /// The future isn't polled within this call. It is kept in the task's one allocation; beyond 2 KiB
-    /// ([`is_large`](crate::executor::is_large)), in one of its own. If the executor refuses the task, the handle resolves
+    /// ([`is_large`]), in one of its own. If the executor refuses the task, the handle resolves
     /// with an error, and the future is dropped. [`try_spawn`](Executor::try_spawn) returns it instead.
     #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
