@@ -28,12 +28,10 @@ pub mod job;
 pub mod judge;
 mod keepsakes;
 pub mod log;
-mod machine;
 pub mod memory;
 pub mod outcome;
 mod pair;
 pub mod plan;
-mod progress;
 pub mod record;
 pub mod report;
 pub mod role;
@@ -71,8 +69,7 @@ pub fn program(command: &str, args: impl IntoIterator<Item = OsString>, entries:
 fn soak(options: &Options, entries: &[Entry]) -> u8 {
     let Options { lifecycles, seed, workers, foreign, epoch, patience, .. } = *options;
     tell(format_args!("seed {seed}"));
-    let settings =
-        Settings { seed, lifecycles, workers, foreign, epoch, patience: Duration::from_secs(patience), quiet: false };
+    let settings = Settings { seed, lifecycles, workers, foreign, epoch, patience: Duration::from_secs(patience) };
     let mut runs = Vec::new();
     for name in &options.executors {
         let entry = entries.iter().find(|entry| entry.name == *name).expect("`parse` takes these names only");

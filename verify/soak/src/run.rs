@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use polyexec_verify_support::{Progress, thousands};
+
 use crate::epoch::Epoch;
 use crate::faults::{Counts, Fault, FaultSet};
 use crate::figures::Figures;
@@ -19,7 +21,6 @@ use crate::log::{Log, Phase};
 use crate::memory::{self, Floor};
 use crate::outcome::Planned;
 use crate::plan::Planner;
-use crate::progress::Progress;
 use crate::role::{self, Role};
 use crate::root::{LARGEST_UNIT, Left, Root, Shape};
 use crate::subject::{Spawner, Subject};
@@ -42,8 +43,6 @@ pub struct Settings {
     pub epoch: Option<u32>,
     /// What is a hang.
     pub patience: Duration,
-    /// Whether to tell of the progress.
-    pub quiet: bool,
 }
 
 /// A subject, its type forgotten.
@@ -142,6 +141,7 @@ struct Run<'a, S: Subject> {
     watchdog: Watchdog,
     foreign: Foreign<S::Spawner>,
     keepsakes: Arc<Keepsakes>,
+    begin: Instant,
     progress: Progress,
     floor: Floor,
     /// At the start.
@@ -166,7 +166,8 @@ impl<'a, S: Subject> Run<'a, S> {
             watchdog,
             foreign,
             keepsakes: Arc::new(Keepsakes::new(settings.lifecycles)),
-            progress: Progress::new(S::NAME, settings.lifecycles, settings.quiet),
+            begin: Instant::now(),
+            progress: Progress::new(),
             floor: Floor::with_room(epochs.min(1_000_000) as usize),
             threads: system::threads(),
             descriptors: system::descriptors(),
@@ -232,7 +233,11 @@ impl<'a, S: Subject> Run<'a, S> {
         if self.keepsakes.is_full() || !self.faults.has(Fault::StoredWaker) {
             self.floor.note(self.report.tally.lifecycles, memory::allocated());
         }
-        self.progress.tell(self.report.tally.lifecycles);
+        let (done, begin) = (self.report.tally.lifecycles, self.begin);
+        self.progress.show(|| {
+            let a_second = thousands((done as f64 / begin.elapsed().as_secs_f64()) as u64);
+            format!("{}: {} of {} lifecycles, {a_second} a second", S::NAME, thousands(done), thousands(lifecycles))
+        });
         Ok(())
     }
 
@@ -300,7 +305,6 @@ impl<'a, S: Subject> Run<'a, S> {
     }
 
     fn end(mut self) -> Report {
-        self.progress.end();
         self.report.slope = self.floor.slope();
         self.report.figures.unplanned_panics = Planned::unplanned() - self.unplanned_panics;
         self.report

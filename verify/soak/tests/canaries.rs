@@ -441,9 +441,10 @@ fn tells(name: &str, figure: &str) -> String {
     };
     let (code, table, told) = soak(name, lifecycles);
     assert_eq!(code, Some(1), "{name}: {table}{told}");
-    let row = table.lines().find_map(|line| line.strip_prefix(&format!("| {figure} | ")));
-    let value = row.and_then(|row| row.strip_suffix(" |")).unwrap_or_else(|| panic!("{name}: {table}{told}"));
-    assert!(!["0", "0.00", "too short a run"].contains(&value), "{name}: {figure} is {value}\n{table}");
+    let cells = |line: &'_ str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let row = table.lines().map(cells).find(|row| row.get(1).is_some_and(|what| what == figure));
+    let value = row.map(|row| row[2].clone()).unwrap_or_else(|| panic!("{name}: {table}{told}"));
+    assert!(!["0", "0.00", "too short a run"].contains(&value.as_str()), "{name}: {figure} is {value}\n{table}");
     format!("{name}: {figure}: {value}")
 }
 
