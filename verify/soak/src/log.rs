@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32};
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 
+use polyexec_core::AbortHandle;
+
 use crate::faults::Counts;
 use crate::outcome::{Outcome, Planned, contain};
 use crate::record::{Record, Resolved};
@@ -44,7 +46,7 @@ pub struct Log {
     /// Which epoch it is.
     pub epoch: u64,
     /// Whether tasks run on the driver's thread only.
-    pub home: bool,
+    pub is_local: bool,
     /// One for each task there may be.
     pub records: Box<[Record]>,
     /// What was injected.
@@ -62,11 +64,11 @@ pub struct Log {
 
 impl Log {
     /// Of an epoch with at most so many tasks.
-    pub fn new(subject: &'static str, epoch: u64, home: bool, tasks: u32) -> Self {
+    pub fn new(subject: &'static str, epoch: u64, is_local: bool, tasks: u32) -> Self {
         Self {
             subject,
             epoch,
-            home,
+            is_local,
             records: (0..tasks).map(|_| Record::default()).collect(),
             faults: Counts::new(),
             bad_wakers: AtomicU32::new(0),
@@ -140,6 +142,13 @@ impl Log {
             self.escaped_panics.fetch_add(1, Relaxed);
         }
         returned
+    }
+
+    /// Aborts the task `index`.
+    pub fn abort(&self, index: u32, aborter: &AbortHandle) {
+        self.record(index).abort(|| {
+            self.guard(|| aborter.abort());
+        });
     }
 
     /// A handle resolved.

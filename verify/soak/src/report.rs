@@ -14,8 +14,6 @@ pub fn render(options: &Options, runs: &[(&Entry, Report)]) -> String {
     for (name, value) in machine::description() {
         let _ = writeln!(text, "- {name}: {value}");
     }
-    let versions: Vec<_> = runs.iter().map(|(entry, _)| format!("{} ({})", entry.name, entry.version)).collect();
-    let _ = writeln!(text, "- executors: {}", versions.join(", "));
     let _ =
         writeln!(text, "- seed {}, {} workers, {} foreign threads\n", options.seed, options.workers, options.foreign);
     text += &figures(runs);
@@ -95,9 +93,6 @@ fn left_out(runs: &[(&Entry, Report)]) -> String {
     for (entry, _) in runs {
         for (fault, reason) in entry.left_out {
             let _ = writeln!(text, "- {}, left out: {}: {reason}.", entry.name, fault.what());
-        }
-        for note in entry.notes {
-            let _ = writeln!(text, "- {}: {note}.", entry.name);
         }
     }
     if text.is_empty() { text } else { text + "\n" }

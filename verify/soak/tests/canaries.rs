@@ -12,15 +12,14 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use polyexec_core::Executor;
 use polyexec_core::executor::{Rejected, Task};
+use polyexec_core::{AbortHandle, Executor};
 use polyexec_pool::{Pool, PoolHandle};
 use polyexec_soak::faults::Fault;
 use polyexec_soak::job::Job;
 use polyexec_soak::outcome::{Outcome, Output, Planned};
 use polyexec_soak::run::Entry;
-use polyexec_soak::subject::{Handle, Spawner, Subject, Threads};
-use polyexec_soak::subjects::OursHandle;
+use polyexec_soak::subject::{Handle, Joined, Spawner, Subject, Threads};
 
 /// Which tasks, threads or wakes are mistreated: each of this many.
 const EACH: u32 = 40;
@@ -53,7 +52,7 @@ trait Break: Sized + Send + Sync + 'static {
         false
     }
 
-    fn detach(_nth: u32, handle: OursHandle) {
+    fn detach(_nth: u32, handle: Joined) {
         handle.detach();
     }
 
@@ -116,10 +115,6 @@ impl<B: Break> Subject for Broken<B> {
     fn spawner(&self) -> Spawns<B> {
         Spawns(self.pool.as_ref().expect("not dropped").handle(), Arc::default(), PhantomData)
     }
-
-    fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.pool.as_ref().expect("not dropped").block_on(future)
-    }
 }
 
 impl<B: Break> Drop for Broken<B> {
@@ -131,7 +126,7 @@ impl<B: Break> Drop for Broken<B> {
 impl<B: Break> Spawner for Spawns<B> {
     type Handle = BrokenHandle<B>;
 
-    fn spawn(&self, job: Job<Self>) -> BrokenHandle<B> {
+    fn spawn_job(&self, job: Job<Self>) -> BrokenHandle<B> {
         let nth = self.1.spawns.fetch_add(1, Relaxed);
         let handle = Executor::spawn(self, BrokenJob { nth, job: Some(job) });
         BrokenHandle { nth, handle: handle.into(), how: PhantomData }
@@ -160,17 +155,13 @@ impl<B: Break> Drop for BrokenJob<B> {
 
 struct BrokenHandle<B> {
     nth: u32,
-    handle: OursHandle,
+    handle: Joined,
     how: PhantomData<fn() -> B>,
 }
 
 impl<B: Break> Handle for BrokenHandle<B> {
-    fn aborter(&self) -> Option<Box<dyn Fn() + Send>> {
+    fn aborter(&self) -> AbortHandle {
         self.handle.aborter()
-    }
-
-    fn abort(self) {
-        self.handle.abort();
     }
 
     fn detach(self) {
@@ -307,7 +298,7 @@ struct LetsPanicsEscape;
 impl Break for LetsPanicsEscape {
     const NAME: &'static str = "lets-panics-escape";
 
-    fn detach(nth: u32, handle: OursHandle) {
+    fn detach(nth: u32, handle: Joined) {
         handle.detach();
         Planned::panic(nth);
     }
@@ -318,7 +309,7 @@ struct LeaksMemory;
 impl Break for LeaksMemory {
     const NAME: &'static str = "leaks-memory";
 
-    fn detach(_: u32, handle: OursHandle) {
+    fn detach(_: u32, handle: Joined) {
         handle.detach();
         forget(std::hint::black_box(Box::new([0_u8; 1000])));
     }
@@ -391,7 +382,7 @@ const CANARIES: &[Canary] = &[
 ];
 
 fn entry<B: Break>() -> Entry {
-    Entry::of::<Broken<B>>("broken")
+    Entry::of::<Broken<B>>()
 }
 
 /// Tells a process that it was started to be the soak of this executor.

@@ -10,13 +10,13 @@ pub(crate) const KEPT: usize = 10_000;
 
 /// The wakers.
 #[derive(Debug)]
-pub(crate) struct Keepsakes {
+pub(crate) struct StoredWakers {
     wakers: Mutex<Vec<Waker>>,
     room: usize,
     is_full: AtomicBool,
 }
 
-impl Keepsakes {
+impl StoredWakers {
     /// For a run of so many lifecycles.
     pub(crate) fn new(lifecycles: u64) -> Self {
         let room = KEPT.min((lifecycles / 50) as usize);
