@@ -1,4 +1,4 @@
-//! What the tasks of one executor's life share with those that spawn, wake and abort them.
+//! What the tasks of one executor share with the threads that spawn, wake and abort them.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

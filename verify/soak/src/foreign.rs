@@ -1,4 +1,4 @@
-//! Threads that are no executor's: they wake, abort and spawn from outside, most of all while the owner is dropped.
+//! Threads outside of the executor that wake, abort and spawn, above all while the owner is dropped.
 
 use std::sync::atomic::Ordering::Release;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,7 +21,7 @@ pub(crate) const STORM: u32 = 24;
 /// How often a task is woken that is over.
 const LATE_WAKES: usize = 100;
 
-/// What a foreign thread is to do.
+/// What a foreign thread does next.
 pub(crate) enum Request {
     /// Wake a task.
     Wake {

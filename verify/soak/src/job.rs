@@ -56,7 +56,7 @@ pub(crate) enum Work<S: Spawner> {
     },
     /// Spawns a task, and blocks until it is over.
     Nested,
-    /// Blocks its thread without telling anybody.
+    /// Blocks its thread without telling the executor.
     Blocked(Arc<Latch>),
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Latch {
 }
 
 impl Latch {
-    /// Lets everybody through.
+    /// Releases all threads.
     pub(crate) fn open(&self) {
         *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.opened.notify_all();
@@ -174,7 +174,7 @@ impl<S: Spawner> Job<S> {
         self.wait_for_a_foreign_thread(cx)
     }
 
-    /// Every way of waking in its turn.
+    /// Wakes itself by value or by reference, as planned.
     fn wake_itself(&self, cx: &mut Context<'_>) {
         self.record().owe();
         let (waker, by_value) = (cx.waker(), self.plan.coin);

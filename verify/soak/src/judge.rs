@@ -1,5 +1,4 @@
-//! Says of a task's record, at rest, what must not have happened. The one place that knows which result a handle may
-//! have.
+//! Counts, in a task's record at rest, what must not have happened. Knows which results a handle may have.
 
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Acquire;

@@ -1,4 +1,4 @@
-//! Task lifecycles by the million, with faults, on every executor; and figures that must be zero.
+//! Runs millions of task lifecycles with faults on every executor, and counts what must not happen.
 //!
 //! A run is made of epochs. Each starts an executor, spawns tasks on it that wake, join, block, panic and are aborted
 //! as a seed has it, and drops it: at rest, or in the middle of the work, while foreign threads spawn, wake and abort.
@@ -92,13 +92,13 @@ fn soak(options: &Options, entries: &[Entry]) -> u8 {
     if runs.iter().all(|(_, report)| report.is_clean()) { CLEAN } else { FAILED }
 }
 
-/// A line on stderr. If nobody reads it, so be it.
+/// Prints a line on stderr. A failure to write is ignored.
 fn tell(line: impl Display) {
     let line = line.to_string().replace(char::is_control, " ");
     let _ = writeln!(stderr(), "polyexec-soak: {line}");
 }
 
-/// Lines on stdout. Ends the program if nobody reads them any more.
+/// Prints lines on stdout. Ends the program if stdout is closed.
 fn say(text: impl Display) {
     if writeln!(stdout(), "{text}").is_err() {
         exit(FAILED.into());

@@ -53,12 +53,12 @@ pub struct Log {
     pub faults: Counts,
     /// Join wakers that panic, made and not yet dropped.
     pub bad_wakers: AtomicU32,
-    /// Panics of a task's that came to somebody else.
+    /// Panics of tasks that reached other code.
     pub escaped_panics: AtomicU32,
     phase: AtomicU8,
     closing: AtomicBool,
     stalled: AtomicBool,
-    /// Who spawns, to be woken when nothing goes on any more.
+    /// Wakes the spawning future when nothing makes progress any more.
     root: Mutex<Option<Waker>>,
 }
 
@@ -103,7 +103,7 @@ impl Log {
         self.closing.load(Acquire)
     }
 
-    /// Nothing goes on any more: whoever spawns is to give up.
+    /// Makes the spawning future give up, since nothing makes progress any more.
     pub fn stall(&self) {
         self.stalled.store(true, Release);
         let root = self.root.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -112,7 +112,7 @@ impl Log {
         }
     }
 
-    /// Whether nothing goes on any more.
+    /// Whether nothing makes progress any more.
     pub fn is_stalled(&self) -> bool {
         self.stalled.load(Acquire)
     }
@@ -125,12 +125,12 @@ impl Log {
         }
     }
 
-    /// Forgets whom to wake.
+    /// Drops the waker.
     pub fn unwatch(&self) {
         self.root.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Changes as long as anything goes on.
+    /// Changes while anything makes progress.
     pub fn progress(&self) -> u64 {
         self.records.iter().map(Record::progress).sum::<u64>() + u64::from(self.phase.load(Relaxed))
     }

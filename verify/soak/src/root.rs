@@ -22,7 +22,7 @@ use crate::tracked::Tracked;
 /// The most tasks that one unit of work takes.
 pub(crate) const LARGEST_UNIT: u32 = 17;
 
-/// The one that spawns.
+/// Spawns an epoch's tasks, and waits for them.
 pub(crate) struct Root<S: Spawner> {
     epoch: Arc<Epoch<S>>,
     rng: Rng,
@@ -50,7 +50,7 @@ pub(crate) struct Shape {
 pub(crate) struct Left<S: Spawner> {
     /// Handles that are still to resolve.
     pub(crate) handles: Vec<Tracked<S>>,
-    /// Holds a worker up.
+    /// Blocks a worker until it is opened.
     pub(crate) blocked: Option<Arc<Latch>>,
     /// The number of the next task.
     pub(crate) next: u32,
@@ -174,9 +174,9 @@ impl<S: Spawner> Root<S> {
     }
 }
 
-/// Lets the executor run until something is so: nobody would wake us.
-async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
+/// Yields to the executor until a condition holds. Polls it, since no waker reports it.
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
         let mut has_yielded = false;
         poll_fn(|cx| {
             if has_yielded {

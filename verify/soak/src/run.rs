@@ -1,5 +1,4 @@
-//! One executor's run: epoch after epoch, each an executor that is started, given tasks and faults, and dropped. What
-//! is then at rest is judged.
+//! Runs one executor, epoch after epoch: starts it, spawns tasks with faults, drops it, and judges the records.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -203,7 +202,7 @@ impl<'a, S: Subject> Run<'a, S> {
         self.settle(left.handles.into_iter().chain(epoch.take_aside()).collect());
         epoch.clear();
 
-        // Nobody else looks at the epoch any more, so whoever has it is a task or an output that still lives.
+        // Only tasks and outputs that still live hold the epoch now.
         self.watchdog.leave();
         log.enter(Phase::Over);
         figures.live_cells = (Arc::strong_count(&epoch) + Arc::strong_count(&log) - 3) as u64;
@@ -301,7 +300,7 @@ fn new(before: &mut Option<u64>, count: impl Fn() -> Option<u64>) -> u64 {
     above
 }
 
-/// Whoever waits for the first of these wasn't woken, though that one is over.
+/// Counts a joiner that wasn't woken though the first of these tasks is over.
 fn forgotten_joiners<S: Spawner>(handles: &mut [Tracked<S>], epoch: &Epoch<S>) -> u64 {
     let Some(first) = handles.first_mut() else { return 0 };
     let mut cx = Context::from_waker(Waker::noop());

@@ -1,4 +1,4 @@
-//! Wakers that are kept for the whole run, long after their tasks and their executors are gone.
+//! Wakers that outlive their tasks and their executors: they are stored for the whole run.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,5 +1,4 @@
-//! A handle in somebody's custody, and what it is to come to: joined, dropped, or used to abort its task. The plan
-//! decides which.
+//! A task's handle and its fate: joined, dropped, or used to abort the task. The plan decides which.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::plan::{BadWaker, Fate, Plan};
 use crate::record::Custody;
 use crate::subject::{Handle, Spawner};
 
-/// Somebody's handle.
+/// A handle, until its fate.
 ///
 /// # What dropping does
 ///
@@ -31,7 +30,7 @@ pub(crate) struct Tracked<S: Spawner> {
 }
 
 impl<S: Spawner> Tracked<S> {
-    /// Does at once what is to be done at once. `None`: the handle is gone already.
+    /// Carries out a fate that is due at once. `None`: the handle is gone.
     pub(crate) fn new(epoch: &Epoch<S>, index: u32, plan: Plan, handle: S::Handle) -> Option<Self> {
         let log = &epoch.log;
         log.record(index).set_custody(Custody::Joined);
@@ -77,7 +76,7 @@ impl<S: Spawner> Tracked<S> {
         tracked.handle.is_some().then_some(tracked)
     }
 
-    /// Sees to it that the handle comes to its fate. What needs the task to be over is put aside for the end.
+    /// Carries out the handle's fate. What needs the task to be over is put aside for the end.
     pub(crate) fn settle(&mut self, epoch: &Epoch<S>, cx: &mut Context<'_>) -> Poll<()> {
         match self.fate {
             Fate::DropDuring => {
