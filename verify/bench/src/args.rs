@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
+use polyexec_verify_support::args::number;
 
 pub const DEFAULT_ROUNDS: usize = 15;
 
@@ -53,12 +54,7 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Comm
     let mut list = false;
     while let Some(arg) = parser.next()? {
         match arg {
-            Long("rounds") => {
-                options.rounds = parser.value()?.parse()?;
-                if options.rounds == 0 {
-                    return Err("--rounds needs at least 1".into());
-                }
-            }
+            Long("rounds") => options.rounds = number(&mut parser, "--rounds", 1..=100_000)? as usize,
             Long("only") => options.only.push(parser.value()?.string()?),
             Long("on") => options.on.push(parser.value()?.string()?),
             Long("out") => options.out = Some(parser.value()?.into()),
@@ -106,7 +102,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let wrong = |args: &[&str]| parse(args).unwrap_err().to_string();
-        assert!(wrong(&["--rounds", "0"]).contains("at least 1"));
+        assert!(wrong(&["--rounds", "0"]).contains("from 1 to"));
         assert!(wrong(&["--rounds", "many"]).contains("many"));
         assert!(wrong(&["--rounds"]).contains("rounds"));
         assert!(wrong(&["--fast"]).contains("--fast"));

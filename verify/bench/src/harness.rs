@@ -1,8 +1,9 @@
 //! Measures contestants in turn, round after round, so that what disturbs the machine disturbs all alike.
 
-use std::io::{IsTerminal, Write, stderr};
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use polyexec_verify_support::Progress;
 
 use crate::row::Measure;
 
@@ -41,45 +42,13 @@ pub fn measure(row: &str, cells: &mut [Cell<'_>], rounds: usize) -> Vec<Vec<f64>
                 break 'rounds;
             }
             let index = (round + turn) % cells.len();
-            progress.show(row, &cells[index].name, round + 1, rounds);
+            progress.show(|| format!("{row}: {}, round {}/{rounds}", cells[index].name, round + 1));
             values[index].push((cells[index].measure)());
         }
     }
     let complete = values.iter().map(Vec::len).min().unwrap_or(0);
     values.iter_mut().for_each(|values| values.truncate(complete));
     values
-}
-
-/// One line that is overwritten on a terminal; one line for each row elsewhere.
-struct Progress {
-    on_terminal: bool,
-    shown: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { on_terminal: stderr().is_terminal(), shown: false }
-    }
-
-    // Whether anybody can see it changes nothing: failures to write are let go.
-    fn show(&mut self, row: &str, contestant: &str, round: usize, rounds: usize) {
-        let mut err = stderr().lock();
-        if self.on_terminal {
-            let _ = write!(err, "\r\x1b[K{row}: {contestant}, round {round}/{rounds}");
-            let _ = err.flush();
-        } else if !self.shown {
-            let _ = writeln!(err, "{row}: {rounds} rounds");
-        }
-        self.shown = true;
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.on_terminal && self.shown {
-            let _ = write!(stderr(), "\r\x1b[K");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod report;
 mod results;
 mod row;
 mod stats;
-mod table;
 mod workloads;
 
 use std::fs;

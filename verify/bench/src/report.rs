@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use polyexec_verify_support::Table;
+
 use crate::results::{GrowthResult, Line, RowResult, Verdict};
 use crate::row::Role;
-use crate::table::Table;
 use crate::{chart, machine};
 
 const INTRO: &str = "\

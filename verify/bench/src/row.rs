@@ -3,7 +3,7 @@
 use crate::bounds::{self, Bound};
 use crate::contestants::async_executor::{AsyncExecutor, AsyncExecutorLocal, Smol, SmolLocal};
 use crate::contestants::futures::{FuturesLocal, FuturesPool};
-use crate::contestants::io::{Io, LocalIo};
+use crate::contestants::io::Io;
 use crate::contestants::polyexec::{OurLocal, OurPool};
 use crate::contestants::tokio::{Tokio, TokioCurrentThread, TokioLocal, TokioWithDrivers};
 use crate::contestants::{Local, Named, Pool};
@@ -76,49 +76,41 @@ impl Row {
 
     /// Every local executor that has sockets and timers.
     pub fn local_io(self, workload: impl LocalIoWorkload) -> Self {
-        self.with(on_local_io::<OurLocal>(workload))
-            .with(on_local_io::<TokioCurrentThread>(workload))
-            .with(on_local_io::<SmolLocal>(workload))
+        self.with(on_local::<OurLocal>(move |local| workload.measure(local)))
+            .with(on_local::<TokioCurrentThread>(move |local| workload.measure(local)))
+            .with(on_local::<SmolLocal>(move |local| workload.measure(local)))
     }
 
     pub fn locals(self, workload: impl LocalWorkload) -> Self {
-        self.with(on_local::<OurLocal>(workload))
-            .with(on_local::<TokioLocal>(workload))
-            .with(on_local::<AsyncExecutorLocal>(workload))
-            .with(on_local::<FuturesLocal>(workload))
+        self.with(on_local::<OurLocal>(move |local| workload.measure(local)))
+            .with(on_local::<TokioLocal>(move |local| workload.measure(local)))
+            .with(on_local::<AsyncExecutorLocal>(move |local| workload.measure(local)))
+            .with(on_local::<FuturesLocal>(move |local| workload.measure(local)))
     }
 }
 
 /// A new pool for each measurement, warmed up; its start and its end aren't measured.
 pub fn on_pool<P: Pool>(workload: impl PoolWorkload, workers: usize) -> Contestant {
+    on::<P>(workers, move |pool| workload.measure(pool))
+}
+
+fn on_io<P: Io>(workload: impl IoWorkload) -> Contestant {
+    on::<P>(WORKERS, move |pool| workload.measure(pool))
+}
+
+fn on<P: Pool>(workers: usize, measure: impl Fn(&P) -> f64 + 'static) -> Contestant {
     Contestant::named::<P>(move || {
         let pool = P::start(workers);
         warm_up(&pool);
-        workload.measure(&pool)
+        measure(&pool)
     })
 }
 
 /// As [`on_pool`].
-fn on_io<P: Io>(workload: impl IoWorkload) -> Contestant {
-    Contestant::named::<P>(move || {
-        let pool = P::start(WORKERS);
-        warm_up(&pool);
-        workload.measure(&pool)
-    })
-}
-
-fn on_local<L: Local>(workload: impl LocalWorkload) -> Contestant {
+fn on_local<L: Local>(measure: impl Fn(&mut L) -> f64 + 'static) -> Contestant {
     Contestant::named::<L>(move || {
         let mut local = L::start();
         warm_up_local(&mut local);
-        workload.measure(&mut local)
-    })
-}
-
-fn on_local_io<L: LocalIo>(workload: impl LocalIoWorkload) -> Contestant {
-    Contestant::named::<L>(move || {
-        let mut local = L::start();
-        warm_up_local(&mut local);
-        workload.measure(&mut local)
+        measure(&mut local)
     })
 }

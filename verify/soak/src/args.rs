@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
+use polyexec_verify_support::args::number;
 
 use crate::watchdog::PATIENCE;
 
@@ -94,12 +95,12 @@ pub fn parse(
                     choose(&mut chosen, name, executors)?;
                 }
             }
-            Long("lifecycles") => options.lifecycles = number(&mut parser, "--lifecycles", 1, 1_000_000_000_000)?,
-            Long("seed") => options.seed = number(&mut parser, "--seed", 0, u64::MAX)?,
-            Long("workers") => options.workers = number(&mut parser, "--workers", 1, 1024)? as usize,
-            Long("foreign") => options.foreign = number(&mut parser, "--foreign", 0, 64)? as usize,
-            Long("epoch") => options.epoch = Some(number(&mut parser, "--epoch", 1, 10_000_000)? as u32),
-            Long("patience") => options.patience = number(&mut parser, "--patience", 1, 3600)?,
+            Long("lifecycles") => options.lifecycles = number(&mut parser, "--lifecycles", 1..=1_000_000_000_000)?,
+            Long("seed") => options.seed = number(&mut parser, "--seed", 0..=u64::MAX)?,
+            Long("workers") => options.workers = number(&mut parser, "--workers", 1..=1024)? as usize,
+            Long("foreign") => options.foreign = number(&mut parser, "--foreign", 0..=64)? as usize,
+            Long("epoch") => options.epoch = Some(number(&mut parser, "--epoch", 1..=10_000_000)? as u32),
+            Long("patience") => options.patience = number(&mut parser, "--patience", 1..=3600)?,
             Long("report") => options.report = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(other.unexpected()),
@@ -121,26 +122,6 @@ fn choose(chosen: &mut Vec<String>, name: &str, executors: &[&str]) -> Result<()
         return Err(format!("--executor takes {} or all, not {name:?}", executors.join(", ")).into());
     }
     Ok(())
-}
-
-/// A whole number, also as 1e6 or 1_000_000.
-fn number(parser: &mut lexopt::Parser, option: &str, least: u64, most: u64) -> Result<u64, lexopt::Error> {
-    let value = parser.value()?;
-    let wrong = || format!("{option} takes a whole number from {least} to {most}, not {value:?}");
-    let number = value.to_str().and_then(whole).filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| wrong().into())
-}
-
-fn whole(value: &str) -> Option<u64> {
-    if value.starts_with('+') {
-        return None;
-    }
-    let (digits, zeros) = match value.split_once(['e', 'E']) {
-        Some((digits, zeros)) => (digits, zeros.parse().ok()?),
-        None => (value, 0),
-    };
-    let digits: u64 = digits.replace('_', "").parse().ok()?;
-    digits.checked_mul(10_u64.checked_pow(zeros)?)
 }
 
 fn seed_from_the_clock() -> u64 {
@@ -212,9 +193,7 @@ mod tests {
     fn what_is_wrong_is_said() {
         let wrong = |args: &[&str]| parse(args, NAMES).unwrap_err().to_string();
         assert!(wrong(&["--executor", "tokio"]).contains("pool, threaded, local or all, not \"tokio\""));
-        for number in ["0", "-1", "1.5", "many", "1e99", "", "1e-3", "+5"] {
-            assert!(wrong(&["--lifecycles", number]).contains("from 1 to"), "{number}");
-        }
+        assert!(wrong(&["--lifecycles", "1e99"]).contains("from 1 to"));
         assert!(wrong(&["--workers", "0"]).contains("from 1 to 1024"));
         assert!(wrong(&["--foreign", "65"]).contains("from 0 to 64"));
         assert!(wrong(&["--seed"]).contains("seed"));

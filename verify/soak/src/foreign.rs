@@ -1,4 +1,4 @@
-//! Threads that are no executor's: they wake, abort and spawn from outside, most of all while the owner is dropped.
+//! Threads outside of the executor that wake, abort and spawn, above all while the owner is dropped.
 
 use std::sync::atomic::Ordering::Release;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -7,13 +7,13 @@ use std::task::Waker;
 use std::thread::{self, JoinHandle};
 
 use fastrand::Rng;
+use polyexec_core::AbortHandle;
 
 use crate::epoch::Epoch;
 use crate::faults::Fault;
 use crate::job::{Latch, Work};
 use crate::role::{self, Role};
 use crate::subject::Spawner;
-use crate::ward::Reins;
 
 /// Tasks that each foreign thread spawns while the owner is dropped.
 pub(crate) const STORM: u32 = 24;
@@ -21,8 +21,8 @@ pub(crate) const STORM: u32 = 24;
 /// How often a task is woken that is over.
 const LATE_WAKES: usize = 100;
 
-/// What a foreign thread is to do.
-pub(crate) enum Errand<S: Spawner> {
+/// What a foreign thread does next.
+pub(crate) enum Request {
     /// Wake a task.
     Wake {
         /// Which.
@@ -33,7 +33,7 @@ pub(crate) enum Errand<S: Spawner> {
         late: bool,
     },
     /// Abort a task.
-    Abort(u32, Reins<S>),
+    Abort(u32, AbortHandle),
     /// Spawn a task.
     Spawn(u32),
     /// Spawn, wake and abort, beginning with the task of this number.
@@ -42,30 +42,26 @@ pub(crate) enum Errand<S: Spawner> {
     Open(Arc<Latch>),
 }
 
-/// What one foreign thread is to do.
-pub(crate) struct Queue<S: Spawner> {
-    inbox: Mutex<Inbox<S>>,
+/// The requests to one foreign thread.
+#[derive(Default)]
+pub(crate) struct Queue {
+    inbox: Mutex<Inbox>,
     changed: Condvar,
 }
 
-struct Inbox<S: Spawner> {
-    errands: Vec<Errand<S>>,
+#[derive(Default)]
+struct Inbox {
+    requests: Vec<Request>,
     closed: bool,
 }
 
-impl<S: Spawner> Default for Queue<S> {
-    fn default() -> Self {
-        Self { inbox: Mutex::new(Inbox { errands: Vec::new(), closed: false }), changed: Condvar::new() }
-    }
-}
-
-impl<S: Spawner> Queue<S> {
-    /// Queues an errand. After the epoch there is nobody to run it.
-    pub(crate) fn send(&self, errand: Errand<S>) {
+impl Queue {
+    /// Queues a request. After the epoch it is dropped unserved.
+    pub(crate) fn send(&self, request: Request) {
         let was_empty = {
             let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-            inbox.errands.push(errand);
-            inbox.errands.len() == 1
+            inbox.requests.push(request);
+            inbox.requests.len() == 1
         };
         if was_empty {
             self.changed.notify_one();
@@ -78,11 +74,11 @@ impl<S: Spawner> Queue<S> {
     }
 
     /// All that is queued; `None` once it is closed and empty.
-    fn take(&self) -> Option<Vec<Errand<S>>> {
+    fn take(&self) -> Option<Vec<Request>> {
         let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_while(inbox, |inbox| inbox.errands.is_empty() && !inbox.closed);
+        let waited = self.changed.wait_while(inbox, |inbox| inbox.requests.is_empty() && !inbox.closed);
         let mut inbox = waited.unwrap_or_else(PoisonError::into_inner);
-        (!inbox.errands.is_empty()).then(|| std::mem::take(&mut inbox.errands))
+        (!inbox.requests.is_empty()).then(|| std::mem::take(&mut inbox.requests))
     }
 }
 
@@ -117,7 +113,7 @@ impl<S: Spawner> Foreign<S> {
         Ok(foreign)
     }
 
-    /// Has them run the errands of `epoch`.
+    /// Has them run the requests of `epoch`.
     pub(crate) fn begin(&self, epoch: &Arc<Epoch<S>>) {
         for thread in &self.epochs {
             let _ = thread.send(epoch.clone());
@@ -142,16 +138,16 @@ impl<S: Spawner> Drop for Foreign<S> {
     }
 }
 
-/// Runs one epoch's errands on one foreign thread.
+/// Runs one epoch's requests on one foreign thread.
 fn serve<S: Spawner>(epoch: Arc<Epoch<S>>, number: usize) {
     let log = epoch.log.clone();
     let mut rng = epoch.planner.rng(1 + number as u64);
     // Tasks to be woken when they are over.
     let mut late = Vec::new();
-    while let Some(errands) = epoch.queues[number].take() {
-        for errand in errands {
-            match errand {
-                Errand::Wake { index, waker, late: is_late } => {
+    while let Some(requests) = epoch.queues[number].take() {
+        for request in requests {
+            match request {
+                Request::Wake { index, waker, late: is_late } => {
                     let record = log.record(index);
                     // In this order: the poll that the wake brings finds the signal.
                     record.signals.fetch_add(1, Release);
@@ -163,19 +159,19 @@ fn serve<S: Spawner>(epoch: Arc<Epoch<S>>, number: usize) {
                         log.guard(|| waker.wake());
                     }
                 }
-                Errand::Abort(index, reins) => {
+                Request::Abort(index, aborter) => {
                     log.faults.add(Fault::AbortByForeign);
-                    reins.pull(&log, index);
+                    log.abort(index, &aborter);
                 }
-                Errand::Spawn(index) => {
+                Request::Spawn(index) => {
                     log.faults.add(Fault::ForeignSpawn);
-                    if let Some(ward) = epoch.spawn(index, Work::Leaf) {
-                        epoch.put_aside(ward);
+                    if let Some(tracked) = epoch.spawn(index, Work::Leaf) {
+                        epoch.put_aside(tracked);
                     }
                     epoch.abroad.fetch_sub(1, Release);
                 }
-                Errand::Storm(first) => storm(&epoch, first, &late, &mut rng),
-                Errand::Open(latch) => latch.open(),
+                Request::Storm(first) => storm(&epoch, first, &late, &mut rng),
+                Request::Open(latch) => latch.open(),
             }
         }
         late.retain(|(index, waker)| {
@@ -185,7 +181,7 @@ fn serve<S: Spawner>(epoch: Arc<Epoch<S>>, number: usize) {
             }
             !is_over
         });
-        epoch.wake_keepsake(rng.usize(..));
+        epoch.wake_stored(rng.usize(..));
     }
     // The executor is gone.
     late.iter().for_each(|(_, waker)| wake_late(&epoch, waker));
@@ -200,14 +196,14 @@ fn wake_late<S: Spawner>(epoch: &Epoch<S>, waker: &Waker) {
 fn storm<S: Spawner>(epoch: &Arc<Epoch<S>>, first: u32, late: &[(u32, Waker)], rng: &mut Rng) {
     for index in first..first + STORM {
         epoch.log.faults.add(Fault::Storm);
-        if let Some(ward) = epoch.spawn(index, Work::Leaf) {
-            epoch.put_aside(ward);
+        if let Some(tracked) = epoch.spawn(index, Work::Leaf) {
+            epoch.put_aside(tracked);
         }
-        epoch.run_errand();
+        epoch.run_left_abort();
         for (index, waker) in late {
             epoch.log.record(*index).owe();
             waker.wake_by_ref();
         }
-        epoch.wake_keepsake(rng.usize(..));
+        epoch.wake_stored(rng.usize(..));
     }
 }

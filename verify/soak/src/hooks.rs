@@ -1,5 +1,5 @@
-//! What the executor's threads call when they start and when they end: it tells them what they are, counts them, and
-//! panics now and then. Holds on to nothing of the epoch, since an executor may be kept by its wakers.
+//! The executor's thread hooks: they set a thread's role, count, and sometimes panic. They hold nothing of the epoch, since
+//! wakers may keep an executor alive.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;

@@ -1,4 +1,4 @@
-//! The future of every task: does what its plan says, and tells its record. What becomes of its handle is `ward`'s.
+//! The future of every task: does what its plan says, and tells its record. What becomes of its handle is `tracked`'s.
 
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crate::epoch::Epoch;
 use crate::faults::Fault;
-use crate::foreign::Errand;
+use crate::foreign::Request;
 use crate::outcome::{Output, Planned};
 use crate::pair::Pair;
 use crate::plan::{Fate, LONG, Pace, Panic, Plan, SHORT};
 use crate::record::{Ended, Record};
 use crate::role;
 use crate::subject::Spawner;
-use crate::ward::Ward;
+use crate::tracked::Tracked;
 
 /// The future of a task.
 ///
@@ -52,11 +52,11 @@ pub(crate) enum Work<S: Spawner> {
         /// How often their first one does the same, with one child.
         depth: u32,
         /// What it waits for.
-        wards: Vec<Ward<S>>,
+        handles: Vec<Tracked<S>>,
     },
     /// Spawns a task, and blocks until it is over.
     Nested,
-    /// Blocks its thread without telling anybody.
+    /// Blocks its thread without telling the executor.
     Blocked(Arc<Latch>),
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Latch {
 }
 
 impl Latch {
-    /// Lets everybody through.
+    /// Releases all threads.
     pub(crate) fn open(&self) {
         *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.opened.notify_all();
@@ -92,7 +92,7 @@ impl<S: Spawner> Job<S> {
     /// The first poll's part that may be done only once.
     fn begin(&mut self, cx: &mut Context<'_>) {
         let Self { epoch, index, plan, .. } = &*self;
-        epoch.run_errand();
+        epoch.run_left_abort();
         if plan.stored {
             epoch.store(cx.waker());
         }
@@ -113,23 +113,23 @@ impl<S: Spawner> Job<S> {
         }
         let (epoch, index) = (epoch.clone(), *index);
         match &mut self.work {
-            Work::Parent { children, depth, wards } => {
+            Work::Parent { children, depth, handles } => {
                 let fault = if *depth > 0 { Fault::JoinChain } else { Fault::ForkJoin };
                 epoch.log.faults.add(fault);
                 for child in 0..*children {
                     let work = match *depth {
                         0 => Work::Leaf,
-                        depth => Work::Parent { children: 1, depth: depth - 1, wards: Vec::new() },
+                        depth => Work::Parent { children: 1, depth: depth - 1, handles: Vec::new() },
                     };
                     let child = index + 1 + child;
                     epoch.log.record(child).set_joiner(Some(index));
-                    wards.extend(epoch.spawn(child, work));
+                    handles.extend(epoch.spawn(child, work));
                 }
             }
             Work::Nested => {
                 epoch.log.faults.add(Fault::NestedJoin);
-                if let Some(ward) = epoch.spawn_as(index + 1, Plan::CALM, Work::Leaf) {
-                    ward.join();
+                if let Some(tracked) = epoch.spawn_as(index + 1, Plan::CALM, Work::Leaf) {
+                    tracked.join();
                 }
             }
             Work::Blocked(latch) => {
@@ -157,9 +157,9 @@ impl<S: Spawner> Job<S> {
         }
         let worked = match &mut self.work {
             Work::Pair { pair, side } => pair.play(&self.epoch.log, *side, cx.waker()),
-            Work::Parent { wards, .. } => {
-                wards.retain_mut(|ward| ward.settle(&self.epoch, cx).is_pending());
-                if wards.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            Work::Parent { handles, .. } => {
+                handles.retain_mut(|tracked| tracked.settle(&self.epoch, cx).is_pending());
+                if handles.is_empty() { Poll::Ready(()) } else { Poll::Pending }
             }
             Work::Leaf | Work::Nested | Work::Blocked(_) => Poll::Ready(()),
         };
@@ -174,7 +174,7 @@ impl<S: Spawner> Job<S> {
         self.wait_for_a_foreign_thread(cx)
     }
 
-    /// Every way of waking in its turn.
+    /// Wakes itself by value or by reference, as planned.
     fn wake_itself(&self, cx: &mut Context<'_>) {
         self.record().owe();
         let (waker, by_value) = (cx.waker(), self.plan.coin);
@@ -187,15 +187,15 @@ impl<S: Spawner> Job<S> {
     }
 
     fn abort_itself(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let reins = self.epoch.aborters().remove(&self.index);
-        let Some(reins) = reins else {
-            // Its spawner is about to bring them, if it gets to run.
+        let aborter = self.epoch.aborters().remove(&self.index);
+        let Some(aborter) = aborter else {
+            // Its spawner is about to store it.
             thread::yield_now();
             self.wake_itself(cx);
             return Poll::Pending;
         };
         self.epoch.log.faults.add(Fault::AbortInPoll);
-        reins.pull(&self.epoch.log, self.index);
+        self.epoch.log.abort(self.index, &aborter);
         self.plan.fate = Fate::Join;
         // Ready all the same, or at the mercy of the executor.
         if self.plan.coin { Poll::Ready(()) } else { Poll::Pending }
@@ -217,7 +217,7 @@ impl<S: Spawner> Job<S> {
         self.is_waiting = true;
         let late = self.plan.late_wakes && self.plan.foreign_wakes == 0;
         self.epoch.log.faults.add(Fault::ForeignWake);
-        self.epoch.send(self.index, Errand::Wake { index: self.index, waker: cx.waker().clone(), late });
+        self.epoch.send(self.index, Request::Wake { index: self.index, waker: cx.waker().clone(), late });
         Poll::Pending
     }
 }
@@ -258,7 +258,7 @@ impl<S: Spawner> Drop for Job<S> {
         use std::sync::atomic::Ordering::{Relaxed, Release};
         let log = &self.epoch.log;
         let record = log.record(self.index);
-        if !role::may_drop(log.home) {
+        if !role::may_drop(log.is_local) {
             record.wrong_thread.store(1, Relaxed);
         }
         if let Work::Pair { pair, side } = &self.work {

@@ -1,5 +1,4 @@
-//! Says of a task's record, at rest, what must not have happened. The one place that knows which result a handle may
-//! have.
+//! Counts, in a task's record at rest, what must not have happened. Knows which results a handle may have.
 
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Acquire;
@@ -7,13 +6,12 @@ use std::sync::atomic::Ordering::Acquire;
 use crate::figures::Figures;
 use crate::log::Log;
 use crate::record::{Custody, Ended, Record, Resolved};
-use crate::subject::Manners;
 
 /// What must not have happened in an epoch that is at rest, and how many tasks and polls there were.
-pub fn judge(log: &Log, manners: Manners) -> (Figures, Tally) {
+pub fn judge(log: &Log) -> (Figures, Tally) {
     let (mut figures, mut tally) = (Figures::default(), Tally::default());
     for record in log.records.iter().filter(|record| record.is_spawned()) {
-        task(record, manners, &mut figures);
+        task(record, &mut figures);
         tally.count(record);
     }
     figures.missing_drops += u64::from(log.bad_wakers.load(Acquire));
@@ -71,7 +69,7 @@ impl Tally {
     }
 }
 
-fn task(record: &Record, manners: Manners, figures: &mut Figures) {
+fn task(record: &Record, figures: &mut Figures) {
     let count = |counter: &AtomicU8| u64::from(get(counter));
     // The first may have begun before the abort was over.
     figures.double_polls += count(&record.bad_polls) + count(&record.polls_after_abort).saturating_sub(1);
@@ -88,7 +86,7 @@ fn task(record: &Record, manners: Manners, figures: &mut Figures) {
         0 => figures.unresolved += 1,
         1 => {
             let resolved = get(&record.resolved);
-            let due = due(record, manners);
+            let due = due(record);
             if due.contains(&resolved) {
             } else if due == [Resolved::Ready as u8] {
                 figures.missing_outputs += 1;
@@ -101,31 +99,20 @@ fn task(record: &Record, manners: Manners, figures: &mut Figures) {
 }
 
 /// How the handle may resolve.
-fn due(record: &Record, manners: Manners) -> Vec<u8> {
+fn due(record: &Record) -> Vec<u8> {
     let is = |counter: &AtomicU8| get(counter) != 0;
-    let was_aborted = is(&record.abort_asked);
     let (ready, panicked) = (get(&record.ended) == Ended::Ready as u8, get(&record.ended) == Ended::Panicked as u8);
-    let mut due = Vec::with_capacity(3);
-    let mut may = |may: bool, how: Resolved| {
-        if may {
-            due.push(how as u8);
-        }
+    let due: &[Resolved] = if panicked || is(&record.drop_panicked) {
+        &[Resolved::Panicked]
+    } else if ready {
+        &[Resolved::Ready]
+    } else if is(&record.abort_asked) {
+        &[Resolved::Cancelled, Resolved::ShutDown]
+    } else {
+        // The log accepts this result only while the owner is dropped, or after.
+        &[Resolved::ShutDown]
     };
-    if ready || panicked {
-        let told = ready && is(&record.drop_panicked);
-        may(ready && !(told && manners.tells_drop_panics), Resolved::Ready);
-        may(panicked || told, Resolved::Panicked);
-        may(was_aborted && !manners.ready_beats_abort, Resolved::Cancelled);
-        return due;
-    }
-    let told = is(&record.drop_panicked);
-    may(told, Resolved::Panicked);
-    if !(told && manners.tells_drop_panics) {
-        may(was_aborted || !manners.tells_shutdown, Resolved::Cancelled);
-        // The log has seen to it that the owner was being dropped then.
-        may(true, Resolved::ShutDown);
-    }
-    due
+    due.iter().map(|due| *due as u8).collect()
 }
 
 fn get(counter: &AtomicU8) -> u8 {
@@ -141,7 +128,7 @@ mod tests {
         record.spawn();
         about(&record);
         let mut figures = Figures::default();
-        task(&record, Manners::OURS, &mut figures);
+        task(&record, &mut figures);
         figures
     }
 

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32};
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 
+use polyexec_core::AbortHandle;
+
 use crate::faults::Counts;
 use crate::outcome::{Outcome, Planned, contain};
 use crate::record::{Record, Resolved};
@@ -44,29 +46,29 @@ pub struct Log {
     /// Which epoch it is.
     pub epoch: u64,
     /// Whether tasks run on the driver's thread only.
-    pub home: bool,
+    pub is_local: bool,
     /// One for each task there may be.
     pub records: Box<[Record]>,
     /// What was injected.
     pub faults: Counts,
     /// Join wakers that panic, made and not yet dropped.
     pub bad_wakers: AtomicU32,
-    /// Panics of a task's that came to somebody else.
+    /// Panics of tasks that reached other code.
     pub escaped_panics: AtomicU32,
     phase: AtomicU8,
     closing: AtomicBool,
     stalled: AtomicBool,
-    /// Who spawns, to be woken when nothing goes on any more.
+    /// Wakes the spawning future when nothing makes progress any more.
     root: Mutex<Option<Waker>>,
 }
 
 impl Log {
     /// Of an epoch with at most so many tasks.
-    pub fn new(subject: &'static str, epoch: u64, home: bool, tasks: u32) -> Self {
+    pub fn new(subject: &'static str, epoch: u64, is_local: bool, tasks: u32) -> Self {
         Self {
             subject,
             epoch,
-            home,
+            is_local,
             records: (0..tasks).map(|_| Record::default()).collect(),
             faults: Counts::new(),
             bad_wakers: AtomicU32::new(0),
@@ -101,7 +103,7 @@ impl Log {
         self.closing.load(Acquire)
     }
 
-    /// Nothing goes on any more: whoever spawns is to give up.
+    /// Makes the spawning future give up, since nothing makes progress any more.
     pub fn stall(&self) {
         self.stalled.store(true, Release);
         let root = self.root.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -110,7 +112,7 @@ impl Log {
         }
     }
 
-    /// Whether nothing goes on any more.
+    /// Whether nothing makes progress any more.
     pub fn is_stalled(&self) -> bool {
         self.stalled.load(Acquire)
     }
@@ -123,12 +125,12 @@ impl Log {
         }
     }
 
-    /// Forgets whom to wake.
+    /// Drops the waker.
     pub fn unwatch(&self) {
         self.root.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Changes as long as anything goes on.
+    /// Changes while anything makes progress.
     pub fn progress(&self) -> u64 {
         self.records.iter().map(Record::progress).sum::<u64>() + u64::from(self.phase.load(Relaxed))
     }
@@ -140,6 +142,13 @@ impl Log {
             self.escaped_panics.fetch_add(1, Relaxed);
         }
         returned
+    }
+
+    /// Aborts the task `index`.
+    pub fn abort(&self, index: u32, aborter: &AbortHandle) {
+        self.record(index).abort(|| {
+            self.guard(|| aborter.abort());
+        });
     }
 
     /// A handle resolved.

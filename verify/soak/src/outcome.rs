@@ -37,7 +37,7 @@ impl Output {
         Self { log, index, drop_panics }
     }
 
-    /// Notes that somebody has it who joined the task `index`: whether it is that task's.
+    /// Records that the join of the task `index` received it. Returns whether it is that task's.
     pub(crate) fn deliver(&self, index: u32) -> bool {
         self.log.record(self.index).deliveries.fetch_add(1, Relaxed);
         self.index == index
@@ -57,7 +57,7 @@ impl Drop for Output {
 /// The payload of a planned panic.
 pub struct Planned(u32);
 
-/// Panics that nobody planned.
+/// Panics that weren't planned.
 static UNPLANNED: AtomicU64 = AtomicU64::new(0);
 
 impl Planned {
@@ -85,7 +85,7 @@ impl Planned {
         });
     }
 
-    /// How many panics so far nobody planned.
+    /// How many panics so far weren't planned.
     pub fn unplanned() -> u64 {
         UNPLANNED.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Two tasks that wake each other, turn by turn, until one of them has had enough or is gone.
+//! Two tasks that wake each other in turns, until the turns are over or one task is gone.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};

@@ -1,5 +1,4 @@
-//! What each task does, and what is done to it: decided by the seed, the epoch and the task's number alone. Does
-//! nothing by itself.
+//! Decides what each task does, and what happens to it, from the seed, the epoch and the task's number alone.
 
 use fastrand::Rng;
 
@@ -93,7 +92,7 @@ pub struct Plan {
     pub late_wakes: bool,
     /// Whether its waker is stored for the whole run.
     pub stored: bool,
-    /// A choice of whoever carries this out.
+    /// A coin toss for further choices.
     pub coin: bool,
 }
 
@@ -191,7 +190,7 @@ impl Planner {
     }
 }
 
-/// Makes neighbouring numbers unlike (the finaliser of splitmix64).
+/// Scatters neighbouring numbers (the finaliser of splitmix64).
 pub fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

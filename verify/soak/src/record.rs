@@ -1,4 +1,4 @@
-//! What happened to one task, as far as the task and whoever has its handle can tell. Judged in `judge`, at rest.
+//! Records what happens to one task and its handle. `judge` judges it once the epoch is at rest.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32};
@@ -17,7 +17,7 @@ pub enum Resolved {
     Panicked,
     /// As shut down, when the owner was being dropped or gone.
     ShutDown,
-    /// With something that nobody expected.
+    /// With an unexpected result.
     Oddly,
 }
 
@@ -33,24 +33,24 @@ pub enum Ended {
     Panicked,
 }
 
-/// Who waits for a task.
+/// Whether a task's handle must resolve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Custody {
-    /// Nobody: the handle was dropped.
+    /// None: the handle was dropped.
     Detached,
-    /// Somebody: the handle must resolve.
+    /// A waiter: the handle must resolve.
     Joined,
 }
 
-/// One task's life. Counters of a byte: more than 255 of what may happen once would have to happen to hide it.
+/// One task's life. The counters are bytes: only a multiple of 256 faults of one kind would look like none.
 #[derive(Debug, Default)]
 pub struct Record {
     pub(crate) polls: AtomicU16,
     pub(crate) spawned: AtomicU8,
     /// Set while a poll runs.
     pub(crate) polling: AtomicU8,
-    /// Polls that may not have been.
+    /// Polls that were not allowed.
     pub(crate) bad_polls: AtomicU8,
     pub(crate) polls_after_abort: AtomicU8,
     pub(crate) ended: AtomicU8,
@@ -63,7 +63,7 @@ pub struct Record {
     pub(crate) resolved: AtomicU8,
     pub(crate) resolutions: AtomicU8,
     pub(crate) custody: AtomicU8,
-    /// Set by whoever spawns or wakes, before it does; cleared by the poll that follows.
+    /// A poll is due. Set before a spawn or a wake, cleared by the poll that follows.
     pub(crate) owed: AtomicU8,
     /// How often a foreign thread has signalled.
     pub(crate) signals: AtomicU8,
@@ -72,7 +72,7 @@ pub struct Record {
     /// Set after it.
     pub(crate) aborted: AtomicU8,
     pub(crate) wrong_thread: AtomicU8,
-    /// One more than the number of the task that waits for this one. Zero: none, or somebody else.
+    /// One more than the number of the task that waits for this one. Zero: no task does.
     pub(crate) joiner: AtomicU32,
 }
 
@@ -126,12 +126,12 @@ impl Record {
         self.aborted.store(1, Release);
     }
 
-    /// Who waits now.
+    /// Whether the handle must resolve.
     pub fn set_custody(&self, custody: Custody) {
         self.custody.store(custody as u8, Release);
     }
 
-    /// The task that waits for this one; `None`: somebody else does.
+    /// The task that waits for this one, if a task does.
     pub fn set_joiner(&self, task: Option<u32>) {
         self.joiner.store(task.map_or(0, |task| task + 1), Relaxed);
     }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use polyexec_verify_support::{Table, machine, thousands};
+
 use crate::args::Options;
 use crate::faults::Fault;
-use crate::machine;
 use crate::run::{Entry, Report, SLOW_SHUTDOWN, STEEP};
 
 /// All of it.
@@ -13,8 +14,6 @@ pub fn render(options: &Options, runs: &[(&Entry, Report)]) -> String {
     for (name, value) in machine::description() {
         let _ = writeln!(text, "- {name}: {value}");
     }
-    let versions: Vec<_> = runs.iter().map(|(entry, _)| format!("{} ({})", entry.name, entry.version)).collect();
-    let _ = writeln!(text, "- executors: {}", versions.join(", "));
     let _ =
         writeln!(text, "- seed {}, {} workers, {} foreign threads\n", options.seed, options.workers, options.foreign);
     text += &figures(runs);
@@ -36,13 +35,14 @@ fn verdict(runs: &[(&Entry, Report)]) -> String {
 }
 
 fn figures(runs: &[(&Entry, Report)]) -> String {
-    let mut table = Table::new("must be zero", runs);
+    let mut table = table("must be zero", runs);
     for (row, (what, _)) in runs.first().map(|(_, report)| report.figures.rows()).unwrap_or_default().iter().enumerate()
     {
-        table.row(what, runs.iter().map(|(_, report)| thousands(report.figures.rows()[row].1)));
+        add(&mut table, what, runs.iter().map(|(_, report)| thousands(report.figures.rows()[row].1)));
     }
     let slope = |report: &Report| report.slope.map_or("too short a run".into(), |slope| format!("{slope:.2}"));
-    table.row(
+    add(
+        &mut table,
         &format!("bytes a 1,000 tasks by which memory grows (under {STEEP})"),
         runs.iter().map(|(_, report)| slope(report)),
     );
@@ -50,15 +50,15 @@ fn figures(runs: &[(&Entry, Report)]) -> String {
         "{}\nMemory is what is allocated when an executor is gone: the median rise from the least in one tenth of the run to \
          the least in the next.\nA shutdown should take the longest poll (10 ms) and 100 ms; what takes over {} s is \
          counted, since a busy machine takes its time.\n\n",
-        table.text,
+        table.to_markdown(),
         SLOW_SHUTDOWN.as_secs()
     )
 }
 
 fn work(runs: &[(&Entry, Report)]) -> String {
-    let mut table = Table::new("what was done", runs);
+    let mut table = table("what was done", runs);
     let mut row = |what: &str, of: &dyn Fn(&Report) -> String| {
-        table.row(what, runs.iter().map(|(_, report)| of(report)));
+        add(&mut table, what, runs.iter().map(|(_, report)| of(report)));
     };
     row("task lifecycles", &|report| thousands(report.tally.lifecycles));
     row("executors started and dropped", &|report| thousands(report.epochs));
@@ -73,19 +73,19 @@ fn work(runs: &[(&Entry, Report)]) -> String {
     });
     row("longest shutdown in ms", &|report| format!("{:.1}", report.longest_shutdown.as_secs_f64() * 1000.0));
     row("bytes above the start, at the end", &|report| report.bytes.to_string());
-    table.text + "\n"
+    table.to_markdown() + "\n"
 }
 
 fn faults(runs: &[(&Entry, Report)]) -> String {
-    let mut table = Table::new("fault (planned rate)", runs);
+    let mut table = table("fault (planned rate)", runs);
     for fault in Fault::ALL {
         let count = |(entry, report): &(&Entry, Report)| match report.faults.get(*fault) {
             0 if entry.left_out.iter().any(|(left_out, _)| left_out == fault) => "left out".into(),
             count => thousands(count),
         };
-        table.row(&format!("{} ({})", fault.what(), fault.rate()), runs.iter().map(count));
+        add(&mut table, &format!("{} ({})", fault.what(), fault.rate()), runs.iter().map(count));
     }
-    table.text + "\n"
+    table.to_markdown() + "\n"
 }
 
 fn left_out(runs: &[(&Entry, Report)]) -> String {
@@ -94,56 +94,15 @@ fn left_out(runs: &[(&Entry, Report)]) -> String {
         for (fault, reason) in entry.left_out {
             let _ = writeln!(text, "- {}, left out: {}: {reason}.", entry.name, fault.what());
         }
-        for note in entry.notes {
-            let _ = writeln!(text, "- {}: {note}.", entry.name);
-        }
     }
     if text.is_empty() { text } else { text + "\n" }
 }
 
-struct Table {
-    text: String,
+/// A table with a column for each run.
+fn table(corner: &str, runs: &[(&Entry, Report)]) -> Table {
+    Table::new([corner].into_iter().chain(runs.iter().map(|(entry, _)| entry.name)))
 }
 
-impl Table {
-    fn new(corner: &str, runs: &[(&Entry, Report)]) -> Self {
-        let mut table = Self { text: String::new() };
-        table.row(corner, runs.iter().map(|(entry, _)| entry.name.to_owned()));
-        table.text += "|---|";
-        table.text += &"---:|".repeat(runs.len());
-        table.text.push('\n');
-        table
-    }
-
-    fn row(&mut self, name: &str, values: impl Iterator<Item = String>) {
-        let _ = write!(self.text, "| {name} |");
-        for value in values {
-            let _ = write!(self.text, " {value} |");
-        }
-        self.text.push('\n');
-    }
-}
-
-/// A number as people write it.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn numbers_have_commas() {
-        assert_eq!(
-            ["0", "999", "1,000", "12,345,678"],
-            [0, 999, 1000, 12_345_678].map(super::thousands).each_ref().map(String::as_str)
-        );
-    }
+fn add(table: &mut Table, name: &str, values: impl Iterator<Item = String>) {
+    table.row([name.to_owned()].into_iter().chain(values));
 }

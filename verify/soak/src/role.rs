@@ -5,7 +5,7 @@ use std::cell::Cell;
 /// What a thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Nobody that the program knows.
+    /// Unknown to the program.
     Unknown,
     /// A thread of the executor's, which said so in its start hook.
     Worker,
@@ -50,13 +50,13 @@ pub fn shutting_down<T>(shut_down: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Whether a future may be dropped here and now. `home`: the executor runs its tasks on the driver's thread only.
-pub fn may_drop(home: bool) -> bool {
+/// Whether a future may be dropped on this thread now. `is_local`: the executor runs its tasks on the driver's thread only.
+pub fn may_drop(is_local: bool) -> bool {
     HERE.try_with(|here| {
         here.spawning.get() > 0
             || match here.role.get() {
-                Role::Worker => !home,
-                Role::Driver => home || here.shutting_down.get(),
+                Role::Worker => !is_local,
+                Role::Driver => is_local || here.shutting_down.get(),
                 Role::Foreign | Role::Unknown => false,
             }
     })

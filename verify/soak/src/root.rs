@@ -11,26 +11,26 @@ use fastrand::Rng;
 
 use crate::epoch::Epoch;
 use crate::faults::Fault;
-use crate::foreign::Errand;
+use crate::foreign::Request;
 use crate::job::{Latch, Work};
 use crate::log::Phase;
 use crate::pair::Pair;
 use crate::plan::Plan;
 use crate::subject::Spawner;
-use crate::ward::Ward;
+use crate::tracked::Tracked;
 
 /// The most tasks that one unit of work takes.
 pub(crate) const LARGEST_UNIT: u32 = 17;
 
-/// The one that spawns.
+/// Spawns an epoch's tasks, and waits for them.
 pub(crate) struct Root<S: Spawner> {
     epoch: Arc<Epoch<S>>,
     rng: Rng,
     /// The number of the next task.
     pub(crate) next: u32,
-    window: VecDeque<Ward<S>>,
+    window: VecDeque<Tracked<S>>,
     blocked: Option<Arc<Latch>>,
-    waits_for_blocked: Option<Ward<S>>,
+    waits_for_blocked: Option<Tracked<S>>,
 }
 
 /// What an epoch is to be.
@@ -49,8 +49,8 @@ pub(crate) struct Shape {
 /// What is left when the owner is about to be dropped.
 pub(crate) struct Left<S: Spawner> {
     /// Handles that are still to resolve.
-    pub(crate) wards: Vec<Ward<S>>,
-    /// Holds a worker up.
+    pub(crate) handles: Vec<Tracked<S>>,
+    /// Blocks a worker until it is opened.
     pub(crate) blocked: Option<Arc<Latch>>,
     /// The number of the next task.
     pub(crate) next: u32,
@@ -76,7 +76,7 @@ impl<S: Spawner> Root<S> {
         }
         log.unwatch();
         let Self { next, window, blocked, waits_for_blocked, .. } = self;
-        Left { wards: window.into_iter().chain(waits_for_blocked).collect(), blocked, next }
+        Left { handles: window.into_iter().chain(waits_for_blocked).collect(), blocked, next }
     }
 
     async fn work(&mut self, shape: Shape) {
@@ -101,11 +101,11 @@ impl<S: Spawner> Root<S> {
         let (tasks, work) = match self.rng.u32(0..1000) {
             0..60 if has(Fault::ForkJoin) => {
                 let children = self.rng.u32(2..LARGEST_UNIT);
-                (1 + children, Work::Parent { children, depth: 0, wards: Vec::with_capacity(children as usize) })
+                (1 + children, Work::Parent { children, depth: 0, handles: Vec::with_capacity(children as usize) })
             }
             60..100 if has(Fault::JoinChain) => {
                 let depth = self.rng.u32(1..5);
-                (2 + depth, Work::Parent { children: 1, depth, wards: Vec::new() })
+                (2 + depth, Work::Parent { children: 1, depth, handles: Vec::new() })
             }
             100..150 if has(Fault::PingPong) => {
                 epoch.log.faults.add(Fault::PingPong);
@@ -118,7 +118,7 @@ impl<S: Spawner> Root<S> {
             150 if has(Fault::NestedJoin) => (2, Work::Nested),
             151..161 if has(Fault::ForeignSpawn) && !epoch.queues.is_empty() => {
                 epoch.abroad.fetch_add(1, Relaxed);
-                epoch.send(index, Errand::Spawn(index));
+                epoch.send(index, Request::Spawn(index));
                 self.next += 1;
                 return;
             }
@@ -142,7 +142,7 @@ impl<S: Spawner> Root<S> {
 
     async fn settle_first(&mut self) {
         poll_fn(|cx| match self.window.front_mut() {
-            Some(ward) => ward.settle(&self.epoch, cx),
+            Some(tracked) => tracked.settle(&self.epoch, cx),
             None => Poll::Ready(()),
         })
         .await;
@@ -157,8 +157,8 @@ impl<S: Spawner> Root<S> {
         if let Some(latch) = self.blocked.take() {
             latch.open();
         }
-        if let Some(mut ward) = self.waits_for_blocked.take() {
-            poll_fn(|cx| ward.settle(&self.epoch, cx)).await;
+        if let Some(mut tracked) = self.waits_for_blocked.take() {
+            poll_fn(|cx| tracked.settle(&self.epoch, cx)).await;
         }
         let epoch = self.epoch.clone();
         until(|| epoch.abroad.load(Acquire) == 0).await;
@@ -167,16 +167,16 @@ impl<S: Spawner> Root<S> {
             until(|| !record.is_spawned() || record.is_over()).await;
         }
         self.window.extend(epoch.take_aside());
-        while let Some(ward) = self.window.front_mut() {
-            poll_fn(|cx| ward.settle_at_last(cx)).await;
+        while let Some(tracked) = self.window.front_mut() {
+            poll_fn(|cx| tracked.settle_at_last(cx)).await;
             self.window.pop_front();
         }
     }
 }
 
-/// Lets the executor run until something is so: nobody would wake us.
-async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
+/// Yields to the executor until a condition holds. Polls it, since no waker reports it.
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
         let mut has_yielded = false;
         poll_fn(|cx| {
             if has_yielded {

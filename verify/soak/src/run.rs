@@ -1,5 +1,4 @@
-//! One executor's run: epoch after epoch, each an executor that is started, given tasks and faults, and dropped. What
-//! is then at rest is judged.
+//! Runs one executor, epoch after epoch: starts it, spawns tasks with faults, drops it, and judges the records.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,23 +7,25 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use polyexec_core::Executor;
+use polyexec_verify_support::{Progress, thousands};
+
 use crate::epoch::Epoch;
 use crate::faults::{Counts, Fault, FaultSet};
 use crate::figures::Figures;
-use crate::foreign::{Errand, Foreign, STORM};
+use crate::foreign::{Foreign, Request, STORM};
 use crate::hooks::Hooks;
 use crate::judge::{self, Tally};
-use crate::keepsakes::Keepsakes;
 use crate::log::{Log, Phase};
 use crate::memory::{self, Floor};
 use crate::outcome::Planned;
 use crate::plan::Planner;
-use crate::progress::Progress;
 use crate::role::{self, Role};
 use crate::root::{LARGEST_UNIT, Left, Root, Shape};
+use crate::stored_wakers::StoredWakers;
 use crate::subject::{Spawner, Subject};
 use crate::system;
-use crate::ward::Ward;
+use crate::tracked::Tracked;
 use crate::watchdog::Watchdog;
 
 /// What to run.
@@ -42,8 +43,6 @@ pub struct Settings {
     pub epoch: Option<u32>,
     /// What is a hang.
     pub patience: Duration,
-    /// Whether to tell of the progress.
-    pub quiet: bool,
 }
 
 /// A subject, its type forgotten.
@@ -51,34 +50,16 @@ pub struct Settings {
 pub struct Entry {
     /// As the command line has it.
     pub name: &'static str,
-    /// Whose it is, and which version.
-    pub version: String,
-    /// Whether its figures decide the exit code.
-    pub is_ours: bool,
     /// Faults that don't apply, and why.
     pub left_out: &'static [(Fault, &'static str)],
-    /// What the report says of its figures.
-    pub notes: &'static [&'static str],
     /// Runs it.
     pub run: fn(&Settings) -> io::Result<Report>,
 }
 
 impl Entry {
-    /// Of a subject whose figures stand beside ours.
-    pub fn of_a_peer<S: Subject>(version: impl Into<String>) -> Self {
-        Self { is_ours: false, ..Self::of::<S>(version) }
-    }
-
-    /// Of a subject whose figures must be zero.
-    pub fn of<S: Subject>(version: impl Into<String>) -> Self {
-        Self {
-            name: S::NAME,
-            version: version.into(),
-            is_ours: true,
-            left_out: S::LEFT_OUT,
-            notes: S::NOTES,
-            run: run::<S>,
-        }
+    /// The entry of a subject.
+    pub fn of<S: Subject>() -> Self {
+        Self { name: S::NAME, left_out: S::LEFT_OUT, run: run::<S> }
     }
 }
 
@@ -141,7 +122,8 @@ struct Run<'a, S: Subject> {
     faults: FaultSet,
     watchdog: Watchdog,
     foreign: Foreign<S::Spawner>,
-    keepsakes: Arc<Keepsakes>,
+    stored_wakers: Arc<StoredWakers>,
+    begin: Instant,
     progress: Progress,
     floor: Floor,
     /// At the start.
@@ -165,8 +147,9 @@ impl<'a, S: Subject> Run<'a, S> {
             faults: FaultSet::without(left_out),
             watchdog,
             foreign,
-            keepsakes: Arc::new(Keepsakes::new(settings.lifecycles)),
-            progress: Progress::new(S::NAME, settings.lifecycles, settings.quiet),
+            stored_wakers: Arc::new(StoredWakers::new(settings.lifecycles)),
+            begin: Instant::now(),
+            progress: Progress::new(),
             floor: Floor::with_room(epochs.min(1_000_000) as usize),
             threads: system::threads(),
             descriptors: system::descriptors(),
@@ -196,30 +179,30 @@ impl<'a, S: Subject> Run<'a, S> {
         let planner = Planner::new(seed, number, self.faults, foreign > 0, lifecycles);
         let shape = self.shape(planner);
         let room = shape.tasks + LARGEST_UNIT + 1 + STORM * foreign as u32;
-        let log = Arc::new(Log::new(S::NAME, number, S::MANNERS.home, room));
+        let log = Arc::new(Log::new(S::NAME, number, S::IS_LOCAL, room));
         self.watchdog.watch(&log);
 
         let hooks = Arc::new(Hooks::default());
         let subject = S::start(hooks.threads(workers, planner, seed ^ number))?;
-        let epoch = Arc::new(Epoch::new(log.clone(), planner, subject.spawner(), foreign, self.keepsakes.clone()));
+        let epoch = Arc::new(Epoch::new(log.clone(), planner, subject.spawner(), foreign, self.stored_wakers.clone()));
         self.foreign.begin(&epoch);
-        let worked = log.guard(|| subject.block_on(Root::new(epoch.clone()).run(shape)));
+        let worked = log.guard(|| subject.spawner().block_on(Root::new(epoch.clone()).run(shape)));
         let mut left =
-            worked.unwrap_or_else(|| Left { wards: Vec::new(), blocked: None, next: shape.tasks + LARGEST_UNIT + 1 });
+            worked.unwrap_or_else(|| Left { handles: Vec::new(), blocked: None, next: shape.tasks + LARGEST_UNIT + 1 });
         let mut figures = Figures::default();
         if log.is_stalled() {
             figures.hangs += 1;
-            figures.lost_wakes += judge::lost_wakes(&log) + forgotten_joiners(&mut left.wards, &epoch);
+            figures.lost_wakes += judge::lost_wakes(&log) + forgotten_joiners(&mut left.handles, &epoch);
         }
         self.drop_owner(subject, &epoch, &mut left, shape);
 
         log.enter(Phase::ClosingTheForeignThreads);
         self.foreign.end(&epoch);
         log.enter(Phase::Settling);
-        self.settle(left.wards.into_iter().chain(epoch.take_aside()).collect());
+        self.settle(left.handles.into_iter().chain(epoch.take_aside()).collect());
         epoch.clear();
 
-        // Nobody else looks at the epoch any more, so whoever has it is a task or an output that still lives.
+        // Only tasks and outputs that still live hold the epoch now.
         self.watchdog.leave();
         log.enter(Phase::Over);
         figures.live_cells = (Arc::strong_count(&epoch) + Arc::strong_count(&log) - 3) as u64;
@@ -229,10 +212,14 @@ impl<'a, S: Subject> Run<'a, S> {
         self.judge(&log, figures);
         drop((log, hooks));
         S::tidy();
-        if self.keepsakes.is_full() || !self.faults.has(Fault::StoredWaker) {
+        if self.stored_wakers.is_full() || !self.faults.has(Fault::StoredWaker) {
             self.floor.note(self.report.tally.lifecycles, memory::allocated());
         }
-        self.progress.tell(self.report.tally.lifecycles);
+        let (done, begin) = (self.report.tally.lifecycles, self.begin);
+        self.progress.show(|| {
+            let a_second = thousands((done as f64 / begin.elapsed().as_secs_f64()) as u64);
+            format!("{}: {} of {} lifecycles, {a_second} a second", S::NAME, thousands(done), thousands(lifecycles))
+        });
         Ok(())
     }
 
@@ -252,12 +239,12 @@ impl<'a, S: Subject> Run<'a, S> {
         log.faults.add(if shape.drains { Fault::DroppedAtRest } else { Fault::DroppedBusy });
         if let Some(blocked) = left.blocked.take() {
             match epoch.queues.first() {
-                Some(queue) => queue.send(Errand::Open(blocked)),
+                Some(queue) => queue.send(Request::Open(blocked)),
                 None => blocked.open(),
             }
         }
         if epoch.planner.has(Fault::Storm) {
-            epoch.send_all(|number| Errand::Storm(left.next + STORM * number as u32));
+            epoch.send_all(|number| Request::Storm(left.next + STORM * number as u32));
         }
         // So that the drop meets the foreign threads at any point of what they do.
         const LONGEST_WAIT: u32 = 100_000;
@@ -273,13 +260,13 @@ impl<'a, S: Subject> Run<'a, S> {
     }
 
     /// Every handle resolves now that the executor is gone.
-    fn settle(&self, wards: Vec<Ward<S::Spawner>>) {
+    fn settle(&self, handles: Vec<Tracked<S::Spawner>>) {
         let mut cx = Context::from_waker(Waker::noop());
         let begin = Instant::now();
-        for mut ward in wards {
-            while ward.settle_at_last(&mut cx).is_pending() {
+        for mut tracked in handles {
+            while tracked.settle_at_last(&mut cx).is_pending() {
                 if begin.elapsed() > self.settings.patience / 2 {
-                    ward.give_up();
+                    tracked.give_up();
                     break;
                 }
                 thread::sleep(Duration::from_millis(1));
@@ -288,7 +275,7 @@ impl<'a, S: Subject> Run<'a, S> {
     }
 
     fn judge(&mut self, log: &Log, mut figures: Figures) {
-        let (judged, tally) = judge::judge(log, S::MANNERS);
+        let (judged, tally) = judge::judge(log);
         figures.add(&judged);
         let report = &mut self.report;
         report.epochs += 1;
@@ -300,7 +287,6 @@ impl<'a, S: Subject> Run<'a, S> {
     }
 
     fn end(mut self) -> Report {
-        self.progress.end();
         self.report.slope = self.floor.slope();
         self.report.figures.unplanned_panics = Planned::unplanned() - self.unplanned_panics;
         self.report
@@ -314,9 +300,9 @@ fn new(before: &mut Option<u64>, count: impl Fn() -> Option<u64>) -> u64 {
     above
 }
 
-/// Whoever waits for the first of these wasn't woken, though that one is over.
-fn forgotten_joiners<S: Spawner>(wards: &mut [Ward<S>], epoch: &Epoch<S>) -> u64 {
-    let Some(first) = wards.first_mut() else { return 0 };
+/// Counts a joiner that wasn't woken though the first of these tasks is over.
+fn forgotten_joiners<S: Spawner>(handles: &mut [Tracked<S>], epoch: &Epoch<S>) -> u64 {
+    let Some(first) = handles.first_mut() else { return 0 };
     let mut cx = Context::from_waker(Waker::noop());
     let settled = catch_unwind(AssertUnwindSafe(|| first.settle(epoch, &mut cx)));
     u64::from(matches!(settled, Ok(Poll::Ready(()))))

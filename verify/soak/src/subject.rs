@@ -1,4 +1,4 @@
-//! What the faults need of an executor, so that they are written once for all.
+//! What the soak needs of an executor: how to start it, spawn on it, and read its handles.
 
 use std::io;
 use std::marker::PhantomData;
@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+
+use polyexec_core::{AbortHandle, Executor, JoinError, JoinHandle};
 
 use crate::faults::Fault;
 use crate::job::Job;
@@ -19,92 +21,106 @@ pub trait Subject: Sized + 'static {
     const WINDOW: usize;
     /// Lifecycles of an epoch on the average, unless told otherwise.
     const EPOCH: u32;
-    /// What it does its own way.
-    const MANNERS: Manners = Manners::OURS;
+    /// Whether its tasks run on the driver's thread only.
+    const IS_LOCAL: bool = false;
     /// Faults that don't apply, and why.
     const LEFT_OUT: &'static [(Fault, &'static str)];
-    /// What the report says of its figures.
-    const NOTES: &'static [&'static str] = &[];
-    /// What spawns on it.
+    /// Spawns on it.
     type Spawner: Spawner;
 
     /// Starts it.
     ///
     /// # Errors
     ///
-    /// There are no threads to be had.
+    /// The system refuses threads.
     fn start(threads: Threads) -> io::Result<Self>;
 
-    /// What spawns on it, from any thread.
+    /// Spawns on it, from any thread.
     fn spawner(&self) -> Self::Spawner;
 
-    /// Polls `future` on this thread until it is ready.
-    fn block_on<F: Future>(&self, future: F) -> F::Output;
-
-    /// Frees what a library that the executor uses has put off. Called when the owner is gone, before the memory is
-    /// looked at.
+    /// Frees what the executor's libraries free later. Called after the owner's drop, before the memory is measured.
     fn tidy() {}
 }
 
-/// What its threads are to be like.
+/// What its threads are like.
 #[derive(Clone)]
 pub struct Threads {
     /// How many workers.
     pub workers: usize,
-    /// To be called on each thread before its first task.
+    /// Called on each thread before its first task.
     pub on_start: Hook,
-    /// To be called on each thread after its last task.
+    /// Called on each thread after its last task.
     pub on_stop: Hook,
 }
 
-/// To be called on a thread.
+/// Called on a thread.
 pub type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// In what executors may differ without being wrong.
-#[derive(Clone, Copy, Debug)]
-pub struct Manners {
-    /// Tasks run on the driver's thread only.
-    pub home: bool,
-    /// A poll that is ready wins over an abort that came during it. Otherwise, either may win.
-    pub ready_beats_abort: bool,
-    /// A panic in a future's drop reaches the handle. Otherwise, it may.
-    pub tells_drop_panics: bool,
-    /// A handle says whether its task was aborted or the executor shut down.
-    pub tells_shutdown: bool,
-}
-
-impl Manners {
-    /// What polyexec promises.
-    pub const OURS: Self = Self { home: false, ready_beats_abort: true, tells_drop_panics: true, tells_shutdown: true };
-}
-
 /// Spawns, from any thread.
-pub trait Spawner: Clone + Send + Sync + 'static {
+pub trait Spawner: Executor + Clone {
     /// What it returns.
     type Handle: Handle;
 
-    /// Spawns a task; one that is refused resolves its handle.
-    fn spawn(&self, job: Job<Self>) -> Self::Handle;
+    /// Spawns a task. If the executor refuses it, the handle says so.
+    fn spawn_job(&self, job: Job<Self>) -> Self::Handle;
 
-    /// As `spawn`, for a future that isn't `Send`. Called on the driver's thread only.
-    fn spawn_local(&self, job: LocalJob<Self>) -> Self::Handle {
-        self.spawn(job.job)
+    /// As [`spawn_job`](Spawner::spawn_job), for a future that isn't `Send`. Called on the driver's thread only.
+    fn spawn_local_job(&self, job: LocalJob<Self>) -> Self::Handle {
+        self.spawn_job(job.job)
     }
 }
 
 /// Waits for a task.
 pub trait Handle: Future<Output = Outcome> + Send + Unpin + 'static {
-    /// What aborts the task from anywhere. `None`: only the handle itself can, and is gone then.
-    fn aborter(&self) -> Option<Box<dyn Fn() + Send>>;
-
-    /// Aborts the task, and drops the handle.
-    fn abort(self);
+    /// Aborts the task from anywhere.
+    fn aborter(&self) -> AbortHandle;
 
     /// Drops the handle; the task goes on.
     fn detach(self);
 
     /// Blocks until the task is over, in a task.
     fn join(self) -> Outcome;
+}
+
+/// A [`JoinHandle`].
+pub struct Joined(JoinHandle<Output>);
+
+impl From<JoinHandle<Output>> for Joined {
+    fn from(handle: JoinHandle<Output>) -> Self {
+        Self(handle)
+    }
+}
+
+impl Handle for Joined {
+    fn aborter(&self) -> AbortHandle {
+        self.0.abort_handle()
+    }
+
+    fn detach(self) {
+        drop(self);
+    }
+
+    fn join(self) -> Outcome {
+        outcome(self.0.join())
+    }
+}
+
+impl Future for Joined {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        Pin::new(&mut self.0).poll(cx).map(outcome)
+    }
+}
+
+fn outcome(result: Result<Output, JoinError>) -> Outcome {
+    match result.map_err(JoinError::try_into_panic) {
+        Ok(output) => Outcome::Ready(output),
+        Err(Ok(payload)) => Outcome::Panicked(payload),
+        Err(Err(error)) if error.is_shutdown() => Outcome::ShutDown,
+        Err(Err(error)) if error.is_cancelled() => Outcome::Cancelled,
+        Err(Err(_)) => Outcome::Other,
+    }
 }
 
 /// A job that stays on its thread.

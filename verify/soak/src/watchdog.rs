@@ -1,5 +1,4 @@
-//! Notices when nothing goes on any more: tells whoever spawns, so that the epoch ends and is judged; and ends the
-//! process if that is of no use.
+//! Detects a hang. Ends the epoch, which is judged then; if that doesn't help, says where it hangs and ends the process.
 
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::judge;
 use crate::log::{Log, Phase};
 
-/// So long, without anything that goes on, is a hang.
+/// This long without any progress is a hang.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Looks after one epoch at a time.
+/// Watches one epoch at a time.
 ///
 /// # What dropping does
 ///
@@ -40,7 +39,7 @@ impl Watchdog {
     ///
     /// # Errors
     ///
-    /// There is no thread to be had.
+    /// The system refuses a thread.
     pub fn start(seed: u64, patience: Duration) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { seed, patience, state: Mutex::default(), changed: Condvar::new() });
         let watched = shared.clone();
@@ -48,12 +47,12 @@ impl Watchdog {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Looks after this epoch from now on.
+    /// Watches this epoch from now on.
     pub fn watch(&self, log: &Arc<Log>) {
         self.shared.lock().log = Some(log.clone());
     }
 
-    /// Looks after nothing, and holds on to nothing, when this returns.
+    /// Stops watching. The watchdog keeps nothing of the epoch.
     pub fn leave(&self) {
         self.shared.lock().log = None;
     }

@@ -1,8 +1,6 @@
 //! async-executor, driven as smol drives its global one: each thread blocks on `Executor::run`. With smol's I/O or without.
 
 use std::cell::OnceCell;
-use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -16,8 +14,8 @@ use futures_lite::future::block_on;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use smol_hyper::rt::FuturesIo;
 
-use super::io::{Blocking, Io, LOOPBACK, Listener, LocalIo, Stream};
-use super::{HandleOf, Local, Named, Pool, Spawn};
+use super::io::{Blocking, LocalIo, sockets};
+use super::{HandleOf, Job, Local, Named, Pool, Spawn, named};
 
 pub struct AsyncExecutorPool<const IO: bool> {
     executor: Arc<Executor<'static>>,
@@ -69,11 +67,7 @@ impl<const IO: bool> Pool for AsyncExecutorPool<IO> {
         Self { executor, run: Some(run), threads }
     }
 
-    fn spawn<F>(&self, future: F) -> HandleOf<Self, F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> HandleOf<Self, F::Output> {
         self.executor.spawn(future)
     }
 
@@ -98,76 +92,25 @@ impl<const IO: bool> Drop for AsyncExecutorPool<IO> {
 impl Spawn for InTask {
     type Handle<T: Send + 'static> = Task<T>;
 
-    fn spawn<F>(&self, future: F) -> Task<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> Task<F::Output> {
         HERE.with(|here| here.get().expect("a worker").spawn(future))
     }
 
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn detach(&self, future: impl Job<Output = ()>) {
         self.spawn(future).detach();
     }
 }
 
-impl Io for Smol {
-    type Listener = TcpListener;
-    type Stream = TcpStream;
+sockets!(Smol, FuturesIo, sleep);
 
-    async fn bind() -> io::Result<TcpListener> {
-        TcpListener::bind(LOOPBACK).await
-    }
-
-    async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(to).await
-    }
-
-    async fn sleep(time: Duration) {
-        Timer::after(time).await;
-    }
-}
-
-impl Listener<TcpStream> for TcpListener {
-    fn address(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
-    }
-
-    async fn accept(&self) -> io::Result<TcpStream> {
-        self.accept().await.map(|(stream, _)| stream)
-    }
-}
-
-impl Stream for TcpStream {
-    type ForHyper = FuturesIo<Self>;
-
-    fn set_nodelay(&self) -> io::Result<()> {
-        self.set_nodelay(true)
-    }
-
-    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        AsyncReadExt::read(self, into).await
-    }
-
-    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        AsyncWriteExt::write_all(self, bytes).await
-    }
-
-    fn for_hyper(self) -> FuturesIo<Self> {
-        FuturesIo::new(self)
-    }
+async fn sleep(time: Duration) {
+    Timer::after(time).await;
 }
 
 /// smol's `unblock`.
 pub struct Unblock;
 
-impl Named for Unblock {
-    const NAME: &'static str = "blocking's unblock";
-    const PACKAGE: &'static str = "blocking";
-}
+named!(Unblock: "blocking's unblock", "blocking");
 
 impl Blocking for Unblock {
     type Pool = AsyncExecutor;
@@ -213,18 +156,11 @@ impl<const IO: bool> Local for AsyncExecutorOnOneThread<IO> {
 impl Spawn for Rc<LocalExecutor<'static>> {
     type Handle<T: Send + 'static> = Task<T>;
 
-    fn spawn<F>(&self, future: F) -> Task<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> Task<F::Output> {
         LocalExecutor::spawn(self, future)
     }
 
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn detach(&self, future: impl Job<Output = ()>) {
         LocalExecutor::spawn(self, future).detach();
     }
 }

@@ -6,7 +6,7 @@ use futures::executor::{LocalPool, LocalSpawner, ThreadPool, block_on};
 use futures::future::RemoteHandle;
 use futures::task::{LocalSpawnExt, SpawnExt};
 
-use super::{HandleOf, Local, Named, Pool, Spawn};
+use super::{HandleOf, Job, Local, Pool, Spawn, named};
 
 pub struct FuturesPool {
     /// Taken by the drop.
@@ -16,10 +16,7 @@ pub struct FuturesPool {
     ended: Receiver<()>,
 }
 
-impl Named for FuturesPool {
-    const NAME: &'static str = "futures ThreadPool";
-    const PACKAGE: &'static str = "futures";
-}
+named!(FuturesPool: "futures ThreadPool", "futures");
 
 impl Pool for FuturesPool {
     type Inside = ThreadPool;
@@ -36,11 +33,7 @@ impl Pool for FuturesPool {
         Self { pool: Some(pool), workers, ended }
     }
 
-    fn spawn<F>(&self, future: F) -> HandleOf<Self, F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> HandleOf<Self, F::Output> {
         Spawn::spawn(self.pool.as_ref().expect("not dropped"), future)
     }
 
@@ -65,28 +58,18 @@ impl Drop for FuturesPool {
 impl Spawn for ThreadPool {
     type Handle<T: Send + 'static> = RemoteHandle<T>;
 
-    fn spawn<F>(&self, future: F) -> RemoteHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> RemoteHandle<F::Output> {
         self.spawn_with_handle(future).expect("not shut down")
     }
 
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn detach(&self, future: impl Job<Output = ()>) {
         self.spawn_ok(future);
     }
 }
 
 pub struct FuturesLocal(LocalPool);
 
-impl Named for FuturesLocal {
-    const NAME: &'static str = "futures LocalPool";
-    const PACKAGE: &'static str = "futures";
-}
+named!(FuturesLocal: "futures LocalPool", "futures");
 
 impl Local for FuturesLocal {
     type Inside = LocalSpawner;
@@ -107,18 +90,11 @@ impl Local for FuturesLocal {
 impl Spawn for LocalSpawner {
     type Handle<T: Send + 'static> = RemoteHandle<T>;
 
-    fn spawn<F>(&self, future: F) -> RemoteHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> RemoteHandle<F::Output> {
         self.spawn_local_with_handle(future).expect("not shut down")
     }
 
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn detach(&self, future: impl Job<Output = ()>) {
         self.spawn_local(future).expect("not shut down");
     }
 }

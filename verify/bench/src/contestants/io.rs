@@ -49,6 +49,59 @@ pub trait Stream: Send + 'static {
     fn for_hyper(self) -> Self::ForHyper;
 }
 
+/// Makes a pool's family one with sockets: each has a `TcpListener` and a `TcpStream` in scope, with the same methods.
+macro_rules! sockets {
+    ($pool:ident, $for_hyper:ident, $sleep:path) => {
+        impl $crate::contestants::io::Io for $pool {
+            type Listener = TcpListener;
+            type Stream = TcpStream;
+
+            async fn bind() -> std::io::Result<TcpListener> {
+                TcpListener::bind($crate::contestants::io::LOOPBACK).await
+            }
+
+            async fn connect(to: std::net::SocketAddr) -> std::io::Result<TcpStream> {
+                TcpStream::connect(to).await
+            }
+
+            fn sleep(time: std::time::Duration) -> impl Future<Output = ()> + Send {
+                $sleep(time)
+            }
+        }
+
+        impl $crate::contestants::io::Listener<TcpStream> for TcpListener {
+            fn address(&self) -> std::io::Result<std::net::SocketAddr> {
+                self.local_addr()
+            }
+
+            async fn accept(&self) -> std::io::Result<TcpStream> {
+                self.accept().await.map(|(stream, _)| stream)
+            }
+        }
+
+        impl $crate::contestants::io::Stream for TcpStream {
+            type ForHyper = $for_hyper<Self>;
+
+            fn set_nodelay(&self) -> std::io::Result<()> {
+                self.set_nodelay(true)
+            }
+
+            async fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                AsyncReadExt::read(self, into).await
+            }
+
+            async fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+                AsyncWriteExt::write_all(self, bytes).await
+            }
+
+            fn for_hyper(self) -> $for_hyper<Self> {
+                $for_hyper::new(self)
+            }
+        }
+    };
+}
+pub(crate) use sockets;
+
 /// Takes work that blocks off a pool's threads.
 pub trait Blocking: Named + 'static {
     /// Whose tasks wait for it.

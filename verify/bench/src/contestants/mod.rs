@@ -21,19 +21,29 @@ pub trait Named {
     const PACKAGE: &'static str;
 }
 
+/// Gives a type its name and its package.
+macro_rules! named {
+    ($kind:ident: $name:literal, $package:literal) => {
+        impl $crate::contestants::Named for $kind {
+            const NAME: &'static str = $name;
+            const PACKAGE: &'static str = $package;
+        }
+    };
+}
+pub(crate) use named;
+
+/// What every executor can spawn.
+pub trait Job: Future<Output: Send + 'static> + Send + 'static {}
+impl<F: Future<Output: Send + 'static> + Send + 'static> Job for F {}
+
 /// Spawns tasks. The futures are `Send` even on a local executor, so that every executor gets the very same.
 pub trait Spawn: Unpin {
     type Handle<T: Send + 'static>: Future<Output = T> + Send + Unpin + 'static;
 
-    fn spawn<F>(&self, future: F) -> Self::Handle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static;
+    fn spawn<F: Job>(&self, future: F) -> Self::Handle<F::Output>;
 
     /// Spawns a task that nobody awaits.
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static;
+    fn detach(&self, future: impl Job<Output = ()>);
 }
 
 /// The handle of a `P`'s task.
@@ -47,10 +57,7 @@ pub trait Pool: Named + 'static {
     fn start(workers: usize) -> Self;
 
     /// Spawns from outside.
-    fn spawn<F>(&self, future: F) -> HandleOf<Self, F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static;
+    fn spawn<F: Job>(&self, future: F) -> HandleOf<Self, F::Output>;
 
     fn inside(&self) -> Self::Inside;
 
@@ -58,11 +65,7 @@ pub trait Pool: Named + 'static {
     fn block_on<F: Future>(&self, future: F) -> F::Output;
 
     /// Runs `root` as a task, and blocks until it is over.
-    fn run<F>(&self, root: F) -> F::Output
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn run<F: Job>(&self, root: F) -> F::Output {
         self.block_on(self.spawn(root))
     }
 }

@@ -5,14 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nexosim::dev_hooks::Executor;
 
-use super::Named;
+use super::named;
 
 pub struct Nexosim(Executor);
 
-impl Named for Nexosim {
-    const NAME: &'static str = "nexosim";
-    const PACKAGE: &'static str = "nexosim";
-}
+named!(Nexosim: "nexosim", "nexosim");
 
 impl Nexosim {
     pub fn start(workers: usize) -> Self {

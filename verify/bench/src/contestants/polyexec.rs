@@ -1,9 +1,5 @@
 //! Ours: `Pool` and `Local`, spawning through their handles, on the static path; our sockets and timers.
 
-use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use polyexec::{
     Executor, JoinHandle,
@@ -14,15 +10,12 @@ use polyexec::{
     time::sleep,
 };
 
-use super::io::{Blocking, Io, LOOPBACK, Listener, LocalIo, Stream};
-use super::{HandleOf, Local, Named, Pool, Spawn, Unwrapped};
+use super::io::{Blocking, LocalIo, sockets};
+use super::{HandleOf, Job, Local, Pool, Spawn, Unwrapped, named};
 
 pub struct OurPool(polyexec::Pool);
 
-impl Named for OurPool {
-    const NAME: &'static str = "polyexec Pool";
-    const PACKAGE: &'static str = "polyexec";
-}
+named!(OurPool: "polyexec Pool", "polyexec");
 
 impl Pool for OurPool {
     type Inside = PoolHandle;
@@ -31,11 +24,7 @@ impl Pool for OurPool {
         Self(polyexec::Pool::builder().worker_threads(workers).build().expect("threads can be started"))
     }
 
-    fn spawn<F>(&self, future: F) -> HandleOf<Self, F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> HandleOf<Self, F::Output> {
         Unwrapped(self.0.spawn(future))
     }
 
@@ -51,76 +40,21 @@ impl Pool for OurPool {
 impl Spawn for PoolHandle {
     type Handle<T: Send + 'static> = Unwrapped<JoinHandle<T>>;
 
-    fn spawn<F>(&self, future: F) -> Unwrapped<JoinHandle<F::Output>>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> Unwrapped<JoinHandle<F::Output>> {
         Unwrapped(Executor::spawn(self, future))
     }
 
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn detach(&self, future: impl Job<Output = ()>) {
         drop(Executor::spawn(self, future));
     }
 }
 
-impl Io for OurPool {
-    type Listener = TcpListener;
-    type Stream = TcpStream;
-
-    async fn bind() -> io::Result<TcpListener> {
-        TcpListener::bind(LOOPBACK).await
-    }
-
-    async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(to).await
-    }
-
-    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
-        sleep(time)
-    }
-}
-
-impl Listener<TcpStream> for TcpListener {
-    fn address(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
-    }
-
-    async fn accept(&self) -> io::Result<TcpStream> {
-        self.accept().await.map(|(stream, _)| stream)
-    }
-}
-
-impl Stream for TcpStream {
-    type ForHyper = HyperIo<Self>;
-
-    fn set_nodelay(&self) -> io::Result<()> {
-        self.set_nodelay(true)
-    }
-
-    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        AsyncReadExt::read(self, into).await
-    }
-
-    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        AsyncWriteExt::write_all(self, bytes).await
-    }
-
-    fn for_hyper(self) -> HyperIo<Self> {
-        HyperIo::new(self)
-    }
-}
+sockets!(OurPool, HyperIo, sleep);
 
 /// `polyexec::unblock`.
 pub struct Unblock;
 
-impl Named for Unblock {
-    const NAME: &'static str = "polyexec unblock";
-    const PACKAGE: &'static str = "polyexec";
-}
+named!(Unblock: "polyexec unblock", "polyexec");
 
 impl Blocking for Unblock {
     type Pool = OurPool;
@@ -132,10 +66,7 @@ impl Blocking for Unblock {
 
 pub struct OurLocal(polyexec::Local);
 
-impl Named for OurLocal {
-    const NAME: &'static str = "polyexec Local";
-    const PACKAGE: &'static str = "polyexec";
-}
+named!(OurLocal: "polyexec Local", "polyexec");
 
 impl Local for OurLocal {
     type Inside = LocalHandle;
@@ -160,18 +91,11 @@ impl LocalIo for OurLocal {
 impl Spawn for LocalHandle {
     type Handle<T: Send + 'static> = Unwrapped<JoinHandle<T>>;
 
-    fn spawn<F>(&self, future: F) -> Unwrapped<JoinHandle<F::Output>>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> Unwrapped<JoinHandle<F::Output>> {
         Unwrapped(self.spawn_local(future))
     }
 
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn detach(&self, future: impl Job<Output = ()>) {
         drop(self.spawn_local(future));
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use futures_lite::future::block_on;
 use tokio::runtime::{Builder, Runtime};
 
-use super::Named;
+use super::{Job, Named, named};
 
 /// Runs each future on a thread of its own.
 pub trait Threads: Named + 'static {
@@ -13,62 +13,31 @@ pub trait Threads: Named + 'static {
 
     fn start() -> Self;
 
-    fn spawn<F>(&self, future: F) -> Self::Handle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static;
+    fn spawn<F: Job>(&self, future: F) -> Self::Handle<F::Output>;
 
     fn join<T: Send + 'static>(&self, handle: Self::Handle<T>) -> T;
 }
 
-/// `Threaded` as it comes: threads are used again.
-pub struct Cached(polyexec::Threaded);
+/// `Threaded`, with a new thread for each task or as it comes: threads are used again.
+pub struct Ours<const FRESH: bool>(polyexec::Threaded);
 
-/// `Threaded` with a new thread for each task.
-pub struct Fresh(polyexec::Threaded);
+pub type Cached = Ours<false>;
+pub type Fresh = Ours<true>;
 
-impl Named for Cached {
-    const NAME: &'static str = "polyexec Threaded";
+impl<const FRESH: bool> Named for Ours<FRESH> {
+    const NAME: &'static str = if FRESH { "polyexec Threaded, fresh" } else { "polyexec Threaded" };
     const PACKAGE: &'static str = "polyexec";
 }
 
-impl Threads for Cached {
+impl<const FRESH: bool> Threads for Ours<FRESH> {
     type Handle<T: Send + 'static> = polyexec::JoinHandle<T>;
 
     fn start() -> Self {
-        Self(polyexec::Threaded::new())
+        let builder = polyexec::Threaded::builder();
+        Self(if FRESH { builder.fresh_threads() } else { builder }.build().expect("valid settings"))
     }
 
-    fn spawn<F>(&self, future: F) -> polyexec::JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        self.0.spawn(future)
-    }
-
-    fn join<T: Send + 'static>(&self, handle: polyexec::JoinHandle<T>) -> T {
-        handle.join().expect("no task panics")
-    }
-}
-
-impl Named for Fresh {
-    const NAME: &'static str = "polyexec Threaded, fresh";
-    const PACKAGE: &'static str = "polyexec";
-}
-
-impl Threads for Fresh {
-    type Handle<T: Send + 'static> = polyexec::JoinHandle<T>;
-
-    fn start() -> Self {
-        Self(polyexec::Threaded::builder().fresh_threads().build().expect("valid settings"))
-    }
-
-    fn spawn<F>(&self, future: F) -> polyexec::JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> polyexec::JoinHandle<F::Output> {
         self.0.spawn(future)
     }
 
@@ -80,10 +49,7 @@ impl Threads for Fresh {
 /// tokio's pool of threads that may block.
 pub struct SpawnBlocking(Runtime);
 
-impl Named for SpawnBlocking {
-    const NAME: &'static str = "tokio spawn_blocking";
-    const PACKAGE: &'static str = "tokio";
-}
+named!(SpawnBlocking: "tokio spawn_blocking", "tokio");
 
 impl Threads for SpawnBlocking {
     type Handle<T: Send + 'static> = tokio::task::JoinHandle<T>;
@@ -92,11 +58,7 @@ impl Threads for SpawnBlocking {
         Self(Builder::new_multi_thread().worker_threads(2).build().expect("threads can be started"))
     }
 
-    fn spawn<F>(&self, future: F) -> tokio::task::JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> tokio::task::JoinHandle<F::Output> {
         self.0.spawn_blocking(|| block_on(future))
     }
 
@@ -108,10 +70,7 @@ impl Threads for SpawnBlocking {
 /// `std::thread::spawn`.
 pub struct Std;
 
-impl Named for Std {
-    const NAME: &'static str = "std::thread::spawn";
-    const PACKAGE: &'static str = "std";
-}
+named!(Std: "std::thread::spawn", "std");
 
 impl Threads for Std {
     type Handle<T: Send + 'static> = thread::JoinHandle<T>;
@@ -120,11 +79,7 @@ impl Threads for Std {
         Self
     }
 
-    fn spawn<F>(&self, future: F) -> thread::JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> thread::JoinHandle<F::Output> {
         thread::spawn(|| block_on(future))
     }
 

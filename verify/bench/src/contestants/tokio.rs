@@ -1,18 +1,14 @@
 //! tokio: its multi-threaded runtime, with its drivers and sockets or without, its single-threaded one with them, and a
 //! `LocalSet` on that.
 
-use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, LocalSet};
 
-use super::io::{Blocking, Io, LOOPBACK, Listener, LocalIo, Stream};
-use super::{HandleOf, Local, Named, Pool, Spawn, Unwrapped};
+use super::io::{Blocking, LocalIo, sockets};
+use super::{HandleOf, Job, Local, Named, Pool, Spawn, Unwrapped, named};
 
 pub struct TokioPool<const DRIVERS: bool>(Runtime);
 
@@ -43,11 +39,7 @@ impl<const DRIVERS: bool> Pool for TokioPool<DRIVERS> {
         Self(builder.build().expect("threads can be started"))
     }
 
-    fn spawn<F>(&self, future: F) -> HandleOf<Self, F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> HandleOf<Self, F::Output> {
         Unwrapped(self.0.spawn(future))
     }
 
@@ -63,76 +55,21 @@ impl<const DRIVERS: bool> Pool for TokioPool<DRIVERS> {
 impl Spawn for InTask {
     type Handle<T: Send + 'static> = Unwrapped<JoinHandle<T>>;
 
-    fn spawn<F>(&self, future: F) -> Unwrapped<JoinHandle<F::Output>>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> Unwrapped<JoinHandle<F::Output>> {
         Unwrapped(tokio::spawn(future))
     }
 
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn detach(&self, future: impl Job<Output = ()>) {
         drop(tokio::spawn(future));
     }
 }
 
-impl Io for TokioWithDrivers {
-    type Listener = TcpListener;
-    type Stream = TcpStream;
-
-    async fn bind() -> io::Result<TcpListener> {
-        TcpListener::bind(LOOPBACK).await
-    }
-
-    async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(to).await
-    }
-
-    fn sleep(time: Duration) -> impl Future<Output = ()> + Send {
-        tokio::time::sleep(time)
-    }
-}
-
-impl Listener<TcpStream> for TcpListener {
-    fn address(&self) -> io::Result<SocketAddr> {
-        self.local_addr()
-    }
-
-    async fn accept(&self) -> io::Result<TcpStream> {
-        self.accept().await.map(|(stream, _)| stream)
-    }
-}
-
-impl Stream for TcpStream {
-    type ForHyper = TokioIo<Self>;
-
-    fn set_nodelay(&self) -> io::Result<()> {
-        self.set_nodelay(true)
-    }
-
-    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        AsyncReadExt::read(self, into).await
-    }
-
-    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        AsyncWriteExt::write_all(self, bytes).await
-    }
-
-    fn for_hyper(self) -> TokioIo<Self> {
-        TokioIo::new(self)
-    }
-}
+sockets!(TokioWithDrivers, TokioIo, tokio::time::sleep);
 
 /// `tokio::task::spawn_blocking`.
 pub struct SpawnBlocking;
 
-impl Named for SpawnBlocking {
-    const NAME: &'static str = "tokio spawn_blocking";
-    const PACKAGE: &'static str = "tokio";
-}
+named!(SpawnBlocking: "tokio spawn_blocking", "tokio");
 
 impl Blocking for SpawnBlocking {
     type Pool = Tokio;
@@ -145,10 +82,7 @@ impl Blocking for SpawnBlocking {
 /// Its tasks are spawned with `tokio::spawn`: a `LocalSet` would make them slower.
 pub struct TokioCurrentThread(Runtime);
 
-impl Named for TokioCurrentThread {
-    const NAME: &'static str = "tokio current_thread";
-    const PACKAGE: &'static str = "tokio";
-}
+named!(TokioCurrentThread: "tokio current_thread", "tokio");
 
 impl Local for TokioCurrentThread {
     type Inside = InTask;
@@ -179,10 +113,7 @@ pub struct TokioLocal {
 /// `tokio::task::spawn_local`, which finds the set of the task that calls it.
 pub struct InSet;
 
-impl Named for TokioLocal {
-    const NAME: &'static str = "tokio LocalSet";
-    const PACKAGE: &'static str = "tokio";
-}
+named!(TokioLocal: "tokio LocalSet", "tokio");
 
 impl Local for TokioLocal {
     type Inside = InSet;
@@ -204,18 +135,11 @@ impl Local for TokioLocal {
 impl Spawn for InSet {
     type Handle<T: Send + 'static> = Unwrapped<JoinHandle<T>>;
 
-    fn spawn<F>(&self, future: F) -> Unwrapped<JoinHandle<F::Output>>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
+    fn spawn<F: Job>(&self, future: F) -> Unwrapped<JoinHandle<F::Output>> {
         Unwrapped(tokio::task::spawn_local(future))
     }
 
-    fn detach<F>(&self, future: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    fn detach(&self, future: impl Job<Output = ()>) {
         drop(tokio::task::spawn_local(future));
     }
 }

@@ -7,7 +7,7 @@ use polyexec_futures::Counter;
 
 use super::batch::OneCounter;
 use super::{nanoseconds_each, sum_below};
-use crate::contestants::Named;
+use crate::contestants::{Named, named};
 use crate::row::Contestant;
 
 /// A `block_on`.
@@ -19,10 +19,7 @@ macro_rules! block_on {
     ($($kind:ident: $name:literal, $package:literal, $function:path;)*) => { $(
         pub struct $kind;
 
-        impl Named for $kind {
-            const NAME: &'static str = $name;
-            const PACKAGE: &'static str = $package;
-        }
+        named!($kind: $name, $package);
 
         impl BlockOn for $kind {
             fn block_on<F: Future>(future: F) -> F::Output {

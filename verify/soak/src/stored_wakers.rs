@@ -1,4 +1,4 @@
-//! Wakers that are kept for the whole run, long after their tasks and their executors are gone.
+//! Wakers that outlive their tasks and their executors: they are stored for the whole run.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,13 +10,13 @@ pub(crate) const KEPT: usize = 10_000;
 
 /// The wakers.
 #[derive(Debug)]
-pub(crate) struct Keepsakes {
+pub(crate) struct StoredWakers {
     wakers: Mutex<Vec<Waker>>,
     room: usize,
     is_full: AtomicBool,
 }
 
-impl Keepsakes {
+impl StoredWakers {
     /// For a run of so many lifecycles.
     pub(crate) fn new(lifecycles: u64) -> Self {
         let room = KEPT.min((lifecycles / 50) as usize);

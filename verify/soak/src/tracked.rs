@@ -1,26 +1,27 @@
-//! A handle in somebody's custody, and what it is to come to: joined, dropped, or used to abort its task. The plan
-//! decides which.
+//! A task's handle and its fate: joined, dropped, or used to abort the task. The plan decides which.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use polyexec_core::AbortHandle;
+
 use crate::bad_waker;
 use crate::epoch::Epoch;
 use crate::faults::Fault;
-use crate::foreign::Errand;
+use crate::foreign::Request;
 use crate::log::Log;
 use crate::outcome::contain;
 use crate::plan::{BadWaker, Fate, Plan};
 use crate::record::Custody;
 use crate::subject::{Handle, Spawner};
 
-/// Somebody's handle.
+/// A handle, until its fate.
 ///
 /// # What dropping does
 ///
 /// Detaches the task.
-pub(crate) struct Ward<S: Spawner> {
+pub(crate) struct Tracked<S: Spawner> {
     log: Arc<Log>,
     index: u32,
     fate: Fate,
@@ -28,63 +29,42 @@ pub(crate) struct Ward<S: Spawner> {
     handle: Option<S::Handle>,
 }
 
-/// What can abort a task.
-pub(crate) enum Reins<S: Spawner> {
-    /// It, and nothing else.
-    Aborter(Box<dyn Fn() + Send>),
-    /// The handle, where only that can.
-    Handle(S::Handle),
-}
-
-impl<S: Spawner> Reins<S> {
-    /// Aborts the task `index`.
-    pub(crate) fn pull(self, log: &Log, index: u32) {
-        let abort = || match self {
-            Self::Aborter(abort) => abort(),
-            Self::Handle(handle) => handle.abort(),
-        };
-        log.record(index).abort(|| {
-            log.guard(abort);
-        });
-    }
-}
-
-impl<S: Spawner> Ward<S> {
-    /// Does at once what is to be done at once. `None`: the handle is gone already.
+impl<S: Spawner> Tracked<S> {
+    /// Carries out a fate that is due at once. `None`: the handle is gone.
     pub(crate) fn new(epoch: &Epoch<S>, index: u32, plan: Plan, handle: S::Handle) -> Option<Self> {
         let log = &epoch.log;
         log.record(index).set_custody(Custody::Joined);
-        let mut ward = Self { log: log.clone(), index, fate: plan.fate, handle: Some(handle) };
+        let mut tracked = Self { log: log.clone(), index, fate: plan.fate, handle: Some(handle) };
         match plan.fate {
             Fate::DropBefore => {
                 log.faults.add(Fault::DropBefore);
-                ward.detach();
+                tracked.detach();
             }
             Fate::AbortBySpawner { now: true } => {
                 log.faults.add(Fault::AbortBySpawner);
-                ward.abort();
+                tracked.abort();
                 if plan.coin {
-                    ward.detach();
+                    tracked.detach();
                 }
             }
             Fate::AbortByTask => {
-                if let Some(reins) = ward.reins() {
-                    epoch.leave_errand(index, reins);
+                if let Some(aborter) = tracked.aborter() {
+                    epoch.leave_abort(index, aborter);
                 }
             }
             Fate::AbortByForeign => {
-                if let Some(reins) = ward.reins() {
-                    epoch.send(index, Errand::Abort(index, reins));
+                if let Some(aborter) = tracked.aborter() {
+                    epoch.send(index, Request::Abort(index, aborter));
                 }
             }
             Fate::AbortInPoll => {
-                if let Some(reins) = ward.reins() {
-                    epoch.aborters().insert(index, reins);
+                if let Some(aborter) = tracked.aborter() {
+                    epoch.aborters().insert(index, aborter);
                 }
             }
             Fate::JoinBadly(when) => {
                 let waker = bad_waker::waker(log.clone(), index, when);
-                let _ = ward.poll_handle(&mut Context::from_waker(&waker));
+                let _ = tracked.poll_handle(&mut Context::from_waker(&waker));
                 contain(|| drop(waker));
             }
             Fate::Join
@@ -93,10 +73,10 @@ impl<S: Spawner> Ward<S> {
             | Fate::AbortBySpawner { now: false }
             | Fate::AbortAfter => {}
         }
-        ward.handle.is_some().then_some(ward)
+        tracked.handle.is_some().then_some(tracked)
     }
 
-    /// Sees to it that the handle comes to its fate. What needs the task to be over is put aside for the end.
+    /// Carries out the handle's fate. What needs the task to be over is put aside for the end.
     pub(crate) fn settle(&mut self, epoch: &Epoch<S>, cx: &mut Context<'_>) -> Poll<()> {
         match self.fate {
             Fate::DropDuring => {
@@ -117,7 +97,7 @@ impl<S: Spawner> Ward<S> {
         self.poll_handle(cx)
     }
 
-    /// As [`settle`](Ward::settle), when the task is over.
+    /// As [`settle`](Tracked::settle), when the task is over.
     pub(crate) fn settle_at_last(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_over = self.log.record(self.index).is_over();
         match self.fate {
@@ -162,19 +142,13 @@ impl<S: Spawner> Ward<S> {
         Poll::Ready(())
     }
 
-    fn reins(&mut self) -> Option<Reins<S>> {
-        match self.handle.as_ref()?.aborter() {
-            Some(aborter) => Some(Reins::Aborter(aborter)),
-            None => {
-                self.log.record(self.index).set_custody(Custody::Detached);
-                self.handle.take().map(Reins::Handle)
-            }
-        }
+    fn aborter(&self) -> Option<AbortHandle> {
+        self.handle.as_ref().map(Handle::aborter)
     }
 
-    fn abort(&mut self) {
-        if let Some(reins) = self.reins() {
-            reins.pull(&self.log, self.index);
+    fn abort(&self) {
+        if let Some(aborter) = self.aborter() {
+            self.log.abort(self.index, &aborter);
         }
     }
 
@@ -186,7 +160,7 @@ impl<S: Spawner> Ward<S> {
     }
 }
 
-impl<S: Spawner> Drop for Ward<S> {
+impl<S: Spawner> Drop for Tracked<S> {
     fn drop(&mut self) {
         self.detach();
     }
