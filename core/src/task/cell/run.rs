@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::task::label::Label;
 use crate::task::transition::{Cancelled, OnBegin, OnCancel, OnComplete, OnEnd};
 use crate::task::{Ran, Task, current};
-use crate::unwind::{Guard, catch, contain, discard, uncaught};
+use crate::unwind::{Guard, Payload, catch, contain, discard, uncaught};
 
 /// Where an executor keeps its tasks from the first time that they are idle. Never panics.
 pub(crate) trait Table {
@@ -208,49 +208,32 @@ where
     ///
     /// These must be the types of `task`, which must be the `Task`'s reference.
     pub(super) unsafe fn run(task: TaskRef, table: Option<&dyn Table>) -> Ran {
+        // Without `std`, a poll that unwinds has given the reference back.
         let task = ManuallyDrop::new(task);
-        // SAFETY: these are its types.
-        let cell = unsafe { Self::of(&task) };
-        let state = &cell.header.state;
-        let failure = match state.begin() {
-            OnBegin::Poll => {
-                // SAFETY: it is borrowed from `task`, which is there until after the poll.
-                let waker = ManuallyDrop::new(unsafe { Waker::new(task.0.as_ptr().cast_const().cast(), &WAKER) });
-                let mut cx = Context::from_waker(&waker);
-                let failing = Guard::new(|| {
-                    // With `std` the poll catches its panic, so nothing unwinds through here.
-                    if cfg!(not(feature = "std")) {
-                        // SAFETY: `begin` made the stage ours. `task` isn't used after this.
-                        unsafe { TaskRef(task.0).fail(Failure::Panicked(uncaught()), table) };
-                    }
-                });
-                // SAFETY: `begin` made the stage ours, and it holds the future until we complete.
-                let poll = || catch(|| unsafe { cell.poll_future(&mut cx) });
-                let (polled, woke_itself) = current::poll(task.0.as_ptr().cast_const().cast(), poll);
-                failing.disarm();
-                match polled {
-                    Ok(Poll::Ready(())) => {
-                        // SAFETY: `begin` made the stage ours, and the output is stored.
-                        unsafe { ManuallyDrop::into_inner(task).finish(table) };
+        let failure = match task.state().begin() {
+            // SAFETY: these are its types. `begin` made the stage ours, and it holds the future until we complete.
+            OnBegin::Poll => match unsafe { Self::poll(&task, table) } {
+                (Ok(Poll::Ready(())), _) => {
+                    // SAFETY: `begin` made the stage ours, and the output is stored.
+                    unsafe { ManuallyDrop::into_inner(task).finish(table) };
+                    return Ran::Finished;
+                }
+                (Ok(Poll::Pending), woke_itself) => match task.end(woke_itself, table) {
+                    // Its reference was given back.
+                    Ok(OnEnd::Idle) => return Ran::Waiting,
+                    Ok(OnEnd::Again) => return Ran::Again(Task::of(DropGuard(task))),
+                    Ok(OnEnd::Free) => {
+                        // SAFETY: it was the last reference.
+                        unsafe { ManuallyDrop::into_inner(task).free() };
                         return Ran::Finished;
                     }
-                    Ok(Poll::Pending) => match task.end(woke_itself, table) {
-                        Err(failure) => failure,
-                        // Its reference was given back.
-                        Ok(OnEnd::Idle) => return Ran::Waiting,
-                        Ok(OnEnd::Again) => return Ran::Again(Task::of(DropGuard(task))),
-                        Ok(OnEnd::Free) => {
-                            // SAFETY: it was the last reference.
-                            unsafe { ManuallyDrop::into_inner(task).free() };
-                            return Ran::Finished;
-                        }
-                        Ok(OnEnd::Cancel) => cell.header.cancelled(),
-                        Ok(OnEnd::Insert) => unreachable!("`end` has seen to that"),
-                    },
-                    Err(payload) => Failure::Panicked(payload),
-                }
-            }
-            OnBegin::Cancel => cell.header.cancelled(),
+                    Ok(OnEnd::Cancel) => task.header().cancelled(),
+                    Ok(OnEnd::Insert) => unreachable!("`TaskRef::end` has inserted it"),
+                    Err(failure) => failure,
+                },
+                (Err(payload), _) => Failure::Panicked(payload),
+            },
+            OnBegin::Cancel => task.header().cancelled(),
             OnBegin::Nothing => {
                 drop(ManuallyDrop::into_inner(task));
                 return Ran::Finished;
@@ -259,6 +242,34 @@ where
         // SAFETY: `begin` made the stage ours, and no `end` gave it away.
         unsafe { ManuallyDrop::into_inner(task).fail(failure, table) };
         Ran::Finished
+    }
+
+    /// Polls the future with a waker that is borrowed from `task`. Says also whether the task woke itself.
+    ///
+    /// # Safety
+    ///
+    /// These must be the types of `task`. The stage must be the caller's, and hold the future. If this unwinds, as it may without
+    /// `std`, the caller must not use or drop `task` any more.
+    // As a call, it costs each poll some twenty instructions.
+    #[inline(always)]
+    unsafe fn poll(task: &TaskRef, table: Option<&dyn Table>) -> (Result<Poll<()>, Payload>, bool) {
+        // SAFETY: these are its types.
+        let cell = unsafe { Self::of(task) };
+        let pointer = task.0.as_ptr().cast_const().cast();
+        // SAFETY: it is borrowed from `task`, which outlives the poll.
+        let waker = ManuallyDrop::new(unsafe { Waker::new(pointer, &WAKER) });
+        let mut cx = Context::from_waker(&waker);
+        let failing = Guard::new(|| {
+            // With `std` the poll catches its panic, so nothing unwinds through here.
+            if cfg!(not(feature = "std")) {
+                // SAFETY: the stage is the caller's, and so is the reference, which the caller doesn't use after this.
+                unsafe { TaskRef(task.0).fail(Failure::Panicked(uncaught()), table) };
+            }
+        });
+        // SAFETY: the stage is the caller's, and holds the future.
+        let polled = current::poll(pointer, || catch(|| unsafe { cell.poll_future(&mut cx) }));
+        failing.disarm();
+        polled
     }
 
     /// # Safety
