@@ -162,7 +162,7 @@ impl Worker {
     }
 
     /// Ends with its tasks at the shutdown. If it was detached, its tasks go to others.
-    fn finish(self: Box<Self>) {
+    fn finish(self) {
         if self.remote.is_detached() {
             self.drain();
             self.remote.finish();
