@@ -28,6 +28,9 @@ mod models;
 mod queues;
 mod search;
 
+/// On cache lines of its own (two, since processors fetch them in pairs): it changes with each poll, and the next worker's box may
+/// be beside it.
+#[repr(align(128))]
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     /// Tasks that are spawned here refer to the pool with its count.
