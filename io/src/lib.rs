@@ -38,7 +38,7 @@
 
 #![forbid(unsafe_code)]
 
-pub use driver::{Io, clock, start, turns};
+pub use driver::{Io, clock, polls, start};
 
 mod driver;
 #[cfg(feature = "fs")]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use mio::net::UdpSocket;
 use polyexec_conformance::watched;
 use polyexec_core::block_on;
-use polyexec_io::{Io, turns};
+use polyexec_io::{Io, polls};
 use polyexec_local::Local;
 use polyexec_pool::Pool;
 use polyexec_threaded::Threaded;
@@ -125,7 +125,7 @@ fn a_local_takes_many_events_at_once() {
     once(|| {
         let local = Local::new();
         let pairs: Vec<_> = (0..PAIRS).map(|_| pair()).collect();
-        let before = turns();
+        let before = polls();
         let tasks: Vec<_> = pairs
             .into_iter()
             .flat_map(|[one, other]| [local.spawn(answer(one, TIMES)), local.spawn(ask(other, TIMES))])
@@ -135,7 +135,7 @@ fn a_local_takes_many_events_at_once() {
                 task.await.unwrap();
             }
         });
-        let (turns, events) = (turns() - before, 2 * PAIRS * TIMES);
+        let (turns, events) = (polls() - before, 2 * PAIRS * TIMES);
         if 32 * turns <= events { Ok(()) } else { Err(format!("{events} events in {turns} turns")) }
     });
 }

@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 /// What becomes of a job if no thread is idle and no new one can be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhenBusy {
     /// The job comes back.
     Refuse,

@@ -51,6 +51,7 @@ pub enum Wait {
 /// What came of [`Driver::poll`].
 #[derive(Debug)]
 #[must_use = "dropping it calls the wakers"]
+#[non_exhaustive]
 pub enum Polled {
     /// The lock was taken, or there was nothing to wait for.
     Refused,

@@ -96,12 +96,12 @@ pub fn clock() -> &'static dyn Clock {
 /// # Examples
 ///
 /// ```
-/// let before = polyexec_io::turns();
+/// let before = polyexec_io::polls();
 /// // … a hundred events are handled here …
-/// let turns = polyexec_io::turns() - before;
-/// # let _ = turns;
+/// let polls = polyexec_io::polls() - before;
+/// # let _ = polls;
 /// ```
-pub fn turns() -> usize {
+pub fn polls() -> usize {
     DRIVER.get().map_or(0, IoDriver::polls)
 }
 

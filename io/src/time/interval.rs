@@ -87,6 +87,7 @@ pub struct Interval {
 /// - with `Delay`, ticks come at seconds 5.5, 6.5 and so on;
 /// - with `Skip`, ticks come at seconds 5, 6 and so on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MissedTick {
     /// Missed ticks come one right after another. For counting.
     #[default]
