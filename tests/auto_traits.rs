@@ -9,10 +9,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 
 use polyexec::executor::context::{Entered, Outside};
-use polyexec::executor::driver::{Looks, Polled, Wait, Woken, Working};
+use polyexec::executor::driver::{Looks, Polled, Priority, ReadyWakers, Working};
 use polyexec::executor::process::{PerProcess, Process};
 use polyexec::executor::{
-    Alarm, Boxed, OwnedTasks, OwnerThread, Parker, Ran, Rejected, RunLoop, Task, TaskSlot, ThreadBound,
+    Alarm, Boxed, LazyStart, OwnedTasks, OwnerThread, Parker, Ran, Rejected, RunLoop, Task, TaskSlot, ThreadBound,
 };
 use polyexec::{
     net::{
@@ -111,6 +111,7 @@ fn core() {
         Handle,
         JoinError,
         JoinHandle<()>,
+        LazyStart<()>,
         Looks,
         Outside,
         OwnedTasks,
@@ -118,9 +119,11 @@ fn core() {
         Parker,
         PerProcess<()>,
         Polled,
+        Priority,
         task::Proceed,
         Process,
         Ran,
+        ReadyWakers,
         Rejected,
         RunLoop,
         SpawnError<()>,
@@ -130,8 +133,6 @@ fn core() {
         TaskInfo,
         TaskSlot,
         ThreadBound<()>,
-        Wait,
-        Woken,
         Working,
         YieldNow,
     ];

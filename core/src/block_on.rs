@@ -46,7 +46,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 #[inline]
 fn block_on_small<F: Future>(future: F) -> F::Output {
     if context::is_outside() {
-        return park_with(pin!(future), Parker::park_soon);
+        return park_with(pin!(future), Parker::spin_then_park);
     }
     block_on_inside(future)
 }
@@ -56,7 +56,7 @@ fn block_on_small<F: Future>(future: F) -> F::Output {
 pub(crate) fn block_on_inside<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let (Some(executor), Some(current)) = (context::resident(), Handle::current()) else {
-        return park_with(future, Parker::park_soon);
+        return park_with(future, Parker::spin_then_park);
     };
     let mut output = None;
     // `wait` may run tasks, in the executor's context; `future` keeps its own context.
@@ -78,7 +78,7 @@ pub(crate) fn block_on_inside<F: Future>(future: F) -> F::Output {
 /// If `future` does.
 #[inline]
 pub fn park_on<F: Future>(future: F) -> F::Output {
-    park_with(pin!(future), Parker::park_soon)
+    park_with(pin!(future), Parker::spin_then_park)
 }
 
 thread_local! {
@@ -182,7 +182,7 @@ pub fn block_on_polling<F: Future>(future: F, interval: Duration) -> F::Output {
 
 /// Runs `work`, which may block, without holding up the other tasks of the calling task's executor.
 ///
-/// The pool hands this thread's queue to another thread meanwhile. On an executor of one thread the other tasks wait.
+/// The pool hands this thread's worker to another thread meanwhile. On an executor of one thread the other tasks wait.
 /// Outside of any executor this just runs `work`.
 ///
 /// # Examples

@@ -8,8 +8,8 @@ const IS_MODEL: bool = cfg!(polyexec_loom);
 
 // Fairness: what a worker polls next.
 
-/// Polls between two looks at the injector, so that tasks from outside never starve. As in tokio and Go: a prime, so that it
-/// falls in step with no pattern of the tasks.
+/// Turns between two looks at the injector, so that tasks from outside never starve: as in tokio and Go. One of the turns is a
+/// look for events, so 60 are polls.
 pub(crate) const INJECTOR_INTERVAL: u32 = 61;
 
 /// The countdown to the injector at which a worker looks for events: halfway between two of those looks.
@@ -41,7 +41,7 @@ pub(crate) const SEARCH_LOOKS: u32 = if IS_MODEL { 2 } else { 240 };
 pub(crate) const LOOK_PAUSES: u32 = 5;
 
 /// Looks between two rounds at the other workers, whose cache lines a searcher should leave alone: about 1 µs. A worker that
-/// begins no poll in one round is in a long poll.
+/// begins no poll in one round is still in the same poll.
 pub(crate) const LOOKS_PER_ROUND: u32 = if IS_MODEL { 1 } else { 8 };
 
 /// Looks between two at the driver, each of which is a system call: about 4 µs.

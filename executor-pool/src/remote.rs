@@ -16,8 +16,8 @@ mod models;
 
 // The states. The README beside this file has the transitions.
 
-/// It sleeps, searches, or changes threads: it can't be detached. Set by the worker.
-const STOPPED: u8 = 0;
+/// It runs no tasks: it sleeps, searches, or changes threads. The monitor can't detach it. Set by the worker.
+const NOT_RUNNING: u8 = 0;
 /// It runs tasks. Set by the worker, cleared by it or by the monitor.
 const RUNNING: u8 = 1;
 /// Another worker has its slot. Set by the monitor, cleared by the worker.
@@ -31,7 +31,7 @@ pub(crate) struct Remote {
     pub(crate) lifo: LifoSlot,
     /// Polls begun. While this stays, the worker is in the same poll.
     polls: AtomicU32,
-    /// `STOPPED`, `RUNNING`, `DETACHED` or `DONE`.
+    /// `NOT_RUNNING`, `RUNNING`, `DETACHED` or `DONE`.
     state: AtomicU8,
     /// The thread that runs it.
     thread: ThreadId,
@@ -46,7 +46,7 @@ impl Remote {
             queue,
             lifo: LifoSlot::default(),
             polls: AtomicU32::new(polls),
-            state: AtomicU8::new(STOPPED),
+            state: AtomicU8::new(NOT_RUNNING),
             thread: ThreadId::default(),
             reported: Mutex::new(None),
         }
@@ -106,9 +106,9 @@ impl Remote {
 
     /// The worker is about to search or to change threads. `false` if it was detached, and has no slot any more.
     #[must_use]
-    pub(crate) fn stop(&self) -> bool {
+    pub(crate) fn leave_running(&self) -> bool {
         // Relaxed: the worker reads nothing that the monitor wrote.
-        self.state.compare_exchange(RUNNING, STOPPED, Relaxed, Relaxed) != Err(DETACHED)
+        self.state.compare_exchange(RUNNING, NOT_RUNNING, Relaxed, Relaxed) != Err(DETACHED)
     }
 
     /// Takes the worker's slot away, unless it has stopped.
@@ -129,7 +129,7 @@ impl Remote {
     }
 
     /// The detached worker has no more tasks, and gets none.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn mark_done(&self) {
         // Relaxed: nothing is read of a worker that is gone.
         self.state.store(DONE, Relaxed);
     }
@@ -182,7 +182,7 @@ mod tests {
         assert!(!remote.is_running() && !remote.detach());
         remote.start();
         assert!(remote.is_running());
-        assert!(remote.stop());
+        assert!(remote.leave_running());
         assert!(!remote.detach() && !remote.is_detached());
     }
 
@@ -192,8 +192,8 @@ mod tests {
         remote.start();
         assert!(remote.detach());
         assert!(remote.is_detached() && !remote.is_running());
-        assert!(!remote.detach() && !remote.stop());
-        remote.finish();
+        assert!(!remote.detach() && !remote.leave_running());
+        remote.mark_done();
         assert!(remote.is_done() && !remote.detach());
     }
 }

@@ -48,8 +48,8 @@ impl Remotes {
 }
 
 impl Snapshot {
-    /// Makes it current. A caller that must not miss a new worker's task has a fence before this. The new worker, which came
-    /// after the replacement, has one after it queued the task.
+    /// Updates the snapshot. A worker that is about to sleep fences before this. A new worker fences after it queues a task. So
+    /// one of them sees the other.
     pub(crate) fn renew(&mut self, remotes: &Remotes) {
         if remotes.version.load(Acquire) != self.version {
             *self = remotes.snapshot();

@@ -16,7 +16,7 @@ use crate::sleep::{Queued, Sleep};
 use crate::sync::AtomicBool;
 
 pub(crate) struct Shared {
-    /// The tasks that wait to be woken.
+    /// Tasks that have been idle at least once and haven't ended.
     pub(crate) tasks: OwnedTasks,
     /// Tasks from other threads than workers. Padded: those threads write to it all the time, and the workers read the rest.
     pub(crate) injector: CachePadded<Injector>,

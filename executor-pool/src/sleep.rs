@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use polyexec_core::executor::Parker;
-use polyexec_core::executor::driver::{Wait, Woken};
+use polyexec_core::executor::driver::{Priority, ReadyWakers};
 
 use crate::sync::{AtomicU64, Mutex, fence};
 
@@ -104,7 +104,7 @@ pub(crate) struct Awake {
     /// Whether another thread woke it.
     pub(crate) was_called: bool,
     /// The wakers of the events that ended its sleep.
-    pub(crate) woken: Woken,
+    pub(crate) woken: ReadyWakers,
 }
 
 impl Sleep {
@@ -177,7 +177,7 @@ impl Sleep {
 
     /// Counts the calling worker as searching, unless half as many as there are processors do already: more would get in
     /// each other's way.
-    pub(crate) fn search(&self) -> Option<Searching> {
+    pub(crate) fn start_searching(&self) -> Option<Searching> {
         if self.counts().searching() >= self.processors.div_ceil(2) {
             return None;
         }
@@ -186,7 +186,7 @@ impl Sleep {
     }
 
     /// Stops searching. The last searcher wakes another one if `more` finds tasks for it.
-    pub(crate) fn found(&self, Searching(()): Searching, more: impl FnOnce() -> Option<Queued>) {
+    pub(crate) fn stop_searching(&self, Searching(()): Searching, more: impl FnOnce() -> Option<Queued>) {
         if self.change(0, SEARCHING).searching() == 1 && self.counts().sleeping() > 0 {
             // Pairs with the fence in `notify`, which may have left a task to this searcher.
             fence(SeqCst);
@@ -198,8 +198,8 @@ impl Sleep {
 
     /// Sleeps until notified, until events come, or for a while. Returns as a searcher.
     ///
-    /// Returns at once if `must_look` finds something after the worker has registered. That is told whether there is a
-    /// lookout: a timed sleeper or a searcher, which sees to the workers' queues.
+    /// Returns at once if `must_look` finds something after the worker has registered. Its argument is whether there is a lookout:
+    /// a searcher or a timed sleeper that watches the workers' queues.
     pub(crate) fn sleep(
         &self,
         worker: usize,
@@ -225,12 +225,12 @@ impl Sleep {
         // Pairs with the fence in `notify`: see the README.
         fence(SeqCst);
         if must_look(has_lookout) && self.get_up(worker) {
-            return Awake { searching: Searching(()), was_called: false, woken: Woken::default() };
+            return Awake { searching: Searching(()), was_called: false, woken: ReadyWakers::default() };
         }
         let parker = &self.parkers[worker];
         let (mut was_called, woken) = match time {
-            Some(time) => (parker.park_until(Some(Instant::now() + time)), Woken::default()),
-            None => parker.park_for_events(Wait::AsWorker),
+            Some(time) => (parker.park_until(Some(Instant::now() + time)), ReadyWakers::default()),
+            None => parker.park_for_events(Priority::Worker),
         };
         if !was_called && !self.get_up(worker) {
             // Woken just now: the call is there or about to come, and must not be left for the next sleep.
@@ -278,11 +278,11 @@ mod tests {
 
     /// Whether a worker was woken from a sleep. `must_look` runs when it has registered.
     fn slept(sleep: &Sleep, kind: SleepKind, must_look: impl FnOnce(bool) -> bool) -> bool {
-        let searching = sleep.search();
+        let searching = sleep.start_searching();
         let awake = sleep.sleep(0, searching, kind, must_look);
         assert_eq!((sleep.counts().searching(), sleep.counts().sleeping()), (1, 0));
         assert_eq!(sleep.counts().0 & (TIMED | UNDISTURBED), 0);
-        sleep.found(awake.searching, || None);
+        sleep.stop_searching(awake.searching, || None);
         assert_eq!(sleep.counts().0, 0);
         assert!(!sleep.parkers[0].park_until(Some(Instant::now())), "a call was left over");
         awake.was_called
@@ -365,7 +365,7 @@ mod tests {
                 true
             };
             let awake = sleep.sleep(0, None, SleepKind::Timed(Duration::ZERO), must_look);
-            sleep.found(awake.searching, || Some(Queued::Injected));
+            sleep.stop_searching(awake.searching, || Some(Queued::Injected));
             assert!(other.join().unwrap().was_called);
         });
     }
@@ -378,10 +378,10 @@ mod tests {
             while sleep.counts().sleeping() == 0 {
                 std::hint::spin_loop();
             }
-            let search = sleep.search().unwrap();
+            let search = sleep.start_searching().unwrap();
             sleep.notify(Queued::Injected);
             assert_eq!(sleep.counts().sleeping(), 1, "there is a searcher to find it");
-            sleep.found(search, || Some(Queued::Injected));
+            sleep.stop_searching(search, || Some(Queued::Injected));
             assert!(other.join().unwrap().was_called);
         });
     }
@@ -389,11 +389,11 @@ mod tests {
     #[test]
     fn at_most_half_of_the_workers_search() {
         let sleep = Sleep::new(4, 4);
-        let first = sleep.search().unwrap();
-        let second = sleep.search().unwrap();
-        assert!(sleep.search().is_none());
-        sleep.found(first, || None);
-        sleep.found(second, || None);
-        assert!(sleep.search().is_some());
+        let first = sleep.start_searching().unwrap();
+        let second = sleep.start_searching().unwrap();
+        assert!(sleep.start_searching().is_none());
+        sleep.stop_searching(first, || None);
+        sleep.stop_searching(second, || None);
+        assert!(sleep.start_searching().is_some());
     }
 }

@@ -17,16 +17,16 @@ use crate::unwind::contain;
 /// released: user code never runs under it.
 pub trait Driver: Sync {
     /// Waits for events and returns their wakers. Refuses if there is nothing to wait for, or if another thread polls and
-    /// doesn't give way to `wait`.
+    /// doesn't give way to `priority`.
     ///
     /// Under the lock, this calls `begin` before it waits, and returns at once if that says `false`.
-    fn poll(&self, wait: Wait, begin: &mut dyn FnMut() -> bool) -> Polled;
+    fn poll(&self, priority: Priority, begin: &mut dyn FnMut() -> bool) -> Polled;
 
     /// Returns the wakers of events that have happened, without waiting; none if another thread polls.
     ///
-    /// If that thread is of lower priority than `wait` and sleeps, it is interrupted: it would take events one by one,
+    /// If that thread is of lower priority than `priority` and sleeps, it is interrupted: it would take events one by one,
     /// where a busy thread takes many at once.
-    fn look(&self, wait: Wait) -> Woken;
+    fn look(&self, priority: Priority) -> ReadyWakers;
 
     /// Hint: whether the [fallback thread](serve_as_fallback) waits in the driver.
     fn is_left_to_fallback(&self) -> bool;
@@ -37,15 +37,15 @@ pub trait Driver: Sync {
 
 /// Why a thread polls a [`Driver`]: its priority, lowest first. A thread that waits gives way to those of higher priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wait {
+pub enum Priority {
     /// The driver's own thread, which polls when no other does.
-    AsFallback,
+    Fallback,
     /// Waits for one thing only, which need not come from the driver.
-    AsCaller,
+    Caller,
     /// Runs all tasks of an executor.
-    AsRunLoop,
+    RunLoop,
     /// Runs tasks that other workers could run as well.
-    AsWorker,
+    Worker,
 }
 
 /// What came of [`Driver::poll`].
@@ -56,9 +56,9 @@ pub enum Polled {
     /// The lock was taken, or there was nothing to wait for.
     Refused,
     /// The wait is over.
-    Done(Woken),
+    Done(ReadyWakers),
     /// The wait is over, and a thread of higher priority wants the lock.
-    GaveWay(Woken),
+    GaveWay(ReadyWakers),
 }
 
 /// The wakers of events that have happened, first come, first called.
@@ -68,7 +68,7 @@ pub enum Polled {
 /// Calls those that are left. A waker that panics keeps no other from being called.
 #[derive(Debug, Default)]
 #[must_use = "dropping it calls the wakers: outside of any lock"]
-pub struct Woken(Vec<Waker>);
+pub struct ReadyWakers(Vec<Waker>);
 
 /// Wakers for which a thread keeps room: as many as a driver takes from the system at once. More is given back.
 const ROOM_KEPT: usize = 1024;
@@ -78,7 +78,7 @@ std::thread_local! {
     static ROOM: Cell<Vec<Waker>> = const { Cell::new(Vec::new()) };
 }
 
-impl Woken {
+impl ReadyWakers {
     /// Empty, with the room of this thread's last one.
     pub fn new() -> Self {
         Self(ROOM.try_with(Cell::take).unwrap_or_default())
@@ -101,7 +101,7 @@ impl Woken {
     }
 }
 
-impl Drop for Woken {
+impl Drop for ReadyWakers {
     #[inline]
     fn drop(&mut self) {
         if self.0.capacity() > 0 {
@@ -110,7 +110,7 @@ impl Drop for Woken {
     }
 }
 
-impl Woken {
+impl ReadyWakers {
     fn wake_rest(&mut self) {
         let mut room = std::mem::take(&mut self.0);
         wake_all(room.drain(..));
@@ -154,7 +154,7 @@ fn counts() -> &'static Counts {
     COUNTS.get_or_init(Counts::default)
 }
 
-/// Registers the calling thread as a worker that handles all events: it [waits](Wait::AsWorker) for them when idle,
+/// Registers the calling thread as a worker that handles all events: it [waits](Priority::Worker) for them when idle,
 /// and [looks] for them between polls. Threads that wait for one thing only then leave the driver to it.
 ///
 /// For authors of an executor whose threads run any of its tasks.
@@ -208,15 +208,15 @@ pub fn serve_as_fallback() {
 }
 
 /// Whether a thread that waits like this leaves the driver to workers.
-pub(crate) fn leaves_it_to_others(wait: Wait) -> bool {
+pub(crate) fn leaves_it_to_others(priority: Priority) -> bool {
     let are_workers = || COUNTS.get().is_some_and(|counts| counts.workers.load(Relaxed) > 0);
-    wait < Wait::AsRunLoop && are_workers() && !IS_FALLBACK.get()
+    priority < Priority::RunLoop && are_workers() && !IS_FALLBACK.get()
 }
 
 /// The wakers of events that have happened, without waiting; none if there is no driver or another thread polls it.
 #[inline]
-pub fn look(wait: Wait) -> Woken {
-    installed().map_or_else(Woken::default, |driver| driver.look(wait))
+pub fn look(priority: Priority) -> ReadyWakers {
+    installed().map_or_else(ReadyWakers::default, |driver| driver.look(priority))
 }
 
 /// Polls between looks for events, on a thread that is never idle. The same prime as the pool's, for the same reason.
@@ -278,8 +278,8 @@ impl Looks {
     #[cold]
     fn look(&mut self) {
         self.polls = 0;
-        if !leaves_it_to_others(Wait::AsCaller) {
-            drop(look(Wait::AsCaller));
+        if !leaves_it_to_others(Priority::Caller) {
+            drop(look(Priority::Caller));
         }
     }
 }

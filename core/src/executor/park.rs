@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures_task::ArcWake;
 
-use crate::executor::driver::{self, Driver, Polled, Wait, Woken};
+use crate::executor::driver::{self, Driver, Polled, Priority, ReadyWakers};
 use crate::sync::{AtomicU8, Condvar, Mutex, thread_local};
 
 /// No call since the last `park`.
@@ -22,7 +22,7 @@ const POLLING: u8 = 3;
 /// The bit that PARKED and POLLING share: the caller must wake the thread.
 const WAITS: u8 = 1;
 
-/// Looks for a call while `park_soon` stays awake: about four microseconds, the time that another processor takes for a short
+/// Looks for a call while `spin_then_park` stays awake: about four microseconds, the time that another processor takes for a short
 /// task and its answer.
 const SPINS: u32 = if cfg!(polyexec_loom) { 1 } else { 32 };
 /// Pauses between two looks.
@@ -109,7 +109,7 @@ impl Parker {
     #[inline(never)]
     fn wait_for_call(&self) {
         loop {
-            let (is_called, woken) = self.park_for_events(Wait::AsCaller);
+            let (is_called, woken) = self.park_for_events(Priority::Caller);
             drop(woken);
             if is_called {
                 return;
@@ -119,24 +119,24 @@ impl Parker {
 
     /// As [`park`](Parker::park), but also returns when events have come. Says whether there was a call, and returns the wakers
     /// of the events: both may come together.
-    pub fn park_for_events(&self, wait: Wait) -> (bool, Woken) {
+    pub fn park_for_events(&self, priority: Priority) -> (bool, ReadyWakers) {
         match self.driver() {
             // A worker would have to interrupt this thread to poll the driver itself.
-            Some(driver) if !driver::leaves_it_to_others(wait) => self.park_in(driver, wait),
-            _ => (self.park_until(None), Woken::default()),
+            Some(driver) if !driver::leaves_it_to_others(priority) => self.park_in(driver, priority),
+            _ => (self.park_until(None), ReadyWakers::default()),
         }
     }
 
     /// Polls `driver` if it may, and else waits for a call alone.
-    fn park_in(&self, driver: &dyn Driver, wait: Wait) -> (bool, Woken) {
+    fn park_in(&self, driver: &dyn Driver, priority: Priority) -> (bool, ReadyWakers) {
         loop {
             if self.take_call() {
-                return (true, Woken::default());
+                return (true, ReadyWakers::default());
             }
             // AcqRel: as in `park_until`. Fails if there was a call.
             let mut begin = || self.state.compare_exchange(EMPTY, POLLING, AcqRel, Acquire).is_ok();
-            let (woken, gave_way) = match driver.poll(wait, &mut begin) {
-                Polled::Refused => return (self.park_until(None), Woken::default()),
+            let (woken, gave_way) = match driver.poll(priority, &mut begin) {
+                Polled::Refused => return (self.park_until(None), ReadyWakers::default()),
                 Polled::Done(woken) => (woken, false),
                 Polled::GaveWay(woken) => (woken, true),
             };
@@ -186,14 +186,14 @@ impl Parker {
     ///
     /// After a fruitless spin the thread skips the next one, then two, four and so on. With a single processor it never
     /// spins.
-    pub fn park_soon(&self) {
-        if !self.is_called_soon() {
+    pub fn spin_then_park(&self) {
+        if !self.spin_for_call() {
             self.park();
         }
     }
 
     /// Spins for a while, if that has paid lately. Takes the call, and says whether there was one.
-    pub(crate) fn is_called_soon(&self) -> bool {
+    pub(crate) fn spin_for_call(&self) -> bool {
         let backoff = BACKOFF.get();
         if backoff.to_skip > 0 || !has_processors() {
             BACKOFF.set(Backoff { to_skip: backoff.to_skip.saturating_sub(1), ..backoff });
@@ -313,16 +313,16 @@ mod tests {
     }
 
     impl Driver for Both {
-        fn poll(&self, _: Wait, begin: &mut dyn FnMut() -> bool) -> Polled {
+        fn poll(&self, _: Priority, begin: &mut dyn FnMut() -> bool) -> Polled {
             assert!(begin());
             self.parker.unpark();
-            let mut woken = Woken::new();
+            let mut woken = ReadyWakers::new();
             woken.wakers().push(futures_task::waker(self.event.clone()));
             Polled::Done(woken)
         }
 
-        fn look(&self, _: Wait) -> Woken {
-            Woken::default()
+        fn look(&self, _: Priority) -> ReadyWakers {
+            ReadyWakers::default()
         }
 
         fn is_left_to_fallback(&self) -> bool {
@@ -336,7 +336,7 @@ mod tests {
     fn events_that_come_with_a_call_are_not_lost() {
         let [parker, event] = [(); 2].map(|()| Arc::new(Parker::new()));
         let both = Both { parker: parker.clone(), event: event.clone() };
-        let (is_called, woken) = parker.park_in(&both, Wait::AsCaller);
+        let (is_called, woken) = parker.park_in(&both, Priority::Caller);
         assert!(is_called && !woken.is_empty());
         drop(woken);
         assert!(event.park_until(Some(Instant::now())), "its waker was called");

@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use futures_task::{ArcWake, waker_ref};
 
 use crate::executor::context::Entered;
-use crate::executor::driver::{self, Wait, Woken, Working};
+use crate::executor::driver::{self, Priority, ReadyWakers, Working};
 use crate::executor::process::Process;
 use crate::executor::{Parker, context};
 use crate::sync::{AtomicBool, AtomicU64};
@@ -276,7 +276,7 @@ impl RunLoop {
     fn look(&self, registered: &mut Registered) -> bool {
         self.0.polls.store(0, Relaxed);
         registered.register();
-        let woken = driver::look(Wait::AsRunLoop);
+        let woken = driver::look(Priority::RunLoop);
         let are_any = !woken.is_empty();
         drop(woken);
         are_any
@@ -307,10 +307,10 @@ impl RunLoop {
         }
         // A thread that is woken by events doesn't spin for calls: that would only delay the events. Relaxed: only this
         // thread uses it.
-        let (is_called, woken) = if !woken_by_events.load(Relaxed) && parker.is_called_soon() {
-            (true, Woken::default())
+        let (is_called, woken) = if !woken_by_events.load(Relaxed) && parker.spin_for_call() {
+            (true, ReadyWakers::default())
         } else {
-            parker.park_for_events(Wait::AsRunLoop)
+            parker.park_for_events(Priority::RunLoop)
         };
         woken_by_events.store(!is_called, Relaxed);
         self.0.polls.store(0, Relaxed);

@@ -7,7 +7,7 @@ use futures_task::{ArcWake, waker};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use polyexec_core::executor::Parker;
-use polyexec_core::executor::driver::{Driver, Polled, Wait, Woken};
+use polyexec_core::executor::driver::{Driver, Polled, Priority, ReadyWakers};
 use polyexec_core::modelled::{AtomicBool, check};
 
 use crate::common::flag;
@@ -35,11 +35,11 @@ impl Modelled {
 }
 
 impl Driver for Modelled {
-    fn poll(&self, _: Wait, begin: &mut dyn FnMut() -> bool) -> Polled {
+    fn poll(&self, _: Priority, begin: &mut dyn FnMut() -> bool) -> Polled {
         if self.is_locked.swap(true, Acquire) {
             return Polled::Refused;
         }
-        let mut woken = Woken::new();
+        let mut woken = ReadyWakers::new();
         if begin() {
             let mut system = self.system.lock().unwrap();
             while !system.is_interrupted && system.events.is_empty() {
@@ -52,8 +52,8 @@ impl Driver for Modelled {
         Polled::Done(woken)
     }
 
-    fn look(&self, _: Wait) -> Woken {
-        Woken::default()
+    fn look(&self, _: Priority) -> ReadyWakers {
+        ReadyWakers::default()
     }
 
     fn is_left_to_fallback(&self) -> bool {

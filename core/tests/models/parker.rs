@@ -87,7 +87,7 @@ fn a_wait_awake_and_asleep() {
         });
         // The first one of a thread begins asleep, the second one awake.
         while !flags.iter().all(|flag| flag.load(Relaxed)) {
-            parker.park_soon();
+            parker.spin_then_park();
         }
         caller.join().unwrap();
     });

@@ -234,7 +234,7 @@ fn a_thread_that_has_run_since_may_be_unaware() {
         assert_eq!(scans.scan(&mut handoff), Tick::Busy);
         thread.run();
     }
-    remote.finish();
+    remote.mark_done();
     assert_eq!(scans.scan(&mut handoff), Tick::Idle);
     end(&handoff);
 }
@@ -274,7 +274,7 @@ fn without_files_there_are_few_mistakes() {
         assert!(second.is_running());
     }
     // One of them is done.
-    first[0].finish();
+    first[0].mark_done();
     scans.scan_without_files(&mut handoff);
     assert!(second.is_detached());
     end(&handoff);

@@ -24,7 +24,7 @@ fn a_worker_that_stops_and_the_monitor_that_detaches_it() {
                 // It has slept, runs a task, and sleeps again.
                 use_slot(&owned);
                 remote.start();
-                let has_slot = remote.stop();
+                let has_slot = remote.leave_running();
                 if has_slot {
                     use_slot(&owned);
                 }

@@ -67,14 +67,14 @@ impl Pool {
 
     /// As `Worker::search`: the first sleep is of this kind, later ones are untimed. Whether there was a task.
     fn search(&self, worker: usize, mut kind: SleepKind) -> bool {
-        let mut searching = self.sleep.search();
+        let mut searching = self.sleep.start_searching();
         loop {
             if self.closed.load(Acquire) {
                 return false;
             }
             if let Some(search) = searching.take() {
                 if self.take() {
-                    self.sleep.found(search, || self.more());
+                    self.sleep.stop_searching(search, || self.more());
                     return true;
                 }
                 searching = Some(search);
@@ -152,7 +152,7 @@ fn a_timed_sleeper_is_woken_for_what_it_may_take() {
                     // Whatever a worker queued before this one registered waits for its next look.
                     let awake = pool.sleep.sleep(0, None, kind, |_| pool.must_look(false));
                     assert!(pool.take());
-                    pool.sleep.found(awake.searching, || pool.more());
+                    pool.sleep.stop_searching(awake.searching, || pool.more());
                 }
             });
             pool.put(queued);
@@ -195,13 +195,13 @@ fn the_last_searcher_and_a_notification() {
     for queued in [Queued::Plenty, Queued::Injected] {
         check(&format!("the last searcher and {queued:?}"), move || {
             let pool = Pool::new(4, 4);
-            let searching = pool.sleep.search().unwrap();
+            let searching = pool.sleep.start_searching().unwrap();
             let sleeper = Pool::work(&pool, 0, SleepKind::Untimed);
             let notifier = thread::spawn({
                 let pool = pool.clone();
                 move || pool.put(queued)
             });
-            pool.sleep.found(searching, || pool.more());
+            pool.sleep.stop_searching(searching, || pool.more());
             assert!(sleeper.join().unwrap());
             notifier.join().unwrap();
             assert!(pool.is_at_rest());
@@ -241,7 +241,7 @@ fn shutdown_and_a_notification() {
             let pool = pool.clone();
             move || {
                 let awake = pool.sleep.sleep(0, None, SleepKind::Untimed, |has_lookout| pool.must_look(has_lookout));
-                pool.sleep.found(awake.searching, || None);
+                pool.sleep.stop_searching(awake.searching, || None);
             }
         });
         let notifier = thread::spawn({
@@ -265,7 +265,7 @@ fn the_end_of_a_timed_sleep_and_a_notification() {
             let pool = pool.clone();
             move || {
                 let awake = pool.sleep.sleep(0, None, SleepKind::Timed(MOMENT), |_| false);
-                pool.sleep.found(awake.searching, || None);
+                pool.sleep.stop_searching(awake.searching, || None);
             }
         });
         pool.put(Queued::Injected);

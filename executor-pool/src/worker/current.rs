@@ -16,7 +16,7 @@ thread_local! {
 #[inline]
 pub(super) fn lend<T>(worker: Box<Worker>, user_code: impl FnOnce() -> T) -> (Option<Box<Worker>>, T) {
     let lend = |current: &RefCell<Option<Box<Worker>>>| current.replace(Some(worker));
-    // Empty until now, and there until the thread's locals are destroyed, which is after its last job.
+    // The thread-local is empty here. It lives until the thread has run its last job.
     let before = CURRENT.try_with(lend);
     debug_assert!(matches!(before, Ok(None)));
     let result = user_code();

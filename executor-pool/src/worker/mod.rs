@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use polyexec_core::Handle;
-use polyexec_core::executor::driver::{self, Wait, Woken};
+use polyexec_core::executor::driver::{self, Priority, ReadyWakers};
 use polyexec_core::executor::{Ran, Task};
 use polyexec_threads::WhenBusy;
 
@@ -33,7 +33,7 @@ mod search;
 #[repr(align(128))]
 pub(crate) struct Worker {
     shared: Arc<Shared>,
-    /// Tasks that are spawned here refer to the pool with its count.
+    /// Clones of the pool's handle that are made on this thread share its count.
     handle: PoolHandle,
     index: usize,
     /// First in, first out: a task that wakes itself goes behind what waits.
@@ -46,21 +46,21 @@ pub(crate) struct Worker {
     polls: u32,
     /// Polls until the next look at the injector.
     until_injector: u32,
-    /// It ran out of its own tasks, and turned to the injector, since the last such look.
+    /// The worker ran out of local tasks since its last periodic look at the injector.
     took_batch: bool,
     /// Tasks put in the LIFO slot so far.
     lifo_pushes: u32,
     /// Tasks taken from the LIFO slot since the queue's last turn.
     lifo_polls: u32,
     /// The wakers of events are being called: one notification will do for all their tasks.
-    is_gathering: bool,
+    defers_notifications: bool,
     /// The length of the injector when this worker last took tasks from it.
     last_injected: usize,
     /// State of the random numbers: where to look first when stealing.
     random: u32,
     /// The polls of each other worker at the last look.
     seen_polls: Box<[u32]>,
-    /// The beginning and number of tasks stolen since the last sleep.
+    /// When the current sample of steals began, and how many tasks it has. Cleared by a sleep or a verdict.
     stolen: Option<(Instant, u32)>,
     /// Steals in a row that cost more than they brought.
     steal_backoff: u32,
@@ -75,7 +75,7 @@ enum Turn {
     /// Poll a task.
     Run(Task),
     /// Call the wakers of events.
-    Wake(Woken),
+    Wake(ReadyWakers),
 }
 
 impl Worker {
@@ -92,7 +92,7 @@ impl Worker {
             took_batch: false,
             lifo_pushes: 0,
             lifo_polls: 0,
-            is_gathering: false,
+            defers_notifications: false,
             last_injected: 0,
             random: 2 * index as u32 + 1,
             seen_polls: remotes.iter().map(|_| 0).collect(),
@@ -135,25 +135,25 @@ impl Worker {
     }
 
     /// Looks for events once in a while, so that they never starve.
-    fn look_for_events(&mut self) -> Option<Woken> {
+    fn look_for_events(&mut self) -> Option<ReadyWakers> {
         if self.until_injector != EVENTS_AT {
             return None;
         }
         // The look counts as a poll.
         self.until_injector -= 1;
-        Some(driver::look(Wait::AsWorker)).filter(|woken| !woken.is_empty())
+        Some(driver::look(Priority::Worker)).filter(|woken| !woken.is_empty())
     }
 
     /// Calls the wakers of events. Their tasks go to this worker's queue, and others are notified once a batch. Returns
     /// `None` if a waker blocked, and the worker was handed over.
-    fn wake(self: Box<Self>, mut woken: Woken) -> Option<Box<Self>> {
+    fn wake(self: Box<Self>, mut woken: ReadyWakers) -> Option<Box<Self>> {
         let mut worker = self;
         while !woken.is_empty() {
-            worker.gather();
+            worker.defer_notifications();
             let (lent, ()) = current::lend(worker, || woken.wake_some(BATCH));
             // Without a worker, the rest is called here as it drops.
             worker = lent?;
-            worker.notify_gathered();
+            worker.notify_deferred();
         }
         Some(worker)
     }
@@ -164,11 +164,11 @@ impl Worker {
         monitor::notify();
     }
 
-    /// Ends with its tasks at the shutdown. If it was detached, its tasks go to others.
+    /// Ends this worker. A detached one moves its tasks to the injector; at the shutdown, the drop ends them.
     fn finish(self) {
         if self.remote.is_detached() {
             self.drain();
-            self.remote.finish();
+            self.remote.mark_done();
         }
     }
 }
@@ -236,11 +236,11 @@ impl Job for Worker {
 /// and is then a spare thread.
 pub(crate) fn hand_over(shared: &Arc<Shared>) {
     let Some(mut worker) = current::take(shared) else { return };
-    if worker.is_gathering {
+    if worker.defers_notifications {
         // A waker blocks: this thread's loop won't notify others of what was woken.
-        worker.notify_gathered();
+        worker.notify_deferred();
     }
-    if !worker.remote.stop() {
+    if !worker.remote.leave_running() {
         return worker.finish();
     }
     worker.remote.forget_reported();

@@ -11,7 +11,7 @@ impl Worker {
     /// Queues a task that became ready on this thread. If the running task woke or spawned it, it runs next, before those that
     /// wait.
     pub(super) fn push(&mut self, task: Task) {
-        if self.is_gathering {
+        if self.defers_notifications {
             return self.queue.push(task);
         }
         let is_alone = self.queue.is_empty() && !self.remote.lifo.is_filled();
@@ -68,10 +68,9 @@ impl Worker {
         self.queue.pop()
     }
 
-    /// The first task of the injector, or a share of a flood: one by one, the last of a flood would wait for longer than behind
-    /// the tasks that are here.
+    /// A task of the injector. If many wait (a flood), takes a share: one task per interval would be too slow.
     fn pop_injected(&mut self) -> Option<Task> {
-        // A worker that ran out of its own tasks since the last such look will do so again, and take a batch then.
+        // This worker often runs out of local tasks, and takes its share then. So one task is enough now.
         if self.took_batch {
             self.took_batch = false;
             return self.shared.injector.pop();
@@ -80,7 +79,7 @@ impl Worker {
         self.take_injected(flood, FLOOD_SHARE).or_else(|| self.shared.injector.pop())
     }
 
-    /// A whole batch from the injector, if there is one.
+    /// This worker's share of the injector, if at least a batch waits there.
     fn take_batch(&mut self) -> Option<Task> {
         self.took_batch = true;
         self.take_injected(BATCH, BATCH)
@@ -102,14 +101,14 @@ impl Worker {
         Some(task)
     }
 
-    /// Queues no notification until [`notify_gathered`](Worker::notify_gathered).
-    pub(super) fn gather(&mut self) {
-        self.is_gathering = true;
+    /// Defers notifications until [`notify_deferred`](Worker::notify_deferred).
+    pub(super) fn defer_notifications(&mut self) {
+        self.defers_notifications = true;
     }
 
-    /// Notifies others of the gathered tasks, if there is more than one.
-    pub(super) fn notify_gathered(&mut self) {
-        self.is_gathering = false;
+    /// Notifies others of the tasks queued since, if there is more than one.
+    pub(super) fn notify_deferred(&mut self) {
+        self.defers_notifications = false;
         match self.queue.len() {
             0 => (),
             1 => self.shared.sleep.notify(Queued::Next),

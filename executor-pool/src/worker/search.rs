@@ -7,7 +7,7 @@ use std::hint::spin_loop;
 use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
-use polyexec_core::executor::driver::{self, Wait};
+use polyexec_core::executor::driver::{self, Priority};
 use polyexec_threads::contain;
 
 use super::{Turn, Worker};
@@ -35,7 +35,7 @@ enum Cause {
 enum Others {
     /// None has begun a poll in the meantime.
     Quiet,
-    /// Some have, but they have no more tasks than they will run themselves.
+    /// Some began a poll. None has a task to spare.
     Busy,
     /// The thief has backed off, and didn't look at them.
     Skipped,
@@ -54,12 +54,12 @@ impl Worker {
         if self.shared.is_closed() {
             return None;
         }
-        let woken = driver::look(Wait::AsWorker);
+        let woken = driver::look(Priority::Worker);
         if !woken.is_empty() {
             return Some(Turn::Wake(woken));
         }
         self.learn_from_steals();
-        if !self.remote.stop() {
+        if !self.remote.leave_running() {
             return None;
         }
         let turn = self.search_and_sleep()?;
@@ -69,7 +69,7 @@ impl Worker {
 
     fn search_and_sleep(&mut self) -> Option<Turn> {
         let shared = self.shared.clone();
-        let mut searching = shared.sleep.search();
+        let mut searching = shared.sleep.start_searching();
         let mut cause = Cause::Idle;
         loop {
             if shared.is_closed() {
@@ -98,7 +98,7 @@ impl Worker {
                 // As above.
                 self.stop_searching(&shared.sleep, searching.take());
                 contain(|| on_unpark());
-                searching = shared.sleep.search();
+                searching = shared.sleep.start_searching();
             }
             if !awake.woken.is_empty() {
                 self.forget_lessons();
@@ -118,7 +118,7 @@ impl Worker {
 
     /// Passes the search on to another worker, if there are tasks for one.
     fn stop_searching(&mut self, sleep: &Sleep, searching: Option<Searching>) {
-        searching.into_iter().for_each(|search| sleep.found(search, || self.waiting_tasks()));
+        searching.into_iter().for_each(|search| sleep.stop_searching(search, || self.waiting_tasks()));
     }
 
     /// Looks for tasks that another worker won't get to soon.
@@ -149,15 +149,15 @@ impl Worker {
         let round = LOOKS_PER_ROUND << self.steal_backoff;
         let mut others = if self.steal_backoff < MAX_STEAL_BACKOFF { Others::Quiet } else { Others::Skipped };
         for look in 0..looks {
-            let is_gathering = look < gather && look + 1 < looks;
-            if let Some(task) = self.take_injected(if is_gathering { BATCH } else { 1 }, BATCH) {
+            let waits_for_batch = look < gather && look + 1 < looks;
+            if let Some(task) = self.take_injected(if waits_for_batch { BATCH } else { 1 }, BATCH) {
                 return Looked::Found(Turn::Run(task));
             }
             let is_round = look.is_multiple_of(round) && (look > 0 || self.steal_backoff == 0);
             if others != Others::Skipped && is_round {
                 match self.steal(Remote::has_plenty) {
                     Looked::Fruitless(seen) => {
-                        // The first round compares with what was seen long ago, unless the backoff has delayed it.
+                        // The counts seen before this search are stale. So only later rounds tell whether others are busy.
                         if look >= round && seen != Others::Quiet {
                             others = seen;
                         }
@@ -166,7 +166,7 @@ impl Worker {
                 }
             }
             if (look + 1).is_multiple_of(LOOKS_PER_EVENTS) {
-                let woken = driver::look(Wait::AsWorker);
+                let woken = driver::look(Priority::Worker);
                 if !woken.is_empty() {
                     return Looked::Found(Turn::Wake(woken));
                 }
@@ -191,7 +191,7 @@ impl Worker {
         }
     }
 
-    /// Takes half of another worker's tasks, if it `has_plenty` of them or is in a long poll.
+    /// Takes half of another worker's tasks, if it `has_plenty` of them or is still in the same poll.
     fn steal(&mut self, has_plenty: impl Fn(&Remote) -> bool) -> Looked {
         self.remotes.renew(&self.shared.remotes);
         let workers = self.remotes.len();
@@ -200,15 +200,15 @@ impl Worker {
         for victim in (first..workers).chain(0..first).filter(|victim| *victim != self.index) {
             let remote = &self.remotes[victim];
             let polls = remote.polls();
-            let is_in_long_poll = std::mem::replace(&mut self.seen_polls[victim], polls) == polls;
-            if (has_plenty(remote) || is_in_long_poll && remote.has_tasks())
+            let is_in_same_poll = std::mem::replace(&mut self.seen_polls[victim], polls) == polls;
+            if (has_plenty(remote) || is_in_same_poll && remote.has_tasks())
                 && let Some(task) = remote.steal(&self.queue)
             {
                 let (since, tasks) = self.stolen.unwrap_or_else(|| (Instant::now(), 0));
                 self.stolen = Some((since, tasks + 1 + self.queue.len() as u32));
                 return Looked::Found(Turn::Run(task));
             }
-            if !is_in_long_poll {
+            if !is_in_same_poll {
                 others = Others::Busy;
             }
         }

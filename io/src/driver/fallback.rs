@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use polyexec_core::executor::driver::{Driver, Polled, Wait, are_workers, serve_as_fallback};
+use polyexec_core::executor::driver::{Driver, Polled, Priority, are_workers, serve_as_fallback};
 use polyexec_core::executor::{Alarm, Parker};
 
 use crate::driver::IoDriver;
@@ -55,9 +55,9 @@ pub(crate) fn run(driver: &IoDriver) {
         idle_ticks = if is_idle { idle_ticks + 1 } else { 0 };
         if is_idle && idle_ticks <= MAX_IDLE_TICKS && are_workers() {
             // They are busy, and will look: no event should wake one of them alone.
-            drop(driver.look(Wait::AsFallback));
+            drop(driver.look(Priority::Fallback));
         } else if is_idle {
-            while let Polled::Done(woken) = driver.poll(Wait::AsFallback, &mut || true) {
+            while let Polled::Done(woken) = driver.poll(Priority::Fallback, &mut || true) {
                 drop(woken);
             }
         }

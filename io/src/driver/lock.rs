@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use polyexec_core::executor::driver::Wait;
+use polyexec_core::executor::driver::Priority;
 
 /// How long a thread waits for a holder that was interrupted. Enough unless no processor is free; then it does without the
 /// driver.
@@ -50,47 +50,47 @@ impl<T> DriverLock<T> {
 
     /// Hint: whether the fallback thread holds the lock.
     pub(crate) fn is_left_to_fallback(&self) -> bool {
-        self.holder.load(Relaxed) == priority(Wait::AsFallback)
+        self.holder.load(Relaxed) == rank(Priority::Fallback)
     }
 
     /// Takes the lock for a look, if it is free. Else interrupts a sleeping holder of lower priority, so that the next look
     /// finds it free.
-    pub(crate) fn try_lock(&self, wait: Wait, interrupt: impl FnOnce()) -> Option<Guard<'_, T>> {
+    pub(crate) fn try_lock(&self, priority: Priority, interrupt: impl FnOnce()) -> Option<Guard<'_, T>> {
         match self.polled.try_lock() {
             Some(polled) => Some(Guard { lock: self, polled }),
             None => {
-                self.preempt(wait, interrupt);
+                self.preempt(priority, interrupt);
                 None
             }
         }
     }
 
     #[cold]
-    fn preempt(&self, wait: Wait, interrupt: impl FnOnce()) {
+    fn preempt(&self, priority: Priority, interrupt: impl FnOnce()) {
         // Relaxed: if the holder has changed, the new one may leave for nothing, and the fallback thread takes its events.
         let holder = self.holder.load(Relaxed);
-        let is_lower = holder < priority(wait) || holder == priority(wait) && wait == Wait::AsRunLoop;
+        let is_lower = holder < rank(priority) || holder == rank(priority) && priority == Priority::RunLoop;
         if holder != FREE && is_lower && !self.preempted.swap(true, SeqCst) {
             interrupt();
         }
     }
 
     /// Takes the lock to wait under it, interrupting a holder of lower priority.
-    pub(crate) fn lock(&self, wait: Wait, interrupt: impl FnOnce()) -> Option<Guard<'_, T>> {
+    pub(crate) fn lock(&self, priority: Priority, interrupt: impl FnOnce()) -> Option<Guard<'_, T>> {
         let polled = match self.polled.try_lock() {
             Some(polled) => polled,
-            None => self.claim(wait, interrupt)?,
+            None => self.claim(priority, interrupt)?,
         };
         self.preempted.store(false, SeqCst);
-        self.holder.store(priority(wait), SeqCst);
+        self.holder.store(rank(priority), SeqCst);
         Some(Guard { lock: self, polled })
     }
 
     #[cold]
-    fn claim(&self, wait: Wait, interrupt: impl FnOnce()) -> Option<MutexGuard<'_, T>> {
+    fn claim(&self, priority: Priority, interrupt: impl FnOnce()) -> Option<MutexGuard<'_, T>> {
         // Relaxed: if the holder has changed to one of higher priority, this waits for nothing.
         let holder = self.holder.load(Relaxed);
-        if holder == FREE || holder >= priority(wait) {
+        if holder == FREE || holder >= rank(priority) {
             return None;
         }
         self.claims.fetch_add(1, SeqCst);
@@ -106,7 +106,7 @@ impl<T> Guard<'_, T> {
     pub(crate) fn is_claimed(&self) -> bool {
         let DriverLock { holder, claims, preempted, .. } = self.lock;
         // Relaxed: this thread set it. No thread preempts a worker: the request was for an earlier holder.
-        claims.load(SeqCst) > 0 || preempted.load(SeqCst) && holder.load(Relaxed) < priority(Wait::AsWorker)
+        claims.load(SeqCst) > 0 || preempted.load(SeqCst) && holder.load(Relaxed) < rank(Priority::Worker)
     }
 }
 
@@ -117,12 +117,12 @@ impl<T> Drop for Guard<'_, T> {
     }
 }
 
-fn priority(wait: Wait) -> u8 {
-    match wait {
-        Wait::AsFallback => 1,
-        Wait::AsCaller => 2,
-        Wait::AsRunLoop => 3,
-        Wait::AsWorker => 4,
+fn rank(priority: Priority) -> u8 {
+    match priority {
+        Priority::Fallback => 1,
+        Priority::Caller => 2,
+        Priority::RunLoop => 3,
+        Priority::Worker => 4,
     }
 }
 
@@ -139,16 +139,16 @@ mod tests {
         let lock = DriverLock::new(());
         let (interrupt, interrupted) = mpsc::channel();
         thread::scope(|threads| {
-            let held = lock.lock(Wait::AsCaller, || unreachable!()).unwrap();
+            let held = lock.lock(Priority::Caller, || unreachable!()).unwrap();
             assert!(lock.is_polled() && !held.is_claimed());
-            for wait in [Wait::AsFallback, Wait::AsCaller] {
+            for wait in [Priority::Fallback, Priority::Caller] {
                 assert!(lock.lock(wait, || unreachable!("{wait:?} interrupts no holder")).is_none());
                 assert!(lock.try_lock(wait, || unreachable!("{wait:?} interrupts no holder")).is_none());
             }
             let worker = threads.spawn(|| {
                 let interrupt = interrupt;
                 // Patience may end before the other thread has had a processor.
-                while lock.lock(Wait::AsWorker, || interrupt.send(()).unwrap()).is_none() {}
+                while lock.lock(Priority::Worker, || interrupt.send(()).unwrap()).is_none() {}
             });
             interrupted.recv().unwrap();
             drop(held);
@@ -160,14 +160,14 @@ mod tests {
     #[test]
     fn a_busy_thread_interrupts_an_idle_holder_once() {
         polyexec_conformance::watched!();
-        use Wait::{AsCaller, AsFallback, AsRunLoop, AsWorker};
-        let all = [AsFallback, AsCaller, AsRunLoop, AsWorker];
+        use Priority::{Caller, Fallback, RunLoop, Worker};
+        let all = [Fallback, Caller, RunLoop, Worker];
         for (holder, leaves_for) in [
-            (AsFallback, &[AsCaller, AsRunLoop, AsWorker][..]),
-            (AsCaller, &[AsRunLoop, AsWorker]),
+            (Fallback, &[Caller, RunLoop, Worker][..]),
+            (Caller, &[RunLoop, Worker]),
             // It would take the other's events one by one.
-            (AsRunLoop, &[AsRunLoop, AsWorker]),
-            (AsWorker, &[]),
+            (RunLoop, &[RunLoop, Worker]),
+            (Worker, &[]),
         ] {
             for busy in all {
                 let lock = DriverLock::new(());

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mio::event::{Event, Source};
 use mio::{Events, Interest, Poll, Registry, Token};
 use parking_lot::Mutex;
-use polyexec_core::executor::driver::{Driver, Polled, Wait, Woken, install};
+use polyexec_core::executor::driver::{Driver, Polled, Priority, ReadyWakers, install};
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Clock, LazyStart};
 use slab::Slab;
@@ -238,13 +238,13 @@ fn said(event: &Event) -> Report {
 }
 
 impl Driver for IoDriver {
-    fn poll(&self, wait: Wait, begin: &mut dyn FnMut() -> bool) -> Polled {
+    fn poll(&self, priority: Priority, begin: &mut dyn FnMut() -> bool) -> Polled {
         if !self.is_needed() {
             return Polled::Refused;
         }
         // Declared first, dropped last: no waker is called under the lock.
-        let mut woken = Woken::new();
-        let Some(mut guard) = self.lock.lock(wait, || self.interrupt()) else {
+        let mut woken = ReadyWakers::new();
+        let Some(mut guard) = self.lock.lock(priority, || self.interrupt()) else {
             return Polled::Refused;
         };
         if begin() {
@@ -260,12 +260,12 @@ impl Driver for IoDriver {
         if gives_way { Polled::GaveWay(woken) } else { Polled::Done(woken) }
     }
 
-    fn look(&self, wait: Wait) -> Woken {
+    fn look(&self, priority: Priority) -> ReadyWakers {
         if !self.is_needed() {
-            return Woken::default();
+            return ReadyWakers::default();
         }
-        let mut woken = Woken::new();
-        let Some(mut guard) = self.lock.try_lock(wait, || self.interrupt()) else { return woken };
+        let mut woken = ReadyWakers::new();
+        let Some(mut guard) = self.lock.try_lock(priority, || self.interrupt()) else { return woken };
         // Relaxed: the next look sees a source that is being registered.
         if self.source_count.load(Relaxed) > 0 {
             self.select(&mut guard.polled, Some(Duration::ZERO), woken.wakers());
