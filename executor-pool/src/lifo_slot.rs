@@ -13,8 +13,8 @@ pub(crate) mod models;
 #[derive(Default)]
 pub(crate) struct LifoSlot {
     task: TaskSlot,
-    /// Hint: the number of the task in the slot, or zero. May be stale during a concurrent take or put. Never zero with a
-    /// task that no thread is about to take.
+    /// Hint: the number of the task in the slot, or zero. May be stale during a concurrent take or put. If it is
+    /// zero, the slot is empty, or some thread is about to take the task.
     filled: AtomicU32,
 }
 

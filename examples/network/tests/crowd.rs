@@ -88,7 +88,7 @@ fn too_few_files_are_seen_before_anything_is_opened() {
 #[test]
 fn bad_input_is_refused() {
     assert!(fails(CROWD, &["--connections", "0"], 2).contains("--connections takes a whole number"));
-    assert!(fails(CROWD, &["--connections", "1", "--connect", "nowhere"], 2).contains("no address"));
+    assert!(fails(CROWD, &["--connections", "1", "--connect", "nowhere"], 2).contains("host:port"));
     assert!(fails(CROWD, &["--patience", "much"], 2).contains("--patience"));
     assert!(run(CROWD, &["--help"]).status.success());
 }
