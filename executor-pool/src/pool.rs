@@ -95,7 +95,7 @@ impl Pool {
         self.handle.clone()
     }
 
-    /// The number of workers: so many tasks can be polled at the same time.
+    /// The number of workers: this many tasks can be polled at the same time.
     pub fn worker_threads(&self) -> usize {
         self.handle.shared().workers
     }

@@ -33,7 +33,7 @@ figures! {
     wrong_results: "handles with a wrong result";
     hangs: "hangs";
     escaped_panics: "panics of a task's that escaped to others";
-    unplanned_panics: "panics that nobody planned";
+    unplanned_panics: "unplanned panics";
     live_cells: "live cells above the start";
     threads: "threads above the start";
     descriptors: "file descriptors above the start";

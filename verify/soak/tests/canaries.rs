@@ -123,7 +123,7 @@ const BREAKS: [Break; 16] = [
     },
     Break {
         name: "panics-by-itself",
-        figures: &["panics that nobody planned"],
+        figures: &["unplanned panics"],
         poll: |nth, job, cx| {
             assert!(!is_one(nth), "an executor's own panic");
             job.as_mut().poll(cx)

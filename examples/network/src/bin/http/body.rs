@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Frame;
 use polyexec::unblock;
 
-/// The most bytes of one read. So many that the detour to a blocking thread costs little in comparison.
+/// The most bytes of one read. Large enough that the detour to a blocking thread costs little in comparison.
 pub(crate) const BLOCK: usize = 64 * 1024;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
