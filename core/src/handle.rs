@@ -9,7 +9,7 @@ use crate::error::{Rejected, SpawnError};
 use crate::executor::{Boxed, Clock, Executor, Task, context};
 use crate::{JoinHandle, task};
 
-/// A handle of any executor, its type erased. [`Handle::current`] gives the one that the calling code runs on.
+/// A handle of any executor, its type erased. [`Handle::current`] returns the executor of the calling code.
 ///
 /// # What dropping does
 ///

@@ -46,4 +46,5 @@ mod sleep;
 mod stall;
 mod sync;
 mod system;
+mod watched;
 mod worker;

@@ -15,30 +15,7 @@ use polyexec_core::executor::process::PerProcess;
 use polyexec_core::executor::{Alarm, Parker};
 
 use crate::policy::{MAX_IDLE_SCANS, MONITOR_INTERVAL};
-
-/// A pool, as the monitor sees it.
-pub(crate) trait Watched: Send {
-    /// Identifies the pool: the address of what it shares.
-    fn pool(&self) -> usize;
-
-    /// Whether the next tick may find something. Called after a fence; a worker has one after it started, or after it was left
-    /// without a thread.
-    fn is_due(&self) -> bool;
-
-    fn tick(&mut self, now: Instant) -> Tick;
-
-    /// Ends the tasks of detached workers: the pool shuts down.
-    fn end_tasks(self: Box<Self>);
-}
-
-/// What a tick has found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tick {
-    /// Every worker is idle, and each detached one knows of it or will.
-    Idle,
-    /// A worker runs tasks, or waits for a thread.
-    Busy,
-}
+use crate::watched::{Tick, Watched};
 
 static REGISTRY: PerProcess<Registry> = PerProcess::new();
 

@@ -121,7 +121,7 @@ impl ReadyWakers {
     }
 }
 
-/// Calls wakers. One that panics keeps no other from being called.
+/// Calls wakers. If one panics, the others are called all the same.
 pub fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         contain(|| waker.wake());

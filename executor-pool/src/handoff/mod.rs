@@ -15,13 +15,14 @@ use polyexec_threads::WhenBusy;
 use polyexec_threads::contain;
 
 use crate::job::Job;
-use crate::monitor::{self, Tick, Watched};
+use crate::monitor;
 use crate::policy::{LATE, MONITOR_INTERVAL};
 use crate::remote::Remote;
 use crate::shared::Shared;
 use crate::sleep::Queued;
 use crate::sync::deque::Worker as Queue;
 use crate::system::ThreadId;
+use crate::watched::{Tick, Watched};
 use crate::worker::Worker;
 use crate::{PoolHandle, Stall};
 

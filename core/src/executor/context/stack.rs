@@ -124,7 +124,7 @@ impl Stack {
         self.last_number
     }
 
-    /// Removes a frame, wherever it is. One that was put aside goes when it is put back.
+    /// Removes a frame at any depth. If the frame was put aside, it is removed when it comes back.
     #[must_use = "drop it once the stack isn't borrowed"]
     pub(super) fn remove(&mut self, number: u64) -> Option<Frame> {
         let position = self.position(number);
