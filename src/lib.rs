@@ -51,6 +51,27 @@
 //! # fn main() {}
 //! ```
 //!
+//! # An async `main`, and async tests
+//!
+//! With the feature `macros`, `#[polyexec::main]` runs an async `main`, and `#[polyexec::test]` an async test: on the default
+//! executor, on one of its own, or one test on each executor.
+//!
+//! ```
+//! # #[cfg(all(feature = "macros", any(feature = "pool", feature = "threaded", feature = "local")))]
+//! # mod program {
+//! #[polyexec::main]
+//! async fn main() -> Result<(), polyexec::JoinError> {
+//!     assert_eq!(polyexec::spawn(async { 6 * 7 }).await?, 42);
+//!     Ok(())
+//! }
+//!
+//! #[polyexec::test(executors = "all")]
+//! async fn every_executor_multiplies() {
+//!     assert_eq!(polyexec::spawn(async { 6 * 7 }).await.unwrap(), 42);
+//! }
+//! # }
+//! ```
+//!
 //! # Sockets, timers, files and blocking work
 //!
 //! | Feature | Brings |
@@ -109,6 +130,8 @@ pub use polyexec_io::net;
 pub use polyexec_io::time;
 #[cfg(feature = "local")]
 pub use polyexec_local::{self as local, Local};
+#[cfg(feature = "macros")]
+pub use polyexec_macros::{main, test};
 #[cfg(feature = "pool")]
 pub use polyexec_pool::{self as pool, Pool};
 #[cfg(feature = "blocking")]

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
+// polyexec's own `test` comes with its `*`.
+use std::prelude::v1::test;
 
 use polyexec::executor::context::{Entered, Outside};
 use polyexec::executor::driver::{Looks, Polled, Priority, ReadyWakers, Working};
