@@ -54,8 +54,6 @@ pub(crate) struct Worker {
     lifo_polls: u32,
     /// The wakers of events are being called: one notification will do for all their tasks.
     defers_notifications: bool,
-    /// The length of the injector when this worker last took tasks from it.
-    last_injected: usize,
     /// State of the random numbers: where to look first when stealing.
     random: u32,
     /// The polls of each other worker at the last look.
@@ -93,7 +91,6 @@ impl Worker {
             lifo_pushes: 0,
             lifo_polls: 0,
             defers_notifications: false,
-            last_injected: 0,
             random: 2 * index as u32 + 1,
             seen_polls: remotes.iter().map(|_| 0).collect(),
             remotes,

@@ -88,11 +88,9 @@ impl Worker {
     /// This worker's share of the injector's tasks, if it has `at_least` this many.
     pub(super) fn take_injected(&mut self, at_least: usize, at_most: usize) -> Option<Task> {
         let Shared { injector, workers, sleep, .. } = &*self.shared;
-        let len = injector.len();
-        if len < at_least {
+        if injector.len() < at_least {
             return None;
         }
-        self.last_injected = len;
         let (task, others) = injector.take(*workers, at_most, &self.queue)?;
         if others > 0 {
             // A worker that was notified of them may have looked while they were in neither queue.

@@ -12,9 +12,8 @@ use polyexec_threads::contain;
 
 use super::{Turn, Worker};
 use crate::policy::{
-    BATCH, FLOOD, GATHER_IN_FLOOD, GATHER_IN_TRICKLE, LOOK_PAUSES, LOOKS_PER_EVENTS, LOOKS_PER_ROUND, MAX_FRUITLESS,
-    MAX_HALVINGS, MAX_STEAL_BACKOFF, MAX_TIMED_SLEEP, MIN_TIMED_SLEEP, SEARCH_LOOKS, SEARCHES_PER_HALVING, STEAL_COST,
-    STEAL_SAMPLE,
+    BATCH, LOOK_PAUSES, LOOKS_FOR_BATCH, LOOKS_PER_EVENTS, LOOKS_PER_ROUND, MAX_FRUITLESS, MAX_STEAL_BACKOFF,
+    MAX_TIMED_SLEEP, MIN_TIMED_SLEEP, SEARCH_LOOKS, SEARCHES_PER_HALVING, STEAL_COST, STEAL_SAMPLE,
 };
 use crate::remote::Remote;
 use crate::sleep::{Queued, Searching, Sleep, SleepKind};
@@ -144,12 +143,11 @@ impl Worker {
     }
 
     fn look_for_a_while(&mut self) -> Looked {
-        let looks = SEARCH_LOOKS >> MAX_HALVINGS.min(self.fruitless / SEARCHES_PER_HALVING);
-        let gather = if self.last_injected < FLOOD { GATHER_IN_TRICKLE } else { GATHER_IN_FLOOD };
+        let looks = SEARCH_LOOKS >> (self.fruitless / SEARCHES_PER_HALVING);
         let round = LOOKS_PER_ROUND << self.steal_backoff;
         let mut others = if self.steal_backoff < MAX_STEAL_BACKOFF { Others::Quiet } else { Others::Skipped };
         for look in 0..looks {
-            let waits_for_batch = look < gather && look + 1 < looks;
+            let waits_for_batch = look < LOOKS_FOR_BATCH && look + 1 < looks;
             if let Some(task) = self.take_injected(if waits_for_batch { BATCH } else { 1 }, BATCH) {
                 return Looked::Found(Turn::Run(task));
             }

@@ -30,7 +30,7 @@ macro_rules! block_on {
 }
 
 block_on! {
-    Core: "polyexec block_on", "polyexec", polyexec::block_on;
+    Core: "polyexec block_on", "polyexec", polyexec_core::block_on;
     Facade: "polyexec::block_on", "polyexec", polyexec::block_on;
     FuturesLite: "futures-lite block_on", "futures-lite", futures_lite::future::block_on;
     Futures: "futures block_on", "futures", futures::executor::block_on;
