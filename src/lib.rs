@@ -78,7 +78,7 @@
 //! |---|---|
 //! | `time` | the module `time`: sleeps, timeouts, intervals |
 //! | `net` | the module `net`: TCP, UDP and Unix sockets, socket options, readiness |
-//! | `fs` | the module `fs`: files, through async-fs |
+//! | `fs` | the module `fs`: files and folders |
 //! | `blocking` | `spawn_blocking`, `unblock` and the module `blocking`: blocking work on threads of its own |
 //! | `hyper` | the module `hyper`: adapters for hyper 1 |
 //!

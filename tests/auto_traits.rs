@@ -179,6 +179,8 @@ fn futures() {
 fn sockets_timers_and_files() {
     let types = types![
         Addresses,
+        fs::DirBuilder,
+        fs::DirEntry,
         Elapsed,
         fs::File,
         hyper::HyperExecutor<DefaultExecutor>,
@@ -189,6 +191,7 @@ fn sockets_timers_and_files() {
         Io<mio::net::UdpSocket>,
         MissedTick,
         fs::OpenOptions,
+        fs::ReadDir,
         Sleep,
         TcpListener,
         TcpSocket,

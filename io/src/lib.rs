@@ -7,6 +7,9 @@
 //! know it: they wait in [`polyexec_core::executor::Parker`], and that waits in the driver. If every thread is busy, or belongs
 //! to an executor without polyexec's parker, then a fallback thread polls for events within a millisecond or two.
 //!
+//! What blocks, a lookup of a name or an operation on a file, runs on the threads for blocking work that the process shares
+//! (`polyexec_threaded::blocking`).
+//!
 //! [`Io`] registers event sources that this crate has no type for.
 //!
 //! # Features
@@ -15,7 +18,7 @@
 //! |---|---|
 //! | (always) | [`time`]: sleeps, timeouts, intervals |
 //! | `net` | `net`: TCP, UDP, Unix sockets; lookups of names |
-//! | `fs` | `fs`: files, through async-fs |
+//! | `fs` | `fs`: files and folders |
 //! | `hyper` | `hyper`: adapters for hyper 1 |
 //!
 //! # Examples
@@ -40,6 +43,8 @@
 
 pub use driver::{Io, clock, polls, start};
 
+#[cfg(any(feature = "fs", feature = "net"))]
+mod blocking;
 mod driver;
 #[cfg(feature = "fs")]
 pub mod fs;

@@ -11,7 +11,7 @@ use polyexec_core::executor::context::enter;
 use polyexec_core::task::{consume_budget, unconstrained};
 use polyexec_futures::{Moment, watch};
 use polyexec_io::Io;
-use polyexec_io::fs::{File, OpenOptions};
+use polyexec_io::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use polyexec_io::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use polyexec_io::time::{Interval, Sleep};
 use polyexec_threaded::blocking::Unblock;
@@ -23,6 +23,9 @@ fn given<T>() -> T {
 
 /// Exceptions: futures of `Local`, which stays on its thread.
 const OF_ONE_THREAD: [&str; 2] = ["Local::finished", "Local::run_until"];
+
+/// Exceptions: those of another system.
+const OF_WINDOWS: [&str; 2] = ["symlink_dir", "symlink_file"];
 
 /// The bounds of every executor's `spawn`.
 fn spawnable(future: impl Future<Output: Send + 'static> + Send + 'static) {
@@ -42,6 +45,9 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     type Bytes = Unblock<Vec<u8>>;
     spawnable! {
         "RunLoop::drive_within": RunLoop::new().drive_within(async {}, || enter(given()), || false);
+        "DirBuilder::create": DirBuilder::new().create("path"), given::<DirBuilder>().create(given::<PathBuf>());
+        "DirEntry::file_type": given::<DirEntry>().file_type();
+        "DirEntry::metadata": given::<DirEntry>().metadata();
         "File::create": File::create("path"), File::create(given::<PathBuf>());
         "File::metadata": given::<File>().metadata();
         "File::open": File::open("path"), File::open(&given::<PathBuf>());
@@ -78,6 +84,23 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         "Unblock::get_mut": async { given::<Bytes>().get_mut().await.map(|bytes| bytes.len()) };
         "Unblock::into_inner": given::<Bytes>().into_inner();
         "Unblock::with_mut": given::<Bytes>().with_mut(|bytes| bytes.len());
+        "canonicalize": fs::canonicalize("path"), fs::canonicalize(given::<PathBuf>());
+        "copy": fs::copy("path", given::<PathBuf>());
+        "create_dir": fs::create_dir("path");
+        "create_dir_all": fs::create_dir_all("path");
+        "hard_link": fs::hard_link("path", given::<PathBuf>());
+        "metadata": fs::metadata("path");
+        "read": fs::read("path");
+        "read_dir": fs::read_dir("path");
+        "read_link": fs::read_link("path");
+        "read_to_string": fs::read_to_string("path");
+        "remove_dir": fs::remove_dir("path");
+        "remove_dir_all": fs::remove_dir_all("path");
+        "remove_file": fs::remove_file("path");
+        "rename": fs::rename("path", given::<PathBuf>());
+        "set_permissions": fs::set_permissions("path", given());
+        "symlink_metadata": fs::symlink_metadata("path");
+        "write": fs::write("path", b"bytes"), fs::write(given::<PathBuf>(), given::<String>());
         // Generated for every socket by a macro.
         "$socket::readable": given::<TcpStream>().readable();
         "$socket::writable": given::<UdpSocket>().writable();
@@ -104,6 +127,7 @@ fn of_unix() -> impl IntoIterator<Item = &'static str> {
             given::<UnixDatagram>().send_to(b"", &given::<PathBuf>());
         "UnixDatagram::send_to_addr": given::<UnixDatagram>().send_to_addr(b"", &given::<SocketAddr>());
         "UnixListener::accept": given::<UnixListener>().accept();
+        "symlink": polyexec_io::fs::unix::symlink("path", given::<PathBuf>());
         "UnixStream::connect_addr": UnixStream::connect_addr(&given::<SocketAddr>());
         "UnixStream::connect": UnixStream::connect("path"), UnixStream::connect(given::<PathBuf>());
     }
@@ -140,8 +164,13 @@ fn search(folder: &Path, found: &mut BTreeSet<String>) {
 #[cfg(unix)]
 #[test]
 fn every_public_async_function_is_listed() {
-    let listed =
-        of_any_system().into_iter().chain(of_unix()).chain(OF_ONE_THREAD).map(str::to_owned).collect::<BTreeSet<_>>();
+    let listed = of_any_system()
+        .into_iter()
+        .chain(of_unix())
+        .chain(OF_ONE_THREAD)
+        .chain(OF_WINDOWS)
+        .map(str::to_owned)
+        .collect::<BTreeSet<_>>();
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut found = BTreeSet::new();
     let crates = ["core", "executor-local", "executor-pool", "executor-threaded", "futures-lib", "io", "threads"];

@@ -360,7 +360,7 @@ impl<T: fmt::Debug> fmt::Debug for Unblock<T> {
 }
 
 fn gone() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the value was closed, or lost by a panic")
+    io::Error::new(io::ErrorKind::NotConnected, "the value was closed, or lost by a panic or a shutdown")
 }
 
 /// The inner value is lost with the work. Resumes the work's panic.

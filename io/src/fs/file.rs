@@ -1,39 +1,45 @@
-//! A file of async-fs that remembers a failed write.
-//!
-//! async-fs writes in the background. If that fails, it drops the unwritten bytes, and reports the error once: the next flush
-//! succeeds, and a read may return the error as its own.
+//! A file whose operations run on the threads for blocking work. Remembers what was not written, and where a reader is.
 
 use std::fmt;
 use std::fs::{Metadata, Permissions};
+use std::future::poll_fn;
 use std::io::{self, SeekFrom};
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use async_fs::File as Inner;
 use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
+use parking_lot::Mutex;
+use polyexec_threaded::blocking::Unblock;
+
+use super::OpenOptions;
+use crate::blocking::unblock;
 
 /// A file, open for reading, for writing, or for both.
 ///
-/// Reads and writes go through a buffer, which another thread fills or empties. So a write may be ready long before the
-/// system has the bytes. [`flush`](futures_io::AsyncWrite::poll_flush) waits until it has them, and
+/// Each operation runs on a thread for blocking work, which takes some 10 µs. So gather many small ones in a buffer, such as the
+/// `BufReader` and `BufWriter` of `futures`.
+///
+/// A write is ready when the thread has its bytes. [`flush`](AsyncWrite::poll_flush) waits until the system has them, and
 /// [`sync_all`](File::sync_all) until the disk has.
 ///
 /// # Errors
 ///
-/// If a write fails, such as on a full disk, the unflushed bytes are lost. The next write, flush, sync, seek or read returns the
-/// error. Then each write, flush, sync and close returns it again, until a seek sets a new position.
+/// A failed write, such as to a full disk, is reported by the next operation. The unwritten bytes are kept: each write, flush,
+/// sync, seek and read tries them again first, and returns the error again. Once the disk has room, nothing is missing.
 ///
 /// # What dropping does
 ///
-/// Closes the file. Unflushed bytes are written in the background; if that fails, it goes unnoticed.
+/// Closes the file. Bytes that a write has accepted are still written, unless that fails, which goes unnoticed. **They are lost if
+/// the process ends first**: flush before.
 ///
 /// # Cancel safety
 ///
-/// A read or a seek that is dropped early may have moved the position of the file. A write that is dropped early has written
-/// nothing. A flush or a sync that is dropped early goes on, and the next one waits for it.
+/// - A read that is dropped early loses nothing: its bytes go to the next read, and a write goes where the last read ended.
+/// - A write that is dropped early has accepted nothing.
+/// - A flush or a sync that is dropped early goes on, and the next operation waits for it.
+/// - A seek that is dropped early may have moved the position.
 ///
 /// # Examples
 ///
@@ -49,21 +55,24 @@ use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 /// }
 /// ```
 pub struct File {
-    inner: Inner,
+    file: Arc<std::fs::File>,
+    io: Unblock<Arc<std::fs::File>>,
     /// Whether bytes were written since the last successful flush.
     is_dirty: bool,
-    /// Set by an operation that has lost bytes, cleared by a seek.
-    lost: OnceLock<Lost>,
+    /// Bytes that a read may have taken from the system without its caller: an upper bound.
+    unread: usize,
+    /// Why a sync has failed. Set by its thread, cleared by a seek.
+    unsynced: Arc<Mutex<Option<Unsynced>>>,
 }
 
-/// Why bytes were lost. An [`io::Error`] can't be cloned.
-struct Lost {
+/// An error to return again. An [`io::Error`] can't be cloned.
+struct Unsynced {
     kind: io::ErrorKind,
     code: Option<i32>,
     words: String,
 }
 
-impl Lost {
+impl Unsynced {
     fn to_error(&self) -> io::Error {
         self.code.map_or_else(|| io::Error::new(self.kind, &*self.words), io::Error::from_raw_os_error)
     }
@@ -76,7 +85,7 @@ impl File {
     ///
     /// The system's: `NotFound`, `PermissionDenied` and so on.
     pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        Inner::open(path).await.map(Self::of)
+        OpenOptions::new().read(true).open(path).await
     }
 
     /// Opens a file for writing. Truncates an existing file, or creates a new one.
@@ -85,22 +94,17 @@ impl File {
     ///
     /// The system's, such as `PermissionDenied`.
     pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        Inner::create(path).await.map(Self::of)
-    }
-
-    pub(super) fn of(inner: Inner) -> Self {
-        Self { inner, is_dirty: false, lost: OnceLock::new() }
+        OpenOptions::new().write(true).create(true).truncate(true).open(path).await
     }
 
     /// Flushes, and waits until the disk has the contents and the metadata.
     ///
     /// # Errors
     ///
-    /// The system's, or that of an earlier write. An error of the disk is returned again, too: the system may forget that it
-    /// has failed to write.
-    pub async fn sync_all(&self) -> io::Result<()> {
-        self.check()?;
-        self.note_sync(self.inner.sync_all().await)
+    /// The system's, or that of an earlier write. After an error of the disk, each write, flush, sync and close returns it again
+    /// until a seek: the system may forget that it has failed to write.
+    pub async fn sync_all(&mut self) -> io::Result<()> {
+        self.sync(std::fs::File::sync_all).await
     }
 
     /// Like [`sync_all`](File::sync_all), but without metadata that isn't needed to read the contents.
@@ -108,9 +112,23 @@ impl File {
     /// # Errors
     ///
     /// As for [`sync_all`](File::sync_all).
-    pub async fn sync_data(&self) -> io::Result<()> {
-        self.check()?;
-        self.note_sync(self.inner.sync_data().await)
+    pub async fn sync_data(&mut self) -> io::Result<()> {
+        self.sync(std::fs::File::sync_data).await
+    }
+
+    async fn sync(&mut self, sync: fn(&std::fs::File) -> io::Result<()>) -> io::Result<()> {
+        self.settle().await?;
+        // Noted where it runs: the caller may be gone.
+        let unsynced = self.unsynced.clone();
+        let note = move |cause: &io::Error| match cause.kind() {
+            // The file can't be synced at all, as a pipe can't. Nothing was lost.
+            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => (),
+            kind => {
+                let words = cause.to_string();
+                *unsynced.lock() = Some(Unsynced { kind, code: cause.raw_os_error(), words });
+            }
+        };
+        self.io.with_mut(move |file| sync(file).inspect_err(note)).await?
     }
 
     /// Flushes, then truncates the file to `size`, or extends it with zeros. The position stays.
@@ -118,19 +136,19 @@ impl File {
     /// # Errors
     ///
     /// The system's, or that of an earlier write.
-    pub async fn set_len(&self, size: u64) -> io::Result<()> {
-        self.check()?;
-        // The error may be the flush's.
-        self.note_sync(self.inner.set_len(size).await)
+    pub async fn set_len(&mut self, size: u64) -> io::Result<()> {
+        self.settle().await?;
+        self.io.with_mut(move |file| file.set_len(size)).await?
     }
 
-    /// The file's metadata.
+    /// The file's metadata. Doesn't flush.
     ///
     /// # Errors
     ///
     /// The system's.
     pub async fn metadata(&self) -> io::Result<Metadata> {
-        self.inner.metadata().await
+        let file = self.file.clone();
+        unblock(move || file.metadata()).await
     }
 
     /// Sets the file's permissions.
@@ -139,35 +157,38 @@ impl File {
     ///
     /// The system's.
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
-        self.inner.set_permissions(permissions).await
+        let file = self.file.clone();
+        unblock(move || file.set_permissions(permissions)).await
     }
 
-    /// Returns the error that has lost bytes, if any.
+    /// Waits until the system has all bytes, and returns any error that lasts.
+    async fn settle(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_settle(cx)).await?;
+        self.check()
+    }
+
+    /// Returns the error of a failed sync, if any.
     fn check(&self) -> io::Result<()> {
-        self.lost.get().map_or(Ok(()), |lost| Err(lost.to_error()))
+        self.unsynced.lock().as_ref().map_or(Ok(()), |unsynced| Err(unsynced.to_error()))
     }
 
-    /// Remembers that `cause` has lost bytes.
-    fn note(&self, cause: io::Error) -> io::Error {
-        // The first cause stays.
-        let _ = self.lost.set(Lost { kind: cause.kind(), code: cause.raw_os_error(), words: cause.to_string() });
-        cause
-    }
-
-    /// Remembers the error, unless the file just can't be synced or truncated, as a pipe can't.
-    fn note_sync(&self, result: io::Result<()>) -> io::Result<()> {
-        result.map_err(|cause| match cause.kind() {
-            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => cause,
-            _ => self.note(cause),
-        })
-    }
-
-    /// Waits until the system has all bytes, so that no other operation returns a write's error as its own.
+    /// Waits until the system has all bytes.
     fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_dirty {
-            let flushed = ready!(Pin::new(&mut self.inner).poll_flush(cx));
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
             self.is_dirty = false;
-            flushed.map_err(|cause| self.note(cause))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes the position back to where the last read ended.
+    fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unread > 0 {
+            match ready!(Pin::new(&mut self.io).poll_seek(cx, SeekFrom::Current(0))) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotSeekable => return Poll::Ready(Err(cause)),
+                // A pipe has no position.
+                _ => self.unread = 0,
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -176,26 +197,22 @@ impl File {
 impl AsyncRead for File {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_settle(cx))?;
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let Poll::Ready(read) = Pin::new(&mut self.io).poll_read(cx, buffer) else {
+            self.unread = self.unread.max(buffer.len());
+            return Poll::Pending;
+        };
+        let length = *read.as_ref().unwrap_or(&0);
+        self.unread = if length < buffer.len() { 0 } else { self.unread.saturating_sub(length) };
+        Poll::Ready(read)
     }
 }
 
 impl AsyncWrite for File {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
-        let written = match ready!(Pin::new(&mut self.inner).poll_write(cx, bytes)) {
-            // After an abandoned flush, this is the error of an earlier write.
-            Err(cause) if self.is_dirty => {
-                self.is_dirty = false;
-                return Poll::Ready(Err(self.note(cause)));
-            }
-            written => written?,
-        };
+        ready!(self.poll_unread(cx))?;
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
         self.is_dirty = true;
-        if written == 0 && !bytes.is_empty() {
-            // The background writer has ended: the flush returns why.
-            ready!(self.poll_settle(cx))?;
-        }
         Poll::Ready(Ok(written))
     }
 
@@ -204,38 +221,34 @@ impl AsyncWrite for File {
         Poll::Ready(self.check())
     }
 
-    /// Flushes, and closes the file even if that fails.
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(self.poll_settle(cx));
-        let closed = ready!(Pin::new(&mut self.inner).poll_close(cx));
-        Poll::Ready(flushed.and(self.check()).and(closed))
+    /// Flushes. Dropping the file closes it.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
 }
 
 impl AsyncSeek for File {
     fn poll_seek(mut self: Pin<&mut Self>, cx: &mut Context<'_>, position: SeekFrom) -> Poll<io::Result<u64>> {
         ready!(self.poll_settle(cx))?;
-        let position = ready!(Pin::new(&mut self.inner).poll_seek(cx, position))?;
-        self.lost.take();
+        let position = ready!(Pin::new(&mut self.io).poll_seek(cx, position))?;
+        self.unread = 0;
+        *self.unsynced.lock() = None;
         Poll::Ready(Ok(position))
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
+        self.file.fmt(f)
     }
 }
 
 impl From<std::fs::File> for File {
     fn from(file: std::fs::File) -> Self {
-        Self::of(file.into())
+        let file = Arc::new(file);
+        Self { io: Unblock::new(file.clone()), file, is_dirty: false, unread: 0, unsynced: Arc::default() }
     }
 }
-
-/// A panic leaves nothing half done: a background operation is on another thread.
-impl UnwindSafe for File {}
-impl RefUnwindSafe for File {}
 
 #[cfg(unix)]
 mod descriptor {
@@ -245,19 +258,19 @@ mod descriptor {
 
     impl AsFd for File {
         fn as_fd(&self) -> BorrowedFd<'_> {
-            self.inner.as_fd()
+            self.file.as_fd()
         }
     }
 
     impl AsRawFd for File {
         fn as_raw_fd(&self) -> RawFd {
-            self.inner.as_raw_fd()
+            self.file.as_raw_fd()
         }
     }
 
     impl From<OwnedFd> for File {
         fn from(descriptor: OwnedFd) -> Self {
-            Self::of(descriptor.into())
+            std::fs::File::from(descriptor).into()
         }
     }
 }
@@ -270,19 +283,19 @@ mod handle {
 
     impl AsHandle for File {
         fn as_handle(&self) -> BorrowedHandle<'_> {
-            self.inner.as_handle()
+            self.file.as_handle()
         }
     }
 
     impl AsRawHandle for File {
         fn as_raw_handle(&self) -> RawHandle {
-            self.inner.as_raw_handle()
+            self.file.as_raw_handle()
         }
     }
 
     impl From<OwnedHandle> for File {
         fn from(handle: OwnedHandle) -> Self {
-            Self::of(handle.into())
+            std::fs::File::from(handle).into()
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Options to open a file: those of async-fs, for this crate's `File`.
+//! Options to open a file or to create a folder. Leaves what they mean to the system.
 
 use std::io;
 use std::path::Path;
 
 use super::File;
+use crate::blocking::unblock;
 
 /// Options to open a [`File`], as in [`std::fs::OpenOptions`]. Each one is `false` by default.
 ///
@@ -17,8 +18,8 @@ use super::File;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
-pub struct OpenOptions(async_fs::OpenOptions);
+#[derive(Clone, Debug)]
+pub struct OpenOptions(std::fs::OpenOptions);
 
 /// Setters of one option each.
 macro_rules! options {
@@ -34,7 +35,7 @@ macro_rules! options {
 impl OpenOptions {
     /// All options are `false`.
     pub fn new() -> Self {
-        Self::default()
+        Self(std::fs::OpenOptions::new())
     }
 
     options! {
@@ -63,15 +64,74 @@ impl OpenOptions {
     ///
     /// Dropped early, it may have created or truncated the file.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
-        self.0.open(path).await.map(File::of)
+        let (options, path) = (self.0.clone(), path.as_ref().to_owned());
+        unblock(move || options.open(path)).await.map(File::from)
+    }
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Options to create a folder, as in [`std::fs::DirBuilder`].
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_io::fs::DirBuilder;
+///
+/// # async fn f() -> std::io::Result<()> {
+/// DirBuilder::new().recursive(true).create("some/folder").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct DirBuilder {
+    recursive: bool,
+    #[cfg(unix)]
+    mode: Option<u32>,
+}
+
+impl DirBuilder {
+    /// Not recursive.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates missing parents, too. Then a folder that exists is no error.
+    pub fn recursive(&mut self, recursive: bool) -> &mut Self {
+        self.recursive = recursive;
+        self
+    }
+
+    /// Creates the folder at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The system's: `NotFound` for a missing parent, `AlreadyExists`, `PermissionDenied` and so on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it may have created the folder.
+    pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref().to_owned();
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(self.recursive);
+        #[cfg(unix)]
+        if let Some(mode) = self.mode {
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
+        }
+        unblock(move || builder.create(path)).await
     }
 }
 
 #[cfg(unix)]
 pub(super) mod unix {
-    use super::OpenOptions;
+    use super::{DirBuilder, OpenOptions};
 
-    /// Options for Unix.
+    /// Options for Unix, of files.
     pub trait OpenOptionsExt: sealed::Sealed {
         /// The permissions of a created file, before the `umask`. The default is `0o666`.
         fn mode(&mut self, mode: u32) -> &mut Self;
@@ -80,14 +140,27 @@ pub(super) mod unix {
         fn custom_flags(&mut self, flags: i32) -> &mut Self;
     }
 
+    /// Options for Unix, of folders.
+    pub trait DirBuilderExt: sealed::Sealed {
+        /// The permissions of a created folder, before the `umask`. The default is `0o777`.
+        fn mode(&mut self, mode: u32) -> &mut Self;
+    }
+
     impl OpenOptionsExt for OpenOptions {
         fn mode(&mut self, mode: u32) -> &mut Self {
-            async_fs::unix::OpenOptionsExt::mode(&mut self.0, mode);
+            std::os::unix::fs::OpenOptionsExt::mode(&mut self.0, mode);
             self
         }
 
         fn custom_flags(&mut self, flags: i32) -> &mut Self {
-            async_fs::unix::OpenOptionsExt::custom_flags(&mut self.0, flags);
+            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut self.0, flags);
+            self
+        }
+    }
+
+    impl DirBuilderExt for DirBuilder {
+        fn mode(&mut self, mode: u32) -> &mut Self {
+            self.mode = Some(mode);
             self
         }
     }
@@ -95,6 +168,7 @@ pub(super) mod unix {
     mod sealed {
         pub trait Sealed {}
 
+        impl Sealed for super::DirBuilder {}
         impl Sealed for super::OpenOptions {}
     }
 }
@@ -125,7 +199,7 @@ pub(super) mod windows {
     macro_rules! options {
         ($($option:ident),+) => {$(
             fn $option(&mut self, $option: u32) -> &mut Self {
-                async_fs::windows::OpenOptionsExt::$option(&mut self.0, $option);
+                std::os::windows::fs::OpenOptionsExt::$option(&mut self.0, $option);
                 self
             }
         )+};

@@ -1,9 +1,11 @@
-//! Addresses to connect or bind to. Names are looked up on another thread.
+//! Addresses to connect or bind to. Names are looked up on a thread for blocking work.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs as _};
 
 use polyexec_core::task::consume_budget;
+
+use crate::blocking::unblock;
 
 /// Addresses, or a name to look up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +35,12 @@ pub trait ToSocketAddrs {
 ///
 /// # Errors
 ///
-/// `InvalidInput`: the value is neither an address nor a name with a port. Or the system's error, such as an unknown name.
+/// `InvalidInput`: the value is neither an address nor a name with a port. Or the system's error, such as an unknown name. Or the
+/// threads for blocking work were shut down.
 ///
 /// # Cancel safety
 ///
-/// Cancel safe. A lookup goes on in the background, and its result is dropped.
+/// Cancel safe. A lookup that has begun goes on in the background, and its result is dropped.
 ///
 /// # Examples
 ///
@@ -59,7 +62,7 @@ async fn look_up(addresses: Addresses) -> io::Result<Vec<SocketAddr>> {
         }
         Addresses::Name { host, port } => {
             let name = host.clone();
-            let found = blocking::unblock(move || (&*name, port).to_socket_addrs().map(Iterator::collect)).await;
+            let found = unblock(move || (&*name, port).to_socket_addrs().map(Iterator::collect)).await;
             found.map_err(|cause| io::Error::new(cause.kind(), format!("can't look up {host}: {cause}")))
         }
     }

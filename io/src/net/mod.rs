@@ -4,7 +4,8 @@
 //! `futures-io`, so any number of tasks may read and write. `read_exact`, `write_all`, `split`, `lines` and so on are in the
 //! extension traits of `futures` and `futures-lite`. Types and methods have the names of `std::net` and `async-net`.
 //!
-//! Names are looked up on threads of the `blocking` crate, since the system's lookup blocks. Numeric addresses need no thread.
+//! Names are looked up on the process's threads for blocking work, since the system's lookup blocks. Numeric addresses need no
+//! thread.
 //!
 //! # Examples
 //!
