@@ -89,6 +89,11 @@
 //! A library takes `&(impl Executor + Clone)`, or a [`Handle`]. It depends on `polyexec-core`, or on `polyexec` with
 //! `default-features = false`, so that the program chooses the executor.
 //!
+//! # Many tasks
+//!
+//! [`JoinSet`] joins tasks in the order of their ends, and limits how many run at a time. [`CancellationToken`] tells tasks to
+//! stop, and [`TaskTracker`] waits until they have. All of them work on every executor.
+//!
 //! # Blocking work
 //!
 //! `unblock` runs a blocking closure on another thread and awaits its result. `spawn_blocking` returns a handle.
@@ -120,6 +125,9 @@ pub use polyexec_core::{
     YieldNow, block_in_place, block_on_polling, executor, task, yield_now,
 };
 
+pub use polyexec_futures::{
+    CancelOnDrop, CancellationToken, Cancelled, JoinSet, TaskTracker, TaskTrackerToken, TrackedFuture,
+};
 #[cfg(feature = "fs")]
 pub use polyexec_io::fs;
 #[cfg(feature = "hyper")]

@@ -172,7 +172,19 @@ fn executors() {
 
 #[test]
 fn futures() {
-    check("futures-lib/src", types![Counter, Inspect<fn(u64)>, Moment], &[]);
+    let types = types![
+        CancelOnDrop,
+        CancellationToken,
+        Cancelled<'static>,
+        Counter,
+        Inspect<fn(u64)>,
+        JoinSet<()>,
+        Moment,
+        TaskTracker,
+        TaskTrackerToken,
+        TrackedFuture<Sleep>,
+    ];
+    check("futures-lib/src", types, &[]);
 }
 
 #[test]

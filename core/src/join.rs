@@ -93,6 +93,29 @@ impl<T> JoinHandle<T> {
         self.0.header().is_finished()
     }
 
+    /// Ready when the task has ended. Leaves the result in the handle.
+    ///
+    /// Polled again, it wakes the newest waker. It is no operation of the [budget](crate::task::poll_proceed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    /// use std::task::Poll;
+    ///
+    /// use polyexec_core::JoinHandle;
+    ///
+    /// /// Returns once one of them has ended, and takes no result.
+    /// async fn either<T, U>(one: &mut JoinHandle<T>, other: &mut JoinHandle<U>) {
+    ///     poll_fn(|cx| if one.poll_finished(cx).is_ready() { Poll::Ready(()) } else { other.poll_finished(cx) }).await
+    /// }
+    /// # let [mut one, mut other] = [1, 2].map(|n| polyexec_core::spawn(async move { n }));
+    /// # polyexec_core::block_on(either(&mut one, &mut other));
+    /// ```
+    pub fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_end(cx.waker()).map(drop)
+    }
+
     /// The id of the task.
     pub fn id(&self) -> TaskId {
         self.0.header().id

@@ -2,6 +2,9 @@
 //!
 //! They need nothing but a waker, and no `std`. Timers, sockets and files are in `polyexec-io`.
 //!
+//! With the feature `std`, which is on by default: [`JoinSet`] joins tasks in the order of their ends, [`CancellationToken`]
+//! tells tasks to stop, and [`TaskTracker`] waits until they are gone.
+//!
 //! # Examples
 //!
 //! ```
@@ -15,16 +18,30 @@
 //! # assert_eq!(polyexec_core::block_on(sum()), 33);
 //! ```
 
-#![no_std]
+#![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+pub use self::{
+    cancellation::{CancelOnDrop, CancellationToken, Cancelled},
+    join_set::JoinSet,
+    tracker::{TaskTracker, TaskTrackerToken, TrackedFuture},
+};
 pub use counter::{Counter, Inspect, count};
 pub use polyexec_core::{YieldNow, yield_now};
 pub use watch::{Moment, watch};
 
+#[cfg(feature = "std")]
+mod cancellation;
 mod counter;
+#[cfg(feature = "std")]
+mod join_set;
+#[cfg(feature = "std")]
+mod tracker;
+#[cfg(feature = "std")]
+mod waiters;
 mod watch;
 
 #[cfg(doctest)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use polyexec::{
-    DefaultExecutor, Executor, Handle, JoinHandle, Local, Pool, Threaded, block_on, spawn, spawn_blocking, task,
-    try_spawn, unblock,
+    DefaultExecutor, Executor, Handle, JoinHandle, JoinSet, Local, Pool, TaskTracker, Threaded, block_on, spawn,
+    spawn_blocking, task, try_spawn, unblock,
 };
 
 const SIZE: usize = 192 << 10;
@@ -60,6 +60,24 @@ fn of_core() {
         output(Handle::new(DefaultExecutor).spawn(large()));
         output((Arc::new(DefaultExecutor) as Arc<dyn Executor>).spawn(large()));
         (Arc::new(DefaultExecutor) as Arc<dyn Executor>).block_on(large());
+    }
+}
+
+#[test]
+fn of_sets_and_trackers() {
+    on_a_threads_stack! {
+        polyexec::block_on(async {
+            let mut set = JoinSet::new();
+            set.spawn(large());
+            set.join_next().await.unwrap().unwrap()
+        });
+        polyexec::block_on(async {
+            let mut set = JoinSet::with_limit(1);
+            set.spawn_on(&DefaultExecutor, large());
+            set.join_next().await.unwrap().unwrap()
+        });
+        polyexec::block_on(async { TaskTracker::new().spawn(large()).await.unwrap() });
+        output(TaskTracker::new().spawn_on(&DefaultExecutor, large()));
     }
 }
 

@@ -1,0 +1,167 @@
+//! Lets a number of futures run at a time. The others wait for their turn, in the order of their spawns.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use pin_project_lite::pin_project;
+
+pub(super) struct Limit {
+    most: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Turns that have begun, or may.
+    begun: usize,
+    /// Those that wait, the next one first.
+    waiting: VecDeque<Waiting>,
+    /// The ticket of the first in `waiting`: all below have had their turn, or were dropped.
+    first: u64,
+}
+
+/// A turn that waits.
+enum Waiting {
+    Unpolled,
+    Polled(Waker),
+    /// Its future was dropped.
+    Dropped,
+}
+
+impl Limit {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, state: Mutex::default() }
+    }
+
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// The next turn, which begins at once if there is room.
+    pub(super) fn turn(self: &Arc<Self>) -> Turn {
+        let mut state = self.lock();
+        let stage = if state.begun < self.most {
+            state.begun += 1;
+            Stage::Begun
+        } else {
+            state.waiting.push_back(Waiting::Unpolled);
+            Stage::Waiting { ticket: state.first + state.waiting.len() as u64 - 1 }
+        };
+        Turn { limit: self.clone(), stage }
+    }
+
+    /// Ends a turn. The next one in the queue may begin.
+    fn end(&self) {
+        let next = self.lock().end();
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No foreign code runs under the lock, so the state is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Gives the place of an ended turn to the next one, and returns its waker.
+    #[must_use = "wake it once the state isn't locked"]
+    fn end(&mut self) -> Option<Waker> {
+        while let Some(next) = self.waiting.pop_front() {
+            self.first += 1;
+            match next {
+                Waiting::Unpolled => return None,
+                Waiting::Polled(waker) => return Some(waker),
+                Waiting::Dropped => {}
+            }
+        }
+        self.begun -= 1;
+        None
+    }
+
+    /// The place of a turn in the queue. `None`: it may begin.
+    fn place(&mut self, ticket: u64) -> Option<&mut Waiting> {
+        let position = ticket.checked_sub(self.first)?;
+        Some(&mut self.waiting[position as usize])
+    }
+}
+
+/// A future's turn.
+///
+/// # What dropping does
+///
+/// Ends the turn, or gives it up.
+pub(super) struct Turn {
+    limit: Arc<Limit>,
+    stage: Stage,
+}
+
+enum Stage {
+    Waiting { ticket: u64 },
+    Begun,
+}
+
+impl Turn {
+    fn poll_begin(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let Stage::Waiting { ticket } = self.stage else { return Poll::Ready(()) };
+        // Cloned and dropped outside of the lock: it is foreign code.
+        let waker = cx.waker().clone();
+        let mut state = self.limit.lock();
+        let Some(place) = state.place(ticket) else {
+            drop(state);
+            self.stage = Stage::Begun;
+            return Poll::Ready(());
+        };
+        let before = std::mem::replace(place, Waiting::Polled(waker));
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Stage::Waiting { ticket } = self.stage {
+            let mut state = self.limit.lock();
+            if let Some(place) = state.place(ticket) {
+                let before = std::mem::replace(place, Waiting::Dropped);
+                drop(state);
+                drop(before);
+                return;
+            }
+        }
+        self.limit.end();
+    }
+}
+
+pin_project! {
+    /// A future that is first polled when its turn begins. Dropped, it ends its turn after the future was dropped.
+    pub(super) struct Limited<F> {
+        #[pin]
+        future: F,
+        // Dropped after the future.
+        turn: Option<Turn>,
+    }
+}
+
+impl<F> Limited<F> {
+    /// `None`: the future needs no turn.
+    pub(super) fn new(future: F, turn: Option<Turn>) -> Self {
+        Self { future, turn }
+    }
+}
+
+impl<F: Future> Future for Limited<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Some(turn) = this.turn {
+            ready!(turn.poll_begin(cx));
+        }
+        this.future.poll(cx)
+    }
+}
