@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 // polyexec's own `test` comes with its `*`.
@@ -18,7 +19,8 @@ use polyexec::executor::{
 };
 use polyexec::{
     net::{
-        Addresses, Incoming, TcpListener, TcpSocket, TcpStream, UdpSocket,
+        Addresses, Incoming, Problem, Report, Serve, ServeError, ShutdownSignal, TcpListener, TcpSocket, TcpStream,
+        UdpSocket,
         unix::{UnixDatagram, UnixListener, UnixStream},
     },
     time::{Elapsed, Interval, MissedTick, Sleep, Timeout},
@@ -204,6 +206,11 @@ fn sockets_timers_and_files() {
         MissedTick,
         fs::OpenOptions,
         fs::ReadDir,
+        Problem<'static, SocketAddr>,
+        Report<SocketAddr>,
+        Serve<TcpListener>,
+        ServeError<SocketAddr>,
+        ShutdownSignal,
         Sleep,
         TcpListener,
         TcpSocket,
@@ -214,5 +221,5 @@ fn sockets_timers_and_files() {
         UnixListener,
         UnixStream,
     ];
-    check("io/src", types, &[]);
+    check("io/src", types, &[("Problem", UNWINDING), ("Report", UNWINDING), ("ServeError", UNWINDING)]);
 }

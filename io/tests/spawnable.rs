@@ -12,7 +12,7 @@ use polyexec_core::task::{consume_budget, unconstrained};
 use polyexec_futures::{Moment, watch};
 use polyexec_io::Io;
 use polyexec_io::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
-use polyexec_io::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
+use polyexec_io::net::{Problem, Serve, ShutdownSignal, TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use polyexec_io::time::{Interval, Sleep};
 use polyexec_threaded::blocking::Unblock;
 
@@ -42,6 +42,7 @@ macro_rules! spawnable {
 
 fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     type Here = Io<mio::net::UdpSocket>;
+    type Server = Serve<TcpListener, Sleep, fn(Problem<'_, SocketAddr>)>;
     type Bytes = Unblock<Vec<u8>>;
     spawnable! {
         "RunLoop::drive_within": RunLoop::new().drive_within(async {}, || enter(given()), || false);
@@ -61,6 +62,9 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         "OpenOptions::open": OpenOptions::new().open("path"), given::<OpenOptions>().open(given::<PathBuf>());
         "Io::readable": given::<Here>().readable();
         "Io::writable": given::<Here>().writable();
+        "Serve::run": given::<Server>().run(|_, _| async {});
+        "Serve::run_with_signal": given::<Server>().run_with_signal(|_, _, _| async {});
+        "ShutdownSignal::received": given::<ShutdownSignal>().received();
         "TcpListener::accept": given::<TcpListener>().accept();
         "TcpListener::bind": TcpListener::bind("localhost:0"), TcpListener::bind(given::<SocketAddr>());
         "TcpSocket::connect": given::<TcpSocket>().connect(given());

@@ -28,6 +28,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Servers
+//!
+//! [`serve`] accepts connections, limits their number, waits while the process is out of files, and shuts down gracefully. It
+//! serves any [`Listener`].
+//!
 //! # Waiting for a side
 //!
 //! `readable` and `writable` wait until an operation may succeed. `try_read`, `try_write` and so on never wait. So a server needs
@@ -70,15 +75,17 @@
 //! # Errors
 //!
 //! The system's, as in `std::net`. An error of `accept` doesn't mean that the listener is broken. If too many files are open, it
-//! can accept again once there are fewer, so a server should wait a while.
+//! can accept again once there are fewer, so a server should wait a while. [`serve`] does.
 
 pub use address::{Addresses, ToSocketAddrs, resolve};
+pub use serve::{Listener, Problem, Report, Serve, ServeError, ShutdownSignal, serve};
 pub use tcp::{Incoming, TcpListener, TcpStream};
 pub use tcp_socket::TcpSocket;
 pub use udp::UdpSocket;
 
 mod address;
 mod bytes;
+mod serve;
 mod socket;
 mod stream;
 mod tcp;

@@ -19,6 +19,8 @@ use polyexec_io::time::{
 use simulation::{Simulation, simulate};
 
 mod intervals;
+#[cfg(feature = "net")]
+mod servers;
 mod simulation;
 
 const fn ms(milliseconds: u64) -> Duration {
