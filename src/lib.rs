@@ -81,6 +81,8 @@
 //! | `fs` | the module `fs`: files and folders |
 //! | `blocking` | `spawn_blocking`, `unblock` and the module `blocking`: blocking work on threads of its own |
 //! | `hyper` | the module `hyper`: adapters for hyper 1 |
+//! | `hyper-server` | `hyper::serve`: a server for HTTP/1 and HTTP/2, for services of hyper and tower |
+//! | `hyper-client` | `hyper::HyperConnector`, for hyper-util's client |
 //!
 //! They work on every executor, also on other projects' executors, and none of them chooses an executor.
 //!

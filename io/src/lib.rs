@@ -20,6 +20,8 @@
 //! | `net` | `net`: TCP, UDP, Unix sockets; lookups of names |
 //! | `fs` | `fs`: files and folders |
 //! | `hyper` | `hyper`: adapters for hyper 1 |
+//! | `hyper-server` | `hyper::serve`: a server for HTTP/1 and HTTP/2 |
+//! | `hyper-client` | `hyper::HyperConnector`, for hyper-util's client |
 //!
 //! # Examples
 //!

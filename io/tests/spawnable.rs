@@ -2,18 +2,22 @@
 //! that its list is complete.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ::hyper::body::Incoming;
+use ::hyper::service::service_fn;
+use ::hyper::{Request, Response};
 use polyexec_core::executor::RunLoop;
 use polyexec_core::executor::context::enter;
 use polyexec_core::task::{consume_budget, unconstrained};
 use polyexec_futures::{Moment, watch};
-use polyexec_io::Io;
 use polyexec_io::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use polyexec_io::net::{Problem, Serve, ShutdownSignal, TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use polyexec_io::time::{Interval, Sleep};
+use polyexec_io::{Io, hyper};
 use polyexec_threaded::blocking::Unblock;
 
 /// A value of any type, for code that never runs.
@@ -40,6 +44,10 @@ macro_rules! spawnable {
     }};
 }
 
+async fn answer(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    given()
+}
+
 fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     type Here = Io<mio::net::UdpSocket>;
     type Server = Serve<TcpListener, Sleep, fn(Problem<'_, SocketAddr>)>;
@@ -49,6 +57,8 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         "DirBuilder::create": DirBuilder::new().create("path"), given::<DirBuilder>().create(given::<PathBuf>());
         "DirEntry::file_type": given::<DirEntry>().file_type();
         "DirEntry::metadata": given::<DirEntry>().metadata();
+        "HyperServer::run": hyper::serve(given::<TcpListener>(), service_fn(answer)).shutdown_on(given::<Sleep>()).run();
+        "serve_connection": hyper::serve_connection(given::<TcpStream>(), service_fn(answer), given());
         "File::create": File::create("path"), File::create(given::<PathBuf>());
         "File::metadata": given::<File>().metadata();
         "File::open": File::open("path"), File::open(&given::<PathBuf>());

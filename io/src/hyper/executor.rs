@@ -5,6 +5,8 @@ use polyexec_core::Executor;
 
 /// Adapts any [`Executor`] for hyper. HTTP/2 needs it, whose connections spawn tasks.
 ///
+/// The default spawns on the executor that polls the connection.
+///
 /// Tasks are detached. A task that the executor refuses, such as after a shutdown, is dropped; hyper then sees a connection or a
 /// request that ends early.
 ///
@@ -25,9 +27,30 @@ use polyexec_core::Executor;
 /// # let _ = types(client);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HyperExecutor<E> {
+#[derive(Clone, Copy, Debug)]
+pub struct HyperExecutor<E = CurrentExecutor> {
     executor: E,
+}
+
+/// Stands for the executor of the calling code, in [`HyperExecutor`].
+///
+/// # Examples
+///
+/// ```
+/// use hyper::server::conn::http2;
+/// use polyexec_io::hyper::HyperExecutor;
+///
+/// let server = http2::Builder::new(HyperExecutor::default());
+/// # let _ = server;
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct CurrentExecutor;
+
+impl Default for HyperExecutor {
+    fn default() -> Self {
+        Self::new(CurrentExecutor)
+    }
 }
 
 impl<E> HyperExecutor<E> {
@@ -54,5 +77,15 @@ where
     fn execute(&self, future: F) {
         // Dropping the handle detaches the task.
         drop(self.executor.spawn(future));
+    }
+}
+
+impl<F> rt::Executor<F> for HyperExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(polyexec_core::spawn(future));
     }
 }

@@ -4,6 +4,9 @@
 //! [`Executor`](polyexec_core::Executor). [`HyperTimer`] sleeps on this crate's [timers](crate::time). [`HyperIo`] adapts any
 //! stream that implements `AsyncRead` and `AsyncWrite` of futures-io.
 //!
+//! With the feature `hyper-server`, `serve` accepts connections, speaks HTTP/1 and HTTP/2, and shuts down gracefully. With
+//! `hyper-client`, `HyperConnector` connects hyper-util's client.
+//!
 //! # Examples
 //!
 //! Serves a connection. The client has five seconds to send the head of a request:
@@ -34,10 +37,18 @@
 //! # assert!(served.unwrap_err().is_incomplete_message());
 //! ```
 
-pub use executor::HyperExecutor;
+#[cfg(feature = "hyper-client")]
+pub use connector::HyperConnector;
+pub use executor::{CurrentExecutor, HyperExecutor};
 pub use io::HyperIo;
+#[cfg(feature = "hyper-server")]
+pub use server::{HyperServer, from_tower, serve, serve_connection};
 pub use timer::HyperTimer;
 
+#[cfg(feature = "hyper-client")]
+mod connector;
 mod executor;
 mod io;
+#[cfg(feature = "hyper-server")]
+mod server;
 mod timer;

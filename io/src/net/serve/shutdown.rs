@@ -96,3 +96,43 @@ impl Drop for Received<'_> {
         let _waker = self.signal.0.lock().waiting.try_remove(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+
+    use super::*;
+
+    /// Counts its calls.
+    #[derive(Default)]
+    struct Calls(AtomicUsize);
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn is_pending(wait: Pin<&mut impl Future>, calls: &Arc<Calls>) -> bool {
+        wait.poll(&mut Context::from_waker(&calls.clone().into())).is_pending()
+    }
+
+    #[test]
+    fn the_newest_waker_is_called_and_that_of_a_dropped_wait_is_gone() {
+        let signal = ShutdownSignal::default();
+        let (old, new) = (Arc::new(Calls::default()), Arc::new(Calls::default()));
+        let mut wait = pin!(signal.received());
+        assert!(is_pending(wait.as_mut(), &old) && is_pending(wait.as_mut(), &new));
+        assert_eq!(Arc::strong_count(&old), 1, "the new one has replaced it");
+        {
+            let given_up = pin!(signal.received());
+            assert!(is_pending(given_up, &old));
+        }
+        assert_eq!(Arc::strong_count(&old), 1, "the wait was dropped");
+        signal.send();
+        assert_eq!((old.0.load(Relaxed), new.0.load(Relaxed)), (0, 1));
+        assert!(!is_pending(wait, &new) && !is_pending(pin!(signal.clone().received()), &new));
+    }
+}
