@@ -77,32 +77,32 @@ impl Builder {
 
     /// Names the threads `name-0`, `name-1` and so on. By default `pool`. Linux shows the first 15 bytes.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
-        self.threads.name = name.into();
+        self.threads = self.threads.thread_name(name);
         self
     }
 
     /// The size of each thread's stack in bytes; 256 KiB at least. By default that of `std`: 2 MiB, or `RUST_MIN_STACK`.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.threads.stack_size = Some(bytes);
+        self.threads = self.threads.stack_size(bytes);
         self
     }
 
     /// How long an idle spare thread stays. By default ten seconds; with zero, it ends at once. The workers' threads
     /// stay.
     pub fn keep_alive(mut self, time: Duration) -> Self {
-        self.threads.keep_alive = Some(time);
+        self.threads = self.threads.keep_alive(time);
         self
     }
 
     /// Calls `hook` on each new thread before its first task. A panic in it is contained.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.threads.on_start = Some(Arc::new(hook));
+        self.threads = self.threads.on_start(hook);
         self
     }
 
     /// Calls `hook` on each thread after its last task. A panic in it is contained.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.threads.on_stop = Some(Arc::new(hook));
+        self.threads = self.threads.on_stop(hook);
         self
     }
 
@@ -173,9 +173,8 @@ impl Builder {
     /// `InvalidInput`: zero workers, more than this process has room for, or a thread name with a NUL byte. Otherwise the
     /// system's error, if it has no thread for each worker and the monitor; threads that did start are gone when this
     /// returns.
-    pub fn build(mut self) -> io::Result<Pool> {
+    pub fn build(self) -> io::Result<Pool> {
         let workers = self.worker_threads.unwrap_or_else(num_cpus::get);
-        self.threads.max_threads = workers.saturating_add(self.spare_threads);
         if workers == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a pool needs at least one worker"));
         }
@@ -191,7 +190,8 @@ impl Builder {
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
         let remotes = queues.iter().map(|queue| Arc::new(CachePadded::new(Remote::new(queue.stealer(), 0)))).collect();
         let sleep = Sleep::new(workers, num_cpus::get());
-        let threads = ThreadPool::new(self.threads, job::run_all);
+        let settings = self.threads.max_threads(workers.saturating_add(self.spare_threads));
+        let threads = ThreadPool::new(settings, job::run_all);
         let shared = Arc::new(Shared::new(remotes, sleep, threads, self.hooks));
         // Dropped by an error below, it ends the threads that did start.
         let pool = Pool::own(shared.clone());
@@ -199,7 +199,7 @@ impl Builder {
             let worker: Box<dyn Job> = Box::new(Worker::new(shared.clone(), index, queue));
             // With `Refuse` a job never waits.
             let _accepted = shared.threads.submit(worker, WhenBusy::Refuse).map_err(|refused| {
-                refused.cause.unwrap_or_else(|| unreachable!("the threads of a new pool aren't closed"))
+                refused.into_parts().1.unwrap_or_else(|| unreachable!("the threads of a new pool aren't closed"))
             })?;
         }
         handoff::watch(shared)?;

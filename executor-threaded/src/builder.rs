@@ -1,7 +1,6 @@
 //! Configures a [`Threaded`]. Starts no thread but the respawner's.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use polyexec_threads::Settings;
@@ -39,7 +38,7 @@ impl Builder {
 
     /// Names the threads `name-0`, `name-1` and so on. The default is `threaded`. Linux shows the first 15 bytes.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
-        self.threads.name = name.into();
+        self.threads = self.threads.thread_name(name);
         self
     }
 
@@ -47,19 +46,19 @@ impl Builder {
     ///
     /// Values below 256 KiB are raised to that. If the system can't provide such a stack, tasks are refused.
     pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.threads.stack_size = Some(bytes);
+        self.threads = self.threads.stack_size(bytes);
         self
     }
 
     /// How long an idle thread stays. The default is ten seconds; with zero, it leaves at once.
     pub fn keep_alive(mut self, time: Duration) -> Self {
-        self.threads.keep_alive = Some(time);
+        self.threads = self.threads.keep_alive(time);
         self
     }
 
     /// Starts a new thread for each task, and ends it with the task, instead of reusing threads.
     pub fn fresh_threads(mut self) -> Self {
-        self.threads.keep_alive = None;
+        self.threads = self.threads.fresh_threads();
         self
     }
 
@@ -71,7 +70,7 @@ impl Builder {
     /// would end. A thread takes four maps on Linux, and threads may take three quarters of all maps. With the default of
     /// `vm.max_map_count` that is 12,286 threads.
     pub fn max_threads(mut self, threads: usize) -> Self {
-        self.threads.max_threads = threads;
+        self.threads = self.threads.max_threads(threads);
         self
     }
 
@@ -108,13 +107,13 @@ impl Builder {
 
     /// Calls `hook` on each new thread before its first task. A panic in it is contained.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.threads.on_start = Some(Arc::new(hook));
+        self.threads = self.threads.on_start(hook);
         self
     }
 
     /// Calls `hook` on each thread after its last task. A panic in it is contained.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.threads.on_stop = Some(Arc::new(hook));
+        self.threads = self.threads.on_stop(hook);
         self
     }
 
@@ -126,7 +125,7 @@ impl Builder {
     /// [`queue_when_full`](Builder::queue_when_full), also the system's error if it has no thread for the respawner.
     pub fn build(self) -> io::Result<Threaded> {
         self.validate()?;
-        let respawner = self.queues.then(|| Respawner::new(&self.threads.name));
+        let respawner = self.queues.then(|| Respawner::new(self.threads.name()));
         Threaded::with(self.threads, respawner)
     }
 

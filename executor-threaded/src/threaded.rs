@@ -249,9 +249,9 @@ impl Executor for ThreadedHandle {
             Ok(Submitted::Accepted) => {}
             Ok(Submitted::ShortOfThreads) => respawner.iter().for_each(Respawner::wake),
             Err(refused) => {
-                return Err(match refused.cause {
-                    Some(cause) => Rejected::unable(refused.job, cause),
-                    None => Rejected::shut_down(refused.job),
+                return Err(match refused.into_parts() {
+                    (job, Some(cause)) => Rejected::unable(job, cause),
+                    (job, None) => Rejected::shut_down(job),
                 });
             }
         }

@@ -8,21 +8,29 @@ use std::{fmt, io, thread};
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// Configures the threads of a [`ThreadPool`](crate::ThreadPool).
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_threads::{Settings, ThreadPool};
+///
+/// let settings = Settings::new("worker").stack_size(1 << 20).max_threads(4);
+/// settings.validate()?;
+/// let threads = ThreadPool::new(settings, |jobs| jobs.for_each(|job: u32| println!("{job}")));
+/// # threads.close();
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
+#[must_use = "settings do nothing until `ThreadPool::new`"]
 pub struct Settings {
-    /// The name of the threads: each adds a dash and its number.
-    pub name: String,
-    /// The stack size of each thread in bytes, raised to [`MIN_STACK`]. `None` is the default of `std`: `RUST_MIN_STACK`, or
-    /// else 2 MiB.
-    pub stack_size: Option<usize>,
-    /// How long an idle thread stays. `None`: each thread leaves after its first job.
-    pub keep_alive: Option<Duration>,
-    /// The most threads at a time. [`most_threads`](crate::most_threads) limits all pools of the process together.
-    pub max_threads: usize,
-    /// Called on each thread before its first job. A panic in it is contained.
-    pub on_start: Option<Hook>,
-    /// Called on each thread after its last job, even if `on_start` panicked. A panic in it is contained.
-    pub on_stop: Option<Hook>,
+    name: String,
+    /// `None`: the default of `std`.
+    stack_size: Option<usize>,
+    /// `None`: each thread leaves after its first job.
+    pub(crate) keep_alive: Option<Duration>,
+    pub(crate) max_threads: usize,
+    on_start: Option<Hook>,
+    on_stop: Option<Hook>,
 }
 
 // A hook that panics is called again by the next thread: its author has to expect that.
@@ -37,7 +45,7 @@ pub const MIN_STACK: usize = 256 << 10;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 impl Settings {
-    /// Any number of threads of this name. An idle thread stays for ten seconds.
+    /// Any number of threads, called `name-0`, `name-1` and so on. An idle thread stays for ten seconds.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -47,6 +55,54 @@ impl Settings {
             on_start: None,
             on_stop: None,
         }
+    }
+
+    /// Names the threads `name-0`, `name-1` and so on.
+    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The stack size of each thread in bytes, raised to [`MIN_STACK`]. The default is that of `std`: `RUST_MIN_STACK`, or else
+    /// 2 MiB.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// How long an idle thread stays.
+    pub fn keep_alive(mut self, time: Duration) -> Self {
+        self.keep_alive = Some(time);
+        self
+    }
+
+    /// Ends each thread after its first job, instead of reusing it.
+    pub fn fresh_threads(mut self) -> Self {
+        self.keep_alive = None;
+        self
+    }
+
+    /// The most threads at a time. [`most_threads`](crate::most_threads) limits all pools of the process together.
+    pub fn max_threads(mut self, threads: usize) -> Self {
+        self.max_threads = threads;
+        self
+    }
+
+    /// Calls `hook` on each thread before its first job. A panic in it is contained.
+    pub fn on_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` on each thread after its last job, even if the hook of `on_start` panicked. A panic in it is contained.
+    pub fn on_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// The name of the threads, without a number.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Checks what a pool would only notice when it starts a thread.

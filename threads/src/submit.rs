@@ -31,10 +31,8 @@ pub enum Submitted {
 
 /// A job that was not accepted.
 pub struct Refused<J> {
-    /// The job.
-    pub job: J,
-    /// Why there is no thread for it. `None` if the pool is closed.
-    pub cause: Option<io::Error>,
+    pub(crate) job: J,
+    pub(crate) cause: Option<io::Error>,
 }
 
 impl<J> Refused<J> {
@@ -44,6 +42,21 @@ impl<J> Refused<J> {
 
     pub(crate) fn because(job: J, cause: io::Error) -> Self {
         Self { job, cause: Some(cause) }
+    }
+
+    /// Why there is no thread for the job. `None` if the pool is closed.
+    pub fn cause(&self) -> Option<&io::Error> {
+        self.cause.as_ref()
+    }
+
+    /// The job.
+    pub fn into_job(self) -> J {
+        self.job
+    }
+
+    /// The job, and why there is no thread for it: `None` if the pool is closed.
+    pub fn into_parts(self) -> (J, Option<io::Error>) {
+        (self.job, self.cause)
     }
 }
 

@@ -49,20 +49,20 @@ fn threads_are_named_by_number() {
 #[test]
 fn a_job_beyond_the_limit_comes_back() {
     watched!();
-    let pool = pool(Settings { max_threads: 1, ..Settings::new("one") });
+    let pool = pool(Settings::new("one").max_threads(1));
     let (first, begins, end) = job();
     assert_eq!(pool.submit(first, Refuse).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
 
     let (second, begins, _end) = job();
     let refused = pool.submit(second, Refuse).unwrap_err();
-    assert_eq!(refused.cause.unwrap().kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(refused.cause().unwrap().kind(), std::io::ErrorKind::WouldBlock);
 
     // Once the first job has ended, the one thread takes it.
     drop(end);
-    let mut again = refused.job;
+    let mut again = refused.into_job();
     while let Err(refused) = pool.submit(again, Refuse) {
-        again = refused.job;
+        again = refused.into_job();
         thread::yield_now();
     }
     assert_eq!(begins.recv().unwrap(), "one-0");
@@ -72,11 +72,11 @@ fn a_job_beyond_the_limit_comes_back() {
 fn a_job_comes_back_if_the_system_has_no_thread() {
     watched!();
     // Half of the address space: no system has that much.
-    let pool = pool(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
+    let pool = pool(Settings::new("none").stack_size(isize::MAX as usize / 4096 * 4096));
     let (one, begins, _end) = job();
     let refused = pool.submit(one, Refuse).unwrap_err();
-    assert!(refused.cause.is_some());
-    drop(refused.job);
+    assert!(refused.cause().is_some());
+    drop(refused.into_job());
     assert!(begins.recv().is_err(), "a thread ran it");
     pool.close();
     pool.join();
@@ -90,22 +90,23 @@ const TOO_LARGE: [usize; 4] =
 fn a_stack_of_an_impossible_size_is_an_error() {
     watched!();
     for stack_size in TOO_LARGE {
-        let pool = pool(Settings { stack_size: Some(stack_size), ..Settings::new("none") });
+        let pool = pool(Settings::new("none").stack_size(stack_size));
         let (one, ..) = job();
-        assert!(pool.submit(one, Refuse).unwrap_err().cause.unwrap().raw_os_error().is_some());
+        assert!(pool.submit(one, Refuse).unwrap_err().cause().unwrap().raw_os_error().is_some());
     }
 }
 
 #[test]
 fn a_thread_that_fails_to_start_does_not_count_as_busy() {
     watched!();
-    let pool = Arc::new(pool(Settings { stack_size: Some(TOO_LARGE[0]), max_threads: 1, ..Settings::new("one") }));
+    let pool = Arc::new(pool(Settings::new("one").stack_size(TOO_LARGE[0]).max_threads(1)));
     let submitters = [(); 3].map(|()| {
         let pool = pool.clone();
         thread::spawn(move || {
             for _ in 0..2_000 {
                 let (one, ..) = job();
-                let cause = pool.submit(one, Refuse).unwrap_err().cause.unwrap();
+                let refused = pool.submit(one, Refuse).unwrap_err();
+                let cause = refused.cause().unwrap();
                 assert!(cause.raw_os_error().is_some(), "not the system's error: {cause}");
             }
         })
@@ -118,7 +119,7 @@ fn a_thread_that_fails_to_start_does_not_count_as_busy() {
 #[test]
 fn a_waiting_job_is_dropped_when_the_pool_closes() {
     watched!();
-    let pool = pool(Settings { max_threads: 1, ..Settings::new("one") });
+    let pool = pool(Settings::new("one").max_threads(1));
     let (first, begins, end) = job();
     assert_eq!(pool.submit(first, WaitAlways).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
@@ -141,7 +142,7 @@ fn a_closed_pool_refuses_jobs_and_finishes_running_ones() {
     begins.recv().unwrap();
     pool.close();
     let (second, ..) = job();
-    assert!(pool.submit(second, Refuse).unwrap_err().cause.is_none());
+    assert!(pool.submit(second, Refuse).unwrap_err().cause().is_none());
     end.send(()).unwrap();
     pool.join();
 }
@@ -170,18 +171,15 @@ fn hooks_balance_and_may_panic() {
     watched!();
     let [starts, stops] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let (started, stopped) = (starts.clone(), stops.clone());
-    let pool = pool(Settings {
-        keep_alive: Some(Duration::ZERO),
-        on_start: Some(Arc::new(move || {
-            started.fetch_add(1, SeqCst);
-            panic!("a panic in on_start");
-        })),
-        on_stop: Some(Arc::new(move || {
-            stopped.fetch_add(1, SeqCst);
-            panic!("a panic in on_stop");
-        })),
-        ..Settings::new("hooks")
+    let settings = Settings::new("hooks").keep_alive(Duration::ZERO);
+    let settings = settings.on_start(move || {
+        started.fetch_add(1, SeqCst);
+        panic!("a panic in on_start");
     });
+    let pool = pool(settings.on_stop(move || {
+        stopped.fetch_add(1, SeqCst);
+        panic!("a panic in on_stop");
+    }));
     for _ in 0..20 {
         let (job, begins, _) = job();
         assert_eq!(pool.submit(job, Refuse).unwrap(), Submitted::Accepted);
@@ -196,8 +194,8 @@ fn hooks_balance_and_may_panic() {
 #[test]
 fn threads_that_leave_are_all_joined() {
     watched!();
-    for fresh in [None, Some(Duration::ZERO)] {
-        let pool = pool(Settings { keep_alive: fresh, ..Settings::new("gone") });
+    for settings in [Settings::new("gone").fresh_threads(), Settings::new("gone").keep_alive(Duration::ZERO)] {
+        let pool = pool(settings);
         for _ in 0..200 {
             let (job, begins, _) = job();
             assert_eq!(pool.submit(job, Refuse).unwrap(), Submitted::Accepted);
@@ -224,8 +222,8 @@ impl Drop for Payload {
 fn the_payload_of_a_hooks_panic_is_dropped_and_may_panic() {
     let drops = Arc::new(AtomicUsize::new(0));
     let dropped = drops.clone();
-    let on_start: Arc<dyn Fn() + Send + Sync> = Arc::new(move || resume_unwind(Box::new(Payload(dropped.clone()))));
-    let pool = pool(Settings { on_start: Some(on_start), ..Settings::new("payload") });
+    let settings = Settings::new("payload");
+    let pool = pool(settings.on_start(move || resume_unwind(Box::new(Payload(dropped.clone())))));
     let (job, begins, _) = job();
     assert_eq!(pool.submit(job, Refuse).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
@@ -235,7 +233,7 @@ fn the_payload_of_a_hooks_panic_is_dropped_and_may_panic() {
 #[test]
 fn a_job_beyond_the_limit_waits_behind_earlier_ones() {
     watched!();
-    let pool = pool(Settings { max_threads: 1, ..Settings::new("one") });
+    let pool = pool(Settings::new("one").max_threads(1));
     let (first, begins, end) = job();
     assert_eq!(pool.submit(first, Wait).unwrap(), Submitted::Accepted);
     begins.recv().unwrap();
@@ -252,7 +250,7 @@ fn a_job_beyond_the_limit_waits_behind_earlier_ones() {
     assert_eq!(all_begins.iter().collect::<Vec<_>>(), vec!["one-0"; 100]);
 
     pool.close();
-    assert!(pool.submit(job().0, Wait).unwrap_err().cause.is_none());
+    assert!(pool.submit(job().0, Wait).unwrap_err().cause().is_none());
     pool.join();
 }
 
@@ -260,9 +258,9 @@ fn a_job_beyond_the_limit_waits_behind_earlier_ones() {
 fn a_job_comes_back_instead_of_waiting_in_a_pool_without_threads() {
     watched!();
     // Half of the address space: no system has that much.
-    let pool = pool(Settings { stack_size: Some(isize::MAX as usize / 4096 * 4096), ..Settings::new("none") });
+    let pool = pool(Settings::new("none").stack_size(isize::MAX as usize / 4096 * 4096));
     let threads = [(); 4].map(|()| job().0).map(|job| pool.submit(job, Wait).unwrap_err());
-    assert!(threads.iter().all(|refused| refused.cause.is_some()));
+    assert!(threads.iter().all(|refused| refused.cause().is_some()));
     assert!(!pool.is_short_of_threads());
     // Each of them waits until the others' starts are decided.
     thread::scope(|scope| {
