@@ -9,10 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
-use crate::probe::threads;
+use crate::probe::{Gate, threads};
 use crate::run::told;
 use crate::watchdog::{SOON, Watchdog};
 
@@ -28,6 +27,12 @@ pub enum Scarcity {
     Files(u32),
 }
 
+/// A stack size in bytes of which few fit into memory.
+pub const STACK: usize = 64 << 20;
+
+/// The system's code for a lack of threads.
+pub const EAGAIN: i32 = 11;
+
 /// An environment variable: the test for which a process was started, and its scarcity.
 const CHILD: &str = "POLYEXEC_SCARCITY";
 
@@ -40,21 +45,25 @@ const DONE: &str = "the test has run under scarcity";
 /// Printed instead if the system has no such limit.
 const PLENTY: &str = "nothing is scarce here";
 
-/// Runs `body` in a process of its own, which runs the calling test again under `scarcity`. Call it from the test itself, whose
-/// name is taken from the type of `body`.
+/// Runs `body` under each of these, in a process of its own, which runs the calling test again. Call it from the test itself,
+/// whose name is taken from the type of `body`.
 ///
 /// # Panics
 ///
-/// If that process fails, or hangs.
-pub fn with_scarcity<F: FnOnce()>(scarcity: Scarcity, body: F) {
+/// If such a process fails, or hangs.
+pub fn with_scarcity<F: Fn(Scarcity)>(scarcities: impl IntoIterator<Item = Scarcity>, body: F) {
     let name = type_name::<F>().trim_end_matches("::{{closure}}");
     let (_, test) = name.split_once("::").expect("a test is in a crate");
+    scarcities.into_iter().for_each(|scarcity| with_one(scarcity, test, &body));
+}
+
+fn with_one(scarcity: Scarcity, test: &str, body: &impl Fn(Scarcity)) {
     let told_child = format!("{test} {scarcity:?}");
     match std::env::var_os(CHILD) {
         Some(child) if *child == *told_child => {
             let _watchdog = Watchdog::new(&told_child, SOON);
             if is_scarce(scarcity) {
-                body();
+                body(scarcity);
                 println!("{DONE}");
             } else {
                 println!("{PLENTY}");
@@ -70,6 +79,62 @@ pub fn with_scarcity<F: FnOnce()>(scarcity: Scarcity, body: F) {
             let _watchdog = Watchdog::new(&told_child, 2 * SOON);
             run_again(test, scarcity, &told_child);
         }
+    }
+}
+
+/// Threads that do nothing. They end when this is dropped.
+pub struct Hogs(Vec<(Gate, JoinHandle<()>)>);
+
+impl Hogs {
+    /// Takes all threads that the system has for stacks of [`STACK`].
+    ///
+    /// # Panics
+    ///
+    /// If there are a hundred: threads aren't scarce.
+    pub fn take_all() -> Self {
+        let hogs = Self::at_most(100);
+        assert!(hogs.0.len() < 100, "threads aren't scarce here");
+        hogs
+    }
+
+    fn at_most(most: usize) -> Self {
+        let mut hogs = Self(Vec::new());
+        while hogs.0.len() < most {
+            let gate = Gate::new();
+            let opened = gate.clone();
+            match thread::Builder::new().stack_size(STACK).spawn(move || opened.wait()) {
+                Ok(hog) => hogs.0.push((gate, hog)),
+                Err(_) => break,
+            }
+        }
+        hogs
+    }
+
+    /// Ends one of them: the system has room for one thread.
+    ///
+    /// # Panics
+    ///
+    /// If none is left.
+    pub fn end_one(&mut self) {
+        let (gate, hog) = self.0.pop().expect("a thread that can end");
+        gate.open();
+        hog.join().expect("it only waits");
+    }
+}
+
+impl Drop for Hogs {
+    fn drop(&mut self) {
+        while !self.0.is_empty() {
+            self.end_one();
+        }
+    }
+}
+
+/// Waits until the process has as many threads as `before`, according to [`threads`](crate::probe::threads). The system counts a
+/// joined thread for another moment.
+pub fn threads_settle_at(before: Option<usize>) {
+    while threads() != before {
+        thread::yield_now();
     }
 }
 
@@ -110,10 +175,9 @@ fn run_again(test: &str, scarcity: Scarcity, told_child: &str) {
 
 /// Whether the limit is in force.
 fn is_scarce(scarcity: Scarcity) -> bool {
-    const STACK_MIB: u32 = 64;
     match scarcity {
-        Scarcity::Threads(most) => are_threads_scarce(most, STACK_MIB),
-        Scarcity::Memory(mib) => are_threads_scarce(mib / STACK_MIB, STACK_MIB),
+        Scarcity::Threads(most) => are_threads_scarce(most as usize),
+        Scarcity::Memory(mib) => are_threads_scarce(((mib as usize) << 20) / STACK),
         Scarcity::Files(most) => {
             let files: io::Result<Vec<_>> = (0..most).map(|_| File::open("/dev/null")).collect();
             files.is_err()
@@ -121,27 +185,11 @@ fn is_scarce(scarcity: Scarcity) -> bool {
     }
 }
 
-/// Whether there are fewer than `most` threads with stacks of this size.
-fn are_threads_scarce(most: u32, stack_mib: u32) -> bool {
+/// Whether there are fewer than `most` threads.
+fn are_threads_scarce(most: usize) -> bool {
     let before = threads();
-    let mut hogs = Vec::new();
-    for _ in 0..most {
-        let (over, is_over) = mpsc::channel::<()>();
-        let hog = thread::Builder::new().stack_size(stack_mib as usize * 1024 * 1024);
-        match hog.spawn(move || is_over.recv().unwrap_or_default()) {
-            Ok(hog) => hogs.push((over, hog)),
-            Err(_) => break,
-        }
-    }
-    let is_scarce = hogs.len() < most as usize;
-    for (over, hog) in hogs {
-        drop(over);
-        let _ = hog.join();
-    }
-    // The system counts a joined thread for another moment.
-    while threads() != before {
-        thread::yield_now();
-    }
+    let is_scarce = Hogs::at_most(most).0.len() < most;
+    threads_settle_at(before);
     is_scarce
 }
 

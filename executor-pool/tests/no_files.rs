@@ -17,7 +17,7 @@ fn all_files() -> Vec<File> {
 
 #[test]
 fn workers_whose_polls_block_are_replaced() {
-    with_scarcity(Files(64), || {
+    with_scarcity([Files(64)], |_| {
         for workers in [1, 2] {
             let (pool, gate) = (Pool::builder().worker_threads(workers).build().unwrap(), Gate::new());
             let files = all_files();

@@ -2,89 +2,65 @@
 
 #![cfg(target_os = "linux")]
 
-use std::sync::mpsc::{Sender, channel};
-use std::thread::{self, Builder, JoinHandle};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
 use polyexec_conformance::scarce::Scarcity::{self, Memory, Threads};
-use polyexec_conformance::scarce::with_scarcity;
+use polyexec_conformance::scarce::{Hogs, STACK, with_scarcity};
 use polyexec_threads::WhenBusy::{Refuse, WaitAlways};
 use polyexec_threads::{Jobs, Settings, Submitted, ThreadPool};
 
 /// The system has fewer than ten threads: by number, or by memory.
 const SCARCE: [Scarcity; 2] = [Threads(10), Memory(640)];
 
-/// The stack size of each thread in bytes: few fit into memory.
-const STACK: usize = 64 << 20;
-
-/// Takes all threads that the system has. Each lives until its sender is dropped.
-fn hogs() -> Vec<(Sender<()>, JoinHandle<()>)> {
-    let mut hogs = Vec::new();
-    loop {
-        assert!(hogs.len() < 100, "threads aren't scarce here");
-        let (sender, end) = channel();
-        match Builder::new().stack_size(STACK).spawn(move || end.recv().unwrap_or_default()) {
-            Ok(hog) => hogs.push((sender, hog)),
-            Err(_) => return hogs,
-        }
-    }
-}
-
-fn pool(settings: Settings) -> (ThreadPool<u32>, std::sync::mpsc::Receiver<u32>) {
+fn pool(settings: Settings) -> (ThreadPool<u32>, Receiver<u32>) {
     let (sender, done) = channel();
-    let settings = Settings { stack_size: Some(STACK), ..settings };
+    let settings = settings.stack_size(STACK);
     let pool = ThreadPool::new(settings, move |jobs: Jobs<u32>| jobs.for_each(|job| sender.send(job).unwrap()));
     (pool, done)
 }
 
 #[test]
 fn a_waiting_job_gets_a_thread_once_the_system_has_one() {
-    for scarcity in SCARCE {
-        with_scarcity(scarcity, || {
-            let (pool, done) = pool(Settings::new("scarce"));
-            let mut hogs = hogs();
-            assert_eq!(pool.submit(1, WaitAlways).unwrap(), Submitted::ShortOfThreads);
-            assert_eq!(pool.submit(2, WaitAlways).unwrap(), Submitted::ShortOfThreads);
-            assert!(pool.submit(3, Refuse).unwrap_err().cause.unwrap().raw_os_error().is_some());
-            assert!(pool.is_short_of_threads());
-            // An odd number: if retries swapped the two jobs, then an even number would swap them back.
-            for _ in 0..101 {
-                assert!(pool.retry(), "the system has a thread");
-            }
-            assert!(done.try_recv().is_err());
+    with_scarcity(SCARCE, |_| {
+        let (pool, done) = pool(Settings::new("scarce"));
+        let mut hogs = Hogs::take_all();
+        assert_eq!(pool.submit(1, WaitAlways).unwrap(), Submitted::ShortOfThreads);
+        assert_eq!(pool.submit(2, WaitAlways).unwrap(), Submitted::ShortOfThreads);
+        assert!(pool.submit(3, Refuse).unwrap_err().cause().unwrap().raw_os_error().is_some());
+        assert!(pool.is_short_of_threads());
+        // An odd number: if retries swapped the two jobs, then an even number would swap them back.
+        for _ in 0..101 {
+            assert!(pool.retry(), "the system has a thread");
+        }
+        assert!(done.try_recv().is_err());
 
-            let (end, hog) = hogs.pop().unwrap();
-            drop(end);
-            hog.join().unwrap();
-            while pool.retry() {
-                thread::yield_now();
-            }
-            // In the order of submission.
-            assert_eq!([done.recv(), done.recv()], [Ok(1), Ok(2)]);
-            drop(hogs);
-            pool.close();
-            pool.join();
-        });
-    }
+        hogs.end_one();
+        while pool.retry() {
+            thread::yield_now();
+        }
+        // In the order of submission.
+        assert_eq!([done.recv(), done.recv()], [Ok(1), Ok(2)]);
+        drop(hogs);
+        pool.close();
+        pool.join();
+    });
 }
 
 #[test]
 fn the_stack_of_an_ended_thread_is_free_for_the_next() {
-    for scarcity in SCARCE {
-        with_scarcity(scarcity, || {
-            let (pool, done) = pool(Settings { keep_alive: None, ..Settings::new("fresh") });
-            let mut hogs = hogs();
-            // Room for exactly one thread.
-            let (end, hog) = hogs.pop().unwrap();
-            drop(end);
-            hog.join().unwrap();
-            for job in 0..100 {
-                while pool.submit(job, Refuse).is_err() {
-                    thread::yield_now();
-                }
-                assert_eq!(done.recv(), Ok(job));
+    with_scarcity(SCARCE, |_| {
+        let (pool, done) = pool(Settings::new("fresh").fresh_threads());
+        let mut hogs = Hogs::take_all();
+        // Room for exactly one thread.
+        hogs.end_one();
+        for job in 0..100 {
+            while pool.submit(job, Refuse).is_err() {
+                thread::yield_now();
             }
-            pool.close();
-            pool.join();
-        });
-    }
+            assert_eq!(done.recv(), Ok(job));
+        }
+        pool.close();
+        pool.join();
+    });
 }
