@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use futures_task::{ArcWake, waker};
 use loom::sync::Arc;
 use loom::thread;
-use polyexec_core::executor::{OwnedTasks, Ran, Rejected, Task, park_on};
+use polyexec_core::executor::{OwnedTasks, Parker, Ran, Rejected, Task, park_on};
 use polyexec_core::{
     Executor, JoinError, JoinHandle,
     modelled::{AtomicBool, Drops, Token},
@@ -192,6 +192,30 @@ pub(crate) fn until(
 
 pub(crate) fn flag() -> Arc<AtomicBool> {
     Arc::new(AtomicBool::new(false))
+}
+
+/// Raises the flags on another thread, and calls after each.
+pub(crate) fn raise(flags: &[Arc<AtomicBool>], call: impl Fn() + 'static) -> thread::JoinHandle<()> {
+    let flags = flags.to_vec();
+    thread::spawn(move || {
+        for flag in flags {
+            flag.store(true, Relaxed);
+            call();
+        }
+    })
+}
+
+/// Waits until two flags are up, after each of which another thread unparks this one.
+pub(crate) fn wait_for_two_calls(parker: Parker, wait: fn(&Parker)) {
+    let (parker, flags) = (Arc::new(parker), [flag(), flag()]);
+    let caller = raise(&flags, {
+        let parker = parker.clone();
+        move || parker.unpark()
+    });
+    while !flags.iter().all(|flag| flag.load(Relaxed)) {
+        wait(&parker);
+    }
+    caller.join().unwrap();
 }
 
 pub(crate) fn poll<T>(handle: &mut JoinHandle<T>, waker: &Waker) -> Poll<Result<T, JoinError>> {

@@ -10,7 +10,7 @@ use polyexec_core::executor::Parker;
 use polyexec_core::executor::driver::{Driver, Polled, Priority, ReadyWakers};
 use polyexec_core::modelled::{AtomicBool, check};
 
-use crate::common::flag;
+use crate::common::{flag, wait_for_two_calls};
 
 /// A driver that one thread at a time polls. An event is a waker.
 #[derive(Default)]
@@ -86,21 +86,7 @@ fn parker(driver: &std::sync::Arc<Modelled>) -> Arc<Parker> {
 #[test]
 fn a_call_gets_a_thread_out() {
     check("a call gets a thread out of the driver", || {
-        let parker = parker(&std::sync::Arc::default());
-        let flags = [flag(), flag()];
-        let caller = thread::spawn({
-            let (parker, flags) = (parker.clone(), flags.clone());
-            move || {
-                for flag in flags {
-                    flag.store(true, Relaxed);
-                    parker.unpark();
-                }
-            }
-        });
-        while !flags.iter().all(|flag| flag.load(Relaxed)) {
-            parker.park();
-        }
-        caller.join().unwrap();
+        wait_for_two_calls(Parker::with_driver(std::sync::Arc::<Modelled>::default()), Parker::park);
     });
 }
 

@@ -1,5 +1,6 @@
 //! A parker, its thread, and threads that unpark it.
 
+use std::slice::from_ref;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use loom::thread;
 use polyexec_core::executor::Parker;
 use polyexec_core::modelled::check;
 
-use crate::common::flag;
+use crate::common::{flag, raise, wait_for_two_calls};
 
 #[test]
 fn a_call_ends_the_park() {
@@ -36,12 +37,9 @@ fn each_call_ends_a_park_and_shows_what_came_before() {
     check("each call ends a park and shows what came before", || {
         let parker = Arc::new(Parker::new());
         let flags = [flag(), flag()];
-        let callers = flags.clone().map(|flag| {
+        let callers = flags.each_ref().map(|flag| {
             let parker = parker.clone();
-            thread::spawn(move || {
-                flag.store(true, Relaxed);
-                parker.unpark();
-            })
+            raise(from_ref(flag), move || parker.unpark())
         });
         while !flags.iter().all(|flag| flag.load(Relaxed)) {
             parker.park();
@@ -55,12 +53,9 @@ fn a_wait_that_ends_by_itself_loses_no_call() {
     check("a wait that ends by itself loses no call", || {
         let parker = Arc::new(Parker::new());
         let up = flag();
-        let caller = thread::spawn({
-            let (parker, up) = (parker.clone(), up.clone());
-            move || {
-                up.store(true, Relaxed);
-                parker.unpark();
-            }
+        let caller = raise(from_ref(&up), {
+            let parker = parker.clone();
+            move || parker.unpark()
         });
         if !parker.park_until(Some(Instant::now())) {
             parker.park();
@@ -73,22 +68,6 @@ fn a_wait_that_ends_by_itself_loses_no_call() {
 
 #[test]
 fn a_wait_awake_and_asleep() {
-    check("a wait awake and asleep", || {
-        let parker = Arc::new(Parker::new());
-        let flags = [flag(), flag()];
-        let caller = thread::spawn({
-            let (parker, flags) = (parker.clone(), flags.clone());
-            move || {
-                for flag in flags {
-                    flag.store(true, Relaxed);
-                    parker.unpark();
-                }
-            }
-        });
-        // The first one of a thread begins asleep, the second one awake.
-        while !flags.iter().all(|flag| flag.load(Relaxed)) {
-            parker.spin_then_park();
-        }
-        caller.join().unwrap();
-    });
+    // The first one of a thread begins asleep, the second one awake.
+    check("a wait awake and asleep", || wait_for_two_calls(Parker::new(), Parker::spin_then_park));
 }

@@ -42,30 +42,46 @@ impl Source {
     }
 }
 
-#[test]
-fn one_waits_and_something_arrives() {
-    check("readiness: one waits, and something arrives", || {
+/// Polls once, and not again.
+fn give_up(readiness: &Readiness, id: WaiterId) {
+    assert!(readiness.poll(Side::Read, id, &Context::from_waker(Waker::noop())).is_pending());
+}
+
+fn elsewhere(source: &Arc<Source>, act: impl FnOnce(&Source) + 'static) -> thread::JoinHandle<()> {
+    let source = source.clone();
+    thread::spawn(move || act(&source))
+}
+
+/// Something arrives on one thread, `others` wait on a thread each, and this one does `here`.
+fn something_arrives(name: &str, before: fn(&Source), others: &'static [WaiterId], here: fn(&Source)) {
+    check(name, move || {
         let source = Arc::new(Source::default());
-        let system = thread::spawn({
-            let source = source.clone();
-            move || source.arrive()
-        });
-        source.wait(WaiterId::Handle(1));
-        system.join().unwrap();
+        before(&source);
+        let mut threads: Vec<_> = others.iter().map(|id| elsewhere(&source, |source| source.wait(*id))).collect();
+        threads.push(elsewhere(&source, Source::arrive));
+        here(&source);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(source.readiness.readers.lock().is_empty());
     });
 }
 
 #[test]
+fn one_waits_and_something_arrives() {
+    something_arrives(
+        "readiness: one waits, and something arrives",
+        |_| (),
+        &[],
+        |source| {
+            source.wait(WaiterId::Handle(1));
+        },
+    );
+}
+
+#[test]
 fn a_fruitless_attempt_and_something_arrives() {
-    check("readiness: a fruitless attempt, and something arrives", || {
-        let source = Arc::new(Source::default());
-        source.readiness.assume_ready(Side::Read);
-        let system = thread::spawn({
-            let source = source.clone();
-            move || source.arrive()
-        });
+    let assumes = |source: &Source| source.readiness.assume_ready(Side::Read);
+    something_arrives("readiness: a fruitless attempt, and something arrives", assumes, &[], |source| {
         source.wait(WaiterId::Handle(1));
-        system.join().unwrap();
     });
 }
 
@@ -73,10 +89,7 @@ fn a_fruitless_attempt_and_something_arrives() {
 fn two_wait_and_each_is_woken() {
     check("readiness: two wait, and each is woken", || {
         let source = Arc::new(Source::default());
-        let other = thread::spawn({
-            let source = source.clone();
-            move || source.wait(WaiterId::Future(2))
-        });
+        let other = elsewhere(&source, |source| source.wait(WaiterId::Future(2)));
         source.arrive();
         source.wait(WaiterId::Future(1));
         other.join().unwrap();
@@ -86,75 +99,42 @@ fn two_wait_and_each_is_woken() {
 /// As two tasks that read through one reference.
 #[test]
 fn two_poll_one_handle_and_each_is_woken() {
-    check("readiness: two poll one handle, and each is woken", || {
-        let source = Arc::new(Source::default());
-        let other = thread::spawn({
-            let source = source.clone();
-            move || source.wait(WaiterId::Handle(1))
-        });
-        let system = thread::spawn({
-            let source = source.clone();
-            move || source.arrive()
-        });
-        source.wait(WaiterId::Handle(1));
-        other.join().unwrap();
-        system.join().unwrap();
-    });
-}
-
-/// Polls once, and not again.
-fn give_up(readiness: &Readiness, id: WaiterId) {
-    assert!(readiness.poll(Side::Read, id, &Context::from_waker(Waker::noop())).is_pending());
-}
-
-fn one_gives_up_and_the_other_is_woken(gives_up: fn(u64) -> WaiterId, waits: WaiterId) {
-    let source = Arc::new(Source::default());
-    give_up(&source.readiness, gives_up(2));
-    let other = thread::spawn({
-        let source = source.clone();
-        move || source.wait(waits)
-    });
-    let system = thread::spawn({
-        let source = source.clone();
-        move || source.arrive()
-    });
-    source.readiness.forget(Side::Read, 2);
-    other.join().unwrap();
-    system.join().unwrap();
-    let waiters = source.readiness.readers.lock();
-    assert!(waiters.is_empty());
+    let others = &[WaiterId::Handle(1)];
+    something_arrives(
+        "readiness: two poll one handle, and each is woken",
+        |_| (),
+        others,
+        |source| {
+            source.wait(WaiterId::Handle(1));
+        },
+    );
 }
 
 #[test]
 fn a_future_gives_up_and_the_other_is_woken() {
-    check("readiness: a future gives up, and the other is woken", || {
-        one_gives_up_and_the_other_is_woken(WaiterId::Future, WaiterId::Future(1));
+    let gives_up = |source: &Source| give_up(&source.readiness, WaiterId::Future(2));
+    let others = &[WaiterId::Future(1)];
+    something_arrives("readiness: a future gives up, and the other is woken", gives_up, others, |source| {
+        source.readiness.forget(Side::Read, 2);
     });
 }
 
 #[test]
 fn a_handle_is_dropped_and_the_other_is_woken() {
-    check("readiness: a handle is dropped, and the other is woken", || {
-        one_gives_up_and_the_other_is_woken(WaiterId::Handle, WaiterId::Handle(1));
+    let gives_up = |source: &Source| give_up(&source.readiness, WaiterId::Handle(2));
+    let others = &[WaiterId::Handle(1)];
+    something_arrives("readiness: a handle is dropped, and the other is woken", gives_up, others, |source| {
+        source.readiness.forget(Side::Read, 2);
     });
 }
 
 /// The list lacks one waker to be a crowd, so the second of the two polls clears it.
 #[test]
 fn a_crowd_makes_room_and_each_is_woken() {
-    check("readiness: a crowd makes room, and each is woken", || {
-        let source = Arc::new(Source::default());
-        (0..CROWD as u64).for_each(|number| give_up(&source.readiness, WaiterId::Handle(number)));
-        let other = thread::spawn({
-            let source = source.clone();
-            move || source.wait(WaiterId::Handle(100))
-        });
-        let system = thread::spawn({
-            let source = source.clone();
-            move || source.arrive()
-        });
+    let crowd =
+        |source: &Source| (0..CROWD as u64).for_each(|number| give_up(&source.readiness, WaiterId::Handle(number)));
+    let others = &[WaiterId::Handle(100)];
+    something_arrives("readiness: a crowd makes room, and each is woken", crowd, others, |source| {
         source.wait(WaiterId::Handle(101));
-        other.join().unwrap();
-        system.join().unwrap();
     });
 }
