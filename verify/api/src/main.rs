@@ -5,10 +5,12 @@
 //!
 //! rustdoc's JSON is unstable, so `RUSTC_BOOTSTRAP` is set for it. A toolchain whose JSON can't be read is skipped aloud.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
+
+use public_api::PublicItem;
 
 const PACKAGES: &[&str] = &[
     "polyexec",
@@ -72,10 +74,21 @@ fn list(root: &Path, package: &str) -> Result<Vec<String>, String> {
         .omit_blanket_impls(true)
         .build()
         .map_err(|error| error.to_string())?;
-    let mut items: Vec<_> = api.items().map(ToString::to_string).collect();
+    // The functions of a trait's implementation are those of the trait.
+    let (functions, others): (Vec<_>, Vec<_>) = api.items().partition(|item| item.to_string().contains(" fn "));
+    let of_traits = others.iter().filter(|item| is_of_trait(&item.to_string())).map(|item| item.id());
+    let of_traits: HashSet<_> = of_traits.collect();
+    let is_own = |item: &&PublicItem| item.parent_id().is_none_or(|parent| !of_traits.contains(&parent));
+    let functions = functions.into_iter().filter(is_own);
+    let mut items: Vec<_> = others.iter().copied().chain(functions).map(ToString::to_string).collect();
     items.sort();
     items.dedup();
     Ok(items)
+}
+
+/// Whether an item is the implementation of a trait.
+fn is_of_trait(item: &str) -> bool {
+    item.starts_with("impl") && item.contains(" for ")
 }
 
 /// Where rustdoc has put the package's JSON.
