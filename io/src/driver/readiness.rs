@@ -68,11 +68,11 @@ impl Readiness {
     /// Ready if the side is. Otherwise an event wakes `cx`.
     pub(crate) fn poll(&self, side: Side, id: WaiterId, cx: &Context<'_>) -> Poll<Seen> {
         let half = self.word.load(side);
-        if is_ready(half) { Poll::Ready(Seen(half)) } else { self.wait(side, id, cx) }
+        if is_ready(half) { Poll::Ready(Seen(half)) } else { self.register(side, id, cx) }
     }
 
     /// Adds `cx` to the list, unless the side is ready by now.
-    fn wait(&self, side: Side, id: WaiterId, cx: &Context<'_>) -> Poll<Seen> {
+    fn register(&self, side: Side, id: WaiterId, cx: &Context<'_>) -> Poll<Seen> {
         // User code: wakers are cloned, dropped and called without the lock.
         let newest = cx.waker().clone();
         let mut waiters = self.waiters(side).lock();

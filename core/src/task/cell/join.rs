@@ -23,7 +23,7 @@ pub(super) type TakeResult<T> = unsafe fn(&TaskRef) -> Poll<Result<T, JoinError>
 
 impl Header {
     /// For the handle: makes the task's completion wake `newest`. If it has completed already, no waker is called.
-    fn wait(&self, newest: &Waker) -> OnJoin {
+    fn register(&self, newest: &Waker) -> OnJoin {
         let reclaimed = match self.state.is_waker_offered() {
             true => self.state.reclaim_waker(),
             false if self.state.is_completed() => OnJoin::Completed,
@@ -81,7 +81,7 @@ impl<T> JoinRef<T> {
 
     /// Ready if the task has completed; else its completion will wake `newest`.
     pub(crate) fn poll_end(&mut self, newest: &Waker) -> Poll<Ended<'_, T>> {
-        match self.task.header().wait(newest) {
+        match self.task.header().register(newest) {
             OnJoin::Pending => Poll::Pending,
             OnJoin::Completed => Poll::Ready(Ended(self)),
         }
