@@ -19,6 +19,10 @@
 //! `std` (default): everything that needs threads. Without it, this crate has tasks, [`JoinHandle`] as a future, and the
 //! trait, for any target with an allocator. Without it, panics aren't caught: they unwind out of
 //! [`Task::run`](executor::Task::run), after the task has ended.
+//!
+//! On a target without 64-bit atomics, such as Cortex-M, this crate takes them from
+//! [portable-atomic](https://docs.rs/portable-atomic). Their locks aren't for interrupt handlers, which wake tasks. So the
+//! program enables a feature of that crate, `critical-section` or `unsafe-assume-single-core`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 

@@ -13,7 +13,11 @@ pub mod modelled;
 
 #[cfg(not(polyexec_loom))]
 mod plain {
-    pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU64};
+    pub(crate) use core::sync::atomic::AtomicPtr;
+    #[cfg(target_has_atomic = "64")]
+    pub(crate) use core::sync::atomic::AtomicU64;
+    #[cfg(not(target_has_atomic = "64"))]
+    pub(crate) use portable_atomic::AtomicU64;
     #[cfg(feature = "std")]
     pub(crate) use std::{
         sync::atomic::{AtomicBool, AtomicU8, fence},

@@ -1,6 +1,7 @@
 //! Futures for every executor: [`Counter`] counts its polls, [`yield_now`] lets other tasks run, [`watch`] observes polls.
 //!
-//! They need nothing but a waker, and no `std`. Timers, sockets and files are in `polyexec-io`.
+//! They need nothing but a waker, and no `std`; [`Counter`] also needs a target with 64-bit atomics. Timers, sockets
+//! and files are in `polyexec-io`.
 //!
 //! With the feature `std`, which is on by default: [`JoinSet`] joins tasks in the order of their ends, [`CancellationToken`]
 //! tells tasks to stop, and [`TaskTracker`] waits until they are gone.
@@ -29,12 +30,14 @@ pub use self::{
     join_set::JoinSet,
     tracker::{TaskTracker, TaskTrackerToken, TrackedFuture},
 };
+#[cfg(target_has_atomic = "64")]
 pub use counter::{Counter, Inspect, count};
 pub use polyexec_core::{YieldNow, yield_now};
 pub use watch::{Moment, watch};
 
 #[cfg(feature = "std")]
 mod cancellation;
+#[cfg(target_has_atomic = "64")]
 mod counter;
 #[cfg(feature = "std")]
 mod join_set;

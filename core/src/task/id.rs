@@ -2,7 +2,12 @@
 
 use core::fmt;
 use core::num::NonZeroU64;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+#[cfg(target_has_atomic = "64")]
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
+
+#[cfg(not(target_has_atomic = "64"))]
+use portable_atomic::AtomicU64;
 
 #[cfg(feature = "std")]
 use crate::sync::thread_local;
