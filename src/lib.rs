@@ -80,6 +80,10 @@
 //! | `net` | the module `net`: TCP, UDP and Unix sockets, socket options, readiness |
 //! | `fs` | the module `fs`: files and folders |
 //! | `blocking` | `spawn_blocking`, `unblock` and the module `blocking`: blocking work on threads of its own |
+//! | `process` | the module `process`: child processes (Unix) |
+//! | `signal` | the module `signal`: Ctrl-C and other signals (Unix) |
+//! | `stdio` | the module `stdio`: standard input, output and error |
+//! | `io` | the module `io`: copies both ways, and connections within the process |
 //! | `hyper` | the module `hyper`: adapters for hyper 1 |
 //! | `hyper-server` | `hyper::serve`: a server for HTTP/1 and HTTP/2, for services of hyper and tower |
 //! | `hyper-client` | `hyper::HyperConnector`, for hyper-util's client |
@@ -134,8 +138,16 @@ pub use polyexec_futures::{
 pub use polyexec_io::fs;
 #[cfg(feature = "hyper")]
 pub use polyexec_io::hyper;
+#[cfg(feature = "io")]
+pub use polyexec_io::io;
 #[cfg(feature = "net")]
 pub use polyexec_io::net;
+#[cfg(all(unix, feature = "process"))]
+pub use polyexec_io::process;
+#[cfg(all(unix, feature = "signal"))]
+pub use polyexec_io::signal;
+#[cfg(feature = "stdio")]
+pub use polyexec_io::stdio;
 #[cfg(feature = "time")]
 pub use polyexec_io::time;
 #[cfg(feature = "local")]

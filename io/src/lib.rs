@@ -1,4 +1,4 @@
-//! Sockets, timers and files, for the tasks of every executor.
+//! Sockets, timers, files, processes and signals, for the tasks of every executor.
 //!
 //! An idle thread waits for events itself: a worker of a pool, the thread of a task, the caller of a `block_on`. So the thread
 //! that handles an event also runs its task, and no other thread is woken.
@@ -19,6 +19,10 @@
 //! | (always) | [`time`]: sleeps, timeouts, intervals |
 //! | `net` | `net`: TCP, UDP, Unix sockets; lookups of names |
 //! | `fs` | `fs`: files and folders |
+//! | `process` | `process`: child processes (Unix) |
+//! | `signal` | `signal`: Ctrl-C and other signals (Unix) |
+//! | `stdio` | `stdio`: standard input, output and error |
+//! | `io` | `io`: copies both ways, and connections within the process |
 //! | `hyper` | `hyper`: adapters for hyper 1 |
 //! | `hyper-server` | `hyper::serve`: a server for HTTP/1 and HTTP/2 |
 //! | `hyper-client` | `hyper::HyperConnector`, for hyper-util's client |
@@ -52,8 +56,16 @@ mod driver;
 pub mod fs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(feature = "io")]
+pub mod io;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(all(unix, feature = "process"))]
+pub mod process;
+#[cfg(all(unix, feature = "signal"))]
+pub mod signal;
+#[cfg(feature = "stdio")]
+pub mod stdio;
 pub mod time;
 
 #[cfg(doctest)]

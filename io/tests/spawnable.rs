@@ -15,6 +15,7 @@ use polyexec_core::executor::context::enter;
 use polyexec_core::task::{consume_budget, unconstrained};
 use polyexec_futures::{Moment, watch};
 use polyexec_io::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
+use polyexec_io::io::{DuplexStream, copy_bidirectional, copy_bidirectional_with_sizes};
 use polyexec_io::net::{Problem, Serve, ShutdownSignal, TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use polyexec_io::time::{Interval, Sleep};
 use polyexec_io::{Io, hyper};
@@ -99,6 +100,9 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         "Unblock::into_inner": given::<Bytes>().into_inner();
         "Unblock::with_mut": given::<Bytes>().with_mut(|bytes| bytes.len());
         "canonicalize": fs::canonicalize("path"), fs::canonicalize(given::<PathBuf>());
+        "copy_bidirectional": copy_bidirectional(&mut given::<TcpStream>(), &mut given::<DuplexStream>());
+        "copy_bidirectional_with_sizes":
+            copy_bidirectional_with_sizes(&mut given::<TcpStream>(), &mut given::<TcpStream>(), 1, 1);
         "copy": fs::copy("path", given::<PathBuf>());
         "create_dir": fs::create_dir("path");
         "create_dir_all": fs::create_dir_all("path");
@@ -130,8 +134,15 @@ fn of_unix() -> impl IntoIterator<Item = &'static str> {
     use std::os::unix::net::SocketAddr;
 
     use polyexec_io::net::unix::{UnixDatagram, UnixListener, UnixStream};
+    use polyexec_io::process::{Child, Command};
+    use polyexec_io::signal::{Signals, ctrl_c};
 
     spawnable! {
+        "Child::kill": given::<Child>().kill();
+        "Child::wait": given::<Child>().wait();
+        "Child::wait_with_output": given::<Child>().wait_with_output(), Command::new("ls").output(), Command::new("ls").status();
+        "Signals::recv": given::<Signals>().recv();
+        "ctrl_c": ctrl_c();
         "UnixDatagram::recv": given::<UnixDatagram>().recv(&mut [0]);
         "UnixDatagram::recv_from": given::<UnixDatagram>().recv_from(&mut [0]);
         "UnixDatagram::send": given::<UnixDatagram>().send(b"");

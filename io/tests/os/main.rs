@@ -1,7 +1,12 @@
-//! What the operating system has beside sockets and timers: blocking calls.
+//! What the operating system has beside sockets and timers: blocking calls, signals, processes, standard streams. And copies.
 #![cfg(unix)]
 
 mod blocking;
+mod copies;
+#[cfg(target_os = "linux")]
+mod processes;
+mod signals;
+mod standard_streams;
 
 /// An environment variable: the test for which a process was started.
 const CHILD: &str = "POLYEXEC_TEST_OS";
