@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{Metadata, Permissions};
 use std::future::poll_fn;
 use std::io::{self, SeekFrom};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -64,6 +65,10 @@ pub struct File {
     /// Why a sync has failed. Set by its thread, cleared by a seek.
     unsynced: Arc<Mutex<Option<Unsynced>>>,
 }
+
+// No user code runs while what is remembered changes.
+impl UnwindSafe for File {}
+impl RefUnwindSafe for File {}
 
 /// An error to return again. An [`io::Error`] can't be cloned.
 struct Unsynced {
