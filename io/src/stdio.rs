@@ -85,7 +85,7 @@ struct State {
 fn shared() -> &'static Shared {
     static SHARED: PerProcess<Shared> = PerProcess::new();
     SHARED.get_or_init(|| {
-        let settings = Settings { stack_size: Some(MIN_STACK), max_threads: 1, ..Settings::new("stdin") };
+        let settings = Settings::new("stdin").stack_size(MIN_STACK).max_threads(1);
         Shared {
             state: Mutex::default(),
             thread: ThreadPool::new(settings, |jobs| jobs.for_each(|()| shared().read())),
@@ -173,7 +173,7 @@ impl AsyncRead for Stdin {
         drop(before);
         if begins && let Err(refused) = shared.thread.submit((), WhenBusy::Wait) {
             shared.end_read(|_| ());
-            let cause = refused.cause.unwrap_or_else(|| io::ErrorKind::NotConnected.into());
+            let cause = refused.into_parts().1.unwrap_or_else(|| io::ErrorKind::NotConnected.into());
             return Poll::Ready(Err(io::Error::new(cause.kind(), format!("no thread reads standard input: {cause}"))));
         }
         Poll::Pending

@@ -221,6 +221,16 @@ fn one_child_reads_what_another_writes() {
         let second = Command::new("sort").stdin(between).output().await.unwrap();
         assert_eq!(second.stdout, b"a\nb\nc\n");
         assert!(first.wait().await.unwrap().success());
+
+        // A pipe that is passed on waits, as programs expect.
+        let mut first = sh("exit").stdout(Stdio::piped()).spawn().unwrap();
+        let between = Stdio::try_from(first.take_stdout().unwrap()).unwrap();
+        let flags = Command::new("cat").arg("/proc/self/fdinfo/0").stdin(between).output().await.unwrap();
+        let flags = String::from_utf8(flags.stdout).unwrap();
+        let octal = flags.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+        let nonblocking = rustix::fs::OFlags::NONBLOCK.bits();
+        assert_eq!(u32::from_str_radix(octal, 8).unwrap() & nonblocking, 0, "{octal}");
+        first.wait().await.unwrap();
     });
 }
 
@@ -286,25 +296,20 @@ fn children() -> Vec<u32> {
 fn without_descriptors_a_start_fails_and_leaves_no_process() {
     alone("processes::without_descriptors_a_start_fails_and_leaves_no_process", || {
         watched!();
-        let start = || {
+        // Without pipes, the start itself needs no descriptor: only the wait does.
+        let start = |stream: fn() -> Stdio| {
             let mut command = Command::new("sleep");
-            command
-                .arg(LONG)
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .kill_on_drop(true)
-                .spawn()
+            command.arg(LONG).stdin(stream()).stdout(stream()).stderr(stream()).kill_on_drop(true).spawn()
         };
-        drop(start().unwrap());
+        drop(start(Stdio::piped).unwrap());
         let limit = Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) };
         setrlimit(Resource::Nofile, limit).unwrap();
         let (mut failed, mut started) = (0, 0);
-        for free in 0.. {
+        for (free, stream) in (0..).flat_map(|free| [(free, Stdio::inherit as fn() -> Stdio), (free, Stdio::piped)]) {
             let open = || std::fs::File::open("/dev/null");
             let mut files: Vec<_> = std::iter::from_fn(|| open().ok()).collect();
             files.truncate(files.len() - free);
-            let child = start();
+            let child = start(stream);
             drop(files);
             match child {
                 Ok(_) => started += 1,
@@ -313,7 +318,7 @@ fn without_descriptors_a_start_fails_and_leaves_no_process() {
                     failed += 1;
                 }
             }
-            if started == 3 {
+            if started == 20 {
                 break;
             }
         }

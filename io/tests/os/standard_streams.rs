@@ -1,7 +1,7 @@
 //! The standard streams of a process, seen from its parent.
 
 use std::future::pending;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -59,6 +59,13 @@ fn what_a_dropped_handle_was_to_read_goes_to_the_next() {
             assert!(poll_once(given_up.read(&mut buffer)).await.is_none(), "the parent waits");
             drop(given_up);
             println!("ready");
+            // Until the thread has read, for a handle that is gone.
+            let taken = std::env::temp_dir().join(format!("polyexec-stdin-{}", std::process::id()));
+            while !taken.exists() || rustix::io::ioctl_fionread(std::io::stdin()).unwrap() > 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::fs::remove_file(taken).unwrap();
+            println!("next");
             let mut rest = String::new();
             let mut later = stdin();
             // Byte by byte, and from two handles.
@@ -76,11 +83,17 @@ fn what_a_dropped_handle_was_to_read_goes_to_the_next() {
     let mut child = child("standard_streams::what_a_dropped_handle_was_to_read_goes_to_the_next").spawn().unwrap();
     let mut told = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
-    while !line.ends_with("ready\n") {
-        assert!(std::io::BufRead::read_line(&mut told, &mut line).unwrap() > 0, "{line}");
-    }
+    let mut says = |word| {
+        while !line.ends_with(word) {
+            assert!(told.read_line(&mut line).unwrap() > 0, "{line}");
+        }
+    };
+    says("ready\n");
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(format!("all{}", " of it\n".repeat(5000)).as_bytes()).unwrap();
+    stdin.write_all(b"al").unwrap();
+    std::fs::write(std::env::temp_dir().join(format!("polyexec-stdin-{}", child.id())), "").unwrap();
+    says("next\n");
+    stdin.write_all(format!("l{}", " of it\n".repeat(5000)).as_bytes()).unwrap();
     drop(stdin);
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut told, &mut rest).unwrap();
@@ -91,7 +104,7 @@ fn what_a_dropped_handle_was_to_read_goes_to_the_next() {
 #[test]
 fn what_was_flushed_is_written() {
     watched!();
-    const LINES: usize = 300;
+    const LINES: usize = 100;
     if is_child() {
         // The harness has begun a line.
         println!();
@@ -101,7 +114,7 @@ fn what_was_flushed_is_written() {
                 let (mut out, mut err) = (stdout(), stderr());
                 for n in 0..LINES {
                     out.write_all(format!("{task} {n}\n").as_bytes()).await?;
-                    if n % 100 == 0 {
+                    if n % 10 == 0 {
                         err.write_all(format!("{task} {n}\n").as_bytes()).await?;
                     }
                 }
@@ -126,7 +139,32 @@ fn what_was_flushed_is_written() {
             lines.map(|number| number.parse::<usize>().unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(numbers(&out), (0..LINES).collect::<Vec<_>>());
-        assert_eq!(numbers(&err), (0..LINES).step_by(100).collect::<Vec<_>>());
+        assert_eq!(numbers(&err), (0..LINES).step_by(10).collect::<Vec<_>>());
     }
     assert_eq!(err.matches("closed\n").count(), 2);
+}
+
+/// The pipe has no room for it until the parent reads.
+#[test]
+fn a_flush_waits_until_all_is_written() {
+    watched!();
+    const MUCH: usize = 1 << 20;
+    if is_child() {
+        block_on(async {
+            let mut out = stdout();
+            out.write_all(&[b'.'; MUCH]).await.unwrap();
+            eprintln!("accepted");
+            out.flush().await.unwrap();
+        });
+        return;
+    }
+    let mut child = child("standard_streams::a_flush_waits_until_all_is_written").spawn().unwrap();
+    let mut told = std::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    while told.next().expect("its word").unwrap() != "accepted" {}
+    // Without the wait, it would have ended by now, more likely than not.
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(child.try_wait().unwrap().is_none());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(output.stdout.iter().filter(|byte| **byte == b'.').count() >= MUCH);
 }
