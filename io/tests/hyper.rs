@@ -22,25 +22,14 @@ use polyexec_core::Executor;
 use polyexec_io::hyper::{HyperExecutor, HyperIo, HyperTimer};
 use polyexec_io::net::{TcpListener, TcpStream};
 
+use support::on_every_executor;
+
+mod support;
+
 /// More bytes than all buffers on the way hold.
 const LARGE: usize = 9 << 20;
 
 type Body = BoxBody<Bytes, hyper::Error>;
-
-/// Generates each test for each executor.
-macro_rules! on_every_executor {
-    ($($test:ident)*) => {
-        mod on_a_pool {
-            $(#[test] fn $test() { super::$test(polyexec_pool::Pool::new().unwrap().handle()) })*
-        }
-        mod on_threads {
-            $(#[test] fn $test() { super::$test(polyexec_threaded::Threaded::new().handle()) })*
-        }
-        mod on_a_local {
-            $(#[test] fn $test() { super::$test(polyexec_local::Local::new().handle()) })*
-        }
-    };
-}
 
 on_every_executor! {
     a_connection_is_kept_alive

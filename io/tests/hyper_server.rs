@@ -24,20 +24,9 @@ use polyexec_io::net::{self, Report, TcpListener, TcpStream};
 use polyexec_io::time::sleep;
 use tower_service::Service;
 
-/// Generates each test for each executor.
-macro_rules! on_every_executor {
-    ($($test:ident)*) => {
-        mod on_a_pool {
-            $(#[test] fn $test() { super::$test(polyexec_pool::Pool::new().unwrap().handle()) })*
-        }
-        mod on_threads {
-            $(#[test] fn $test() { super::$test(polyexec_threaded::Threaded::new().handle()) })*
-        }
-        mod on_a_local {
-            $(#[test] fn $test() { super::$test(polyexec_local::Local::new().handle()) })*
-        }
-    };
-}
+use support::on_every_executor;
+
+mod support;
 
 on_every_executor! {
     each_client_speaks_its_version

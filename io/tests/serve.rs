@@ -18,20 +18,9 @@ use polyexec_core::executor::{Rejected, Task};
 use polyexec_core::{Executor, block_on, yield_now};
 use polyexec_io::net::{Listener, Problem, Serve, TcpListener, TcpStream, serve};
 
-/// Generates each test for each executor.
-macro_rules! on_every_executor {
-    ($($test:ident)*) => {
-        mod on_a_pool {
-            $(#[test] fn $test() { super::$test(polyexec_pool::Pool::new().unwrap().handle()) })*
-        }
-        mod on_threads {
-            $(#[test] fn $test() { super::$test(polyexec_threaded::Threaded::new().handle()) })*
-        }
-        mod on_a_local {
-            $(#[test] fn $test() { super::$test(polyexec_local::Local::new().handle()) })*
-        }
-    };
-}
+use support::on_every_executor;
+
+mod support;
 
 on_every_executor! {
     many_clients_are_served
