@@ -16,9 +16,13 @@ use polyexec_threaded::{Builder, Threaded};
 /// The system has fewer than ten threads: by number, or by memory.
 const SCARCE: [Scarcity; 2] = [Threads(10), Memory(640)];
 
-/// An executor that reuses threads, and one that starts a fresh one for each task.
-fn executors() -> [Builder; 2] {
-    [Threaded::builder(), Threaded::builder().fresh_threads()].map(|builder| builder.stack_size(STACK))
+/// On an executor that reuses threads, and on one that starts a fresh one for each task. Their threads end with the test.
+fn on_each_executor(test: impl Fn(Builder)) {
+    for builder in [Threaded::builder(), Threaded::builder().fresh_threads()] {
+        let before = threads();
+        test(builder.stack_size(STACK));
+        threads_settle_at(before);
+    }
 }
 
 type Waiting = (Gate, JoinHandle<usize>);
@@ -55,8 +59,7 @@ fn os_error(error: &dyn Error) -> Option<i32> {
 #[test]
 fn a_task_without_a_thread_comes_back_and_the_others_go_on() {
     with_scarcity(SCARCE, |_| {
-        for builder in executors() {
-            let before = threads();
+        on_each_executor(|builder| {
             let threaded = builder.build().unwrap();
             let mut tasks = fill(&threaded);
             let full = threads();
@@ -91,30 +94,26 @@ fn a_task_without_a_thread_comes_back_and_the_others_go_on() {
             };
             assert_eq!(next.join().unwrap(), 7);
             tasks.into_iter().enumerate().for_each(end);
-            drop(threaded);
-            threads_settle_at(before);
-        }
+        });
     });
 }
 
 #[test]
 fn a_shutdown_without_a_thread_to_be_had_returns() {
     with_scarcity(SCARCE, |_| {
-        for builder in executors() {
-            let before = threads();
+        on_each_executor(|builder| {
             let threaded = builder.build().unwrap();
             let tasks = fill(&threaded);
             let rejected = threaded.spawn(async {});
             let handle = threaded.handle();
             drop(threaded);
-            threads_settle_at(before);
             assert!(rejected.join().unwrap_err().is_rejected());
             assert!(handle.spawn(async {}).join().unwrap_err().is_shutdown());
             for (_gate, task) in tasks {
                 assert!(task.is_finished());
                 assert!(task.join().unwrap_err().is_shutdown());
             }
-        }
+        });
     });
 }
 
@@ -124,8 +123,7 @@ fn spawns_that_fight_for_the_last_thread_all_come_to_their_end() {
     const ROUNDS: usize = 200;
 
     with_scarcity(SCARCE, |_| {
-        for builder in executors() {
-            let before = threads();
+        on_each_executor(|builder| {
             let threaded = builder.build().unwrap();
             let (go, accepted, came_back, dropped) = (Gate::new(), Tally::new(), Tally::new(), Tally::new());
             // First, so that they have threads themselves.
@@ -164,15 +162,14 @@ fn spawns_that_fight_for_the_last_thread_all_come_to_their_end() {
             assert_eq!(accepted.get() + came_back.get(), SPAWNERS * ROUNDS);
             drop(threaded);
             assert_eq!(dropped.get(), SPAWNERS * ROUNDS, "futures that are lost");
-            threads_settle_at(before);
-        }
+        });
     });
 }
 
 #[test]
 fn a_task_that_can_have_no_thread_for_another_goes_on_itself() {
     with_scarcity(SCARCE, |_| {
-        for builder in executors() {
+        on_each_executor(|builder| {
             let threaded = builder.build().unwrap();
             let (go, handle) = (Gate::new(), threaded.handle());
             let opened = go.clone();
@@ -186,15 +183,14 @@ fn a_task_that_can_have_no_thread_for_another_goes_on_itself() {
             go.open();
             assert_eq!(parent.join().unwrap(), (true, 42));
             tasks.into_iter().enumerate().for_each(end);
-        }
+        });
     });
 }
 
 #[test]
 fn a_task_that_waits_has_a_thread_once_there_is_one_though_the_others_never_end() {
     with_scarcity(SCARCE, |_| {
-        for builder in executors() {
-            let before = threads();
+        on_each_executor(|builder| {
             let threaded = builder.queue_when_full().build().unwrap();
             let (gate, begun) = (Gate::new(), Gate::new());
             let (opened, begin) = (gate.clone(), begun.clone());
@@ -221,17 +217,14 @@ fn a_task_that_waits_has_a_thread_once_there_is_one_though_the_others_never_end(
             assert!(!occupant.is_finished());
             gate.open();
             occupant.join().unwrap();
-            drop(threaded);
-            threads_settle_at(before);
-        }
+        });
     });
 }
 
 #[test]
 fn a_task_that_would_wait_for_no_thread_at_all_comes_back() {
     with_scarcity(SCARCE, |scarcity| {
-        for builder in executors() {
-            let before = threads();
+        on_each_executor(|builder| {
             let refused = builder.clone().queue_when_full();
             let threaded = builder.queue_when_full().build().unwrap();
             let hogs = Hogs::take_all();
@@ -251,17 +244,14 @@ fn a_task_that_would_wait_for_no_thread_at_all_comes_back() {
             }
             drop(hogs);
             assert_eq!(threaded.spawn(async { 7 }).join().unwrap(), 7);
-            drop(threaded);
-            threads_settle_at(before);
-        }
+        });
     });
 }
 
 #[test]
 fn tasks_that_wait_for_scarce_threads_are_dropped_by_a_shutdown() {
     with_scarcity(SCARCE, |_| {
-        for builder in executors() {
-            let before = threads();
+        on_each_executor(|builder| {
             let threaded = builder.queue_when_full().build().unwrap();
             let (gate, begun, dropped) = (Gate::new(), Gate::new(), Tally::new());
             let (opened, begin) = (gate.clone(), begun.clone());
@@ -283,8 +273,7 @@ fn tasks_that_wait_for_scarce_threads_are_dropped_by_a_shutdown() {
             drop(hogs);
             gate.open();
             occupant.join().unwrap();
-            threads_settle_at(before);
-        }
+        });
     });
 }
 
@@ -294,7 +283,7 @@ fn works_that_fight_for_the_last_thread_all_run() {
     const ROUNDS: usize = 200;
 
     with_scarcity(SCARCE, |_| {
-        for builder in executors() {
+        on_each_executor(|builder| {
             let threaded = builder.queue_when_full().build().unwrap();
             let dropped = Tally::new();
             let (opened, begun) = (Gate::new(), Gate::new());
@@ -325,6 +314,6 @@ fn works_that_fight_for_the_last_thread_all_run() {
             assert_eq!(dropped.get(), SPAWNERS * ROUNDS);
             opened.open();
             first.join().unwrap();
-        }
+        });
     });
 }
