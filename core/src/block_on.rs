@@ -89,6 +89,7 @@ thread_local! {
 /// Polls `future` until it is ready, and calls `sleep` between the polls, with the parker that the waker unparks.
 #[inline(always)]
 pub(crate) fn park_with<F: Future + ?Sized>(mut future: Pin<&mut F>, sleep: impl Fn(&Parker)) -> F::Output {
+    context::entering();
     let with_parker = |kept: &RefCell<Option<Arc<Parker>>>| {
         let mut kept = kept.try_borrow_mut().ok()?;
         let parker = match &mut *kept {
@@ -170,6 +171,7 @@ fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, 
 ///
 /// If `future` does.
 pub fn block_on_polling<F: Future>(future: F, interval: Duration) -> F::Output {
+    context::entering();
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
     loop {

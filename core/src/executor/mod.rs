@@ -62,6 +62,7 @@
 //! | make `spawn` and `Handle::current` find the executor | [`context::enter`], [`context::reside`] |
 //! | put a thread to sleep, so that it also waits for I/O and timers | [`Parker`], [`Alarm`] |
 //! | run tasks and a future on the caller's thread | [`RunLoop`] |
+//! | run tasks on another project's runtime | [`HostedTasks`] |
 //! | keep a value or a task on one thread | [`ThreadBound`], [`Task::new_local`] |
 //! | look for I/O between polls, or be an I/O driver | [`driver`] |
 //! | have a clock of its own | [`Clock`] |
@@ -89,6 +90,7 @@ pub use crate::task::{current::is_polling, id::OwnerThread, thread_bound::Thread
 pub use self::{
     alarm::Alarm,
     clock::{Clock, clock},
+    hosted::{HostedTask, HostedTasks},
     lazy_start::LazyStart,
     owned_tasks::OwnedTasks,
     park::Parker,
@@ -105,6 +107,8 @@ mod clock;
 pub mod context;
 #[cfg(feature = "std")]
 pub mod driver;
+#[cfg(feature = "std")]
+mod hosted;
 #[cfg(feature = "std")]
 mod lazy_start;
 #[cfg(feature = "std")]

@@ -12,12 +12,15 @@ use crate::unwind::{catch, contain, discard};
 use crate::{Executor, Handle};
 
 pub use default::block_on_default;
+pub(crate) use on_enter::entering;
+pub use on_enter::on_enter;
 pub use outside::{Outside, outside};
 
 use stack::{Source, with};
 pub(crate) use stack::{is_nested, is_outside, resident};
 
 mod default;
+mod on_enter;
 mod outside;
 mod stack;
 #[cfg(all(test, not(polyexec_loom)))]
@@ -56,6 +59,7 @@ impl Entered {
     }
 
     fn push_frame(clock: Option<Arc<dyn Clock>>, executor: Source, resides: bool) -> Self {
+        entering();
         // While the thread's locals are being destroyed the frame is dropped here, and no executor is found.
         Self { frame: with(|stack| stack.push(executor, clock, resides)), not_send: PhantomData }
     }
