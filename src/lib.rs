@@ -87,6 +87,8 @@
 //! | `hyper` | the module `hyper`: adapters for hyper 1 |
 //! | `hyper-server` | `hyper::serve`: a server for HTTP/1 and HTTP/2, for services of hyper and tower |
 //! | `hyper-client` | `hyper::HyperConnector`, for hyper-util's client |
+//! | `tokio` | `tokio::context`: tokio's sockets, timers and libraries, unwrapped; and `Tokio`, an executor on a tokio runtime |
+//! | `smol` | `Smol`, an executor on async-executor |
 //!
 //! They work on every executor, also on other projects' executors, and none of them chooses an executor.
 //!
@@ -156,10 +158,14 @@ pub use polyexec_local::{self as local, Local};
 pub use polyexec_macros::{main, test};
 #[cfg(feature = "pool")]
 pub use polyexec_pool::{self as pool, Pool};
+#[cfg(feature = "smol")]
+pub use polyexec_smol::{self as smol, Smol};
 #[cfg(feature = "blocking")]
 pub use polyexec_threaded::blocking::{self, spawn_blocking, unblock};
 #[cfg(feature = "threaded")]
 pub use polyexec_threaded::{self as threaded, Threaded};
+#[cfg(feature = "tokio")]
+pub use polyexec_tokio::{self as tokio, Tokio};
 
 pub use default::{DefaultExecutor, SetDefaultError, block_on, set_default, spawn, try_spawn};
 

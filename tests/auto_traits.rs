@@ -15,7 +15,8 @@ use polyexec::executor::context::{Entered, Outside};
 use polyexec::executor::driver::{Looks, Polled, Priority, ReadyWakers, Working};
 use polyexec::executor::process::{PerProcess, Process};
 use polyexec::executor::{
-    Alarm, Boxed, LazyStart, OwnedTasks, OwnerThread, Parker, Ran, Rejected, RunLoop, Task, TaskSlot, ThreadBound,
+    Alarm, Boxed, HostedTask, HostedTasks, LazyStart, OwnedTasks, OwnerThread, Parker, Ran, Rejected, RunLoop, Task,
+    TaskSlot, ThreadBound,
 };
 use polyexec::{
     net::{
@@ -113,6 +114,8 @@ fn core() {
         task::Builder,
         Entered,
         Handle,
+        HostedTask,
+        HostedTasks,
         JoinError,
         JoinHandle<()>,
         LazyStart<()>,
@@ -169,6 +172,8 @@ fn executors() {
     let types =
         types![Threaded, threaded::ThreadedHandle, threaded::Builder, blocking::Unblock<()>, blocking::Unblocked<()>];
     check("executor-threaded/src", types, &[]);
+    check("executor-smol/src", types![Smol, smol::SmolHandle], &[]);
+    check("executor-tokio/src", types![Tokio, tokio::TokioHandle], &[]);
     check("src", types![DefaultExecutor, SetDefaultError], &[]);
 }
 
