@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 const EXECUTORS: [&str; 3] = ["pool", "threaded", "local"];
 
 /// Generates a test for each program.
-#[allow(unused_macros)] // There is no program yet.
 macro_rules! programs {
     ($($name:ident)*) => {$(
         #[test]
@@ -20,7 +19,8 @@ macro_rules! programs {
     )*};
 }
 
-#[allow(dead_code)]
+programs! { axum_serve grpc https_client sqlite }
+
 fn same_output(program: &str, on_tokio: &str) {
     let expected = output(Command::new(on_tokio));
     assert!(!expected.is_empty(), "{on_tokio} prints nothing");
@@ -31,7 +31,6 @@ fn same_output(program: &str, on_tokio: &str) {
     }
 }
 
-#[allow(dead_code)]
 fn output(mut command: Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let (told, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
