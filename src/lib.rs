@@ -99,8 +99,9 @@
 //!
 //! # Many tasks
 //!
-//! [`JoinSet`] joins tasks in the order of their ends, and limits how many run at a time. [`CancellationToken`] tells tasks to
-//! stop, and [`TaskTracker`] waits until they have. All of them work on every executor.
+//! [`JoinSet`] joins tasks in the order of their ends, and limits how many run at a time. A [`scope()`] ends after the tasks that
+//! it spawned, and the first failure cancels the others. [`CancellationToken`] tells tasks to stop, and [`TaskTracker`] waits
+//! until they have. All of them work on every executor.
 //!
 //! # Blocking work
 //!
@@ -134,7 +135,8 @@ pub use polyexec_core::{
 };
 
 pub use polyexec_futures::{
-    CancelOnDrop, CancellationToken, Cancelled, JoinSet, TaskTracker, TaskTrackerToken, TrackedFuture,
+    CancelOnDrop, CancellationToken, Cancelled, JoinSet, Scope, ScopedHandle, TaskTracker, TaskTrackerToken,
+    TrackedFuture, TryScope, scope, try_scope,
 };
 #[cfg(feature = "fs")]
 pub use polyexec_io::fs;

@@ -187,9 +187,12 @@ fn futures() {
         Inspect<fn(u64)>,
         JoinSet<()>,
         Moment,
+        Scope,
+        ScopedHandle<()>,
         TaskTracker,
         TaskTrackerToken,
         TrackedFuture<Sleep>,
+        TryScope<()>,
     ];
     check("futures-lib/src", types, &[]);
 }

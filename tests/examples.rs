@@ -74,7 +74,7 @@ fn lines_with(text: &str, part: &str) -> usize {
 
 #[test]
 fn every_program_helps() {
-    for example in ["counters", "compare", "dumb_runtime", "nested", "task_runtime", "wc"] {
+    for example in ["counters", "compare", "dumb_runtime", "nested", "pipeline", "task_runtime", "wc"] {
         let help = printed(example, &["--help"]);
         assert!(help.contains(&format!("Usage: {example}")), "{help}");
     }
@@ -118,7 +118,7 @@ fn task_runtime_says_what_it_needs() {
 #[cfg(not(any(feature = "pool", feature = "threaded", feature = "local")))]
 #[test]
 fn without_an_executor_the_examples_say_so() {
-    for (example, args) in [("counters", &[][..]), ("compare", &[]), ("wc", &["."])] {
+    for (example, args) in [("counters", &[][..]), ("compare", &[]), ("pipeline", &["Cargo.toml"]), ("wc", &["."])] {
         assert!(refused(example, args).contains("no executor is compiled in"));
     }
 }
@@ -311,5 +311,42 @@ fn wc_refuses_bad_input() {
         &["--nope", folder],
     ] {
         refused("wc", args);
+    }
+}
+
+#[test]
+fn pipeline_factors_every_number_whatever_the_limit() {
+    let file = folder("pipeline_factors").join("numbers");
+    let numbers: String = (2..=1_000).map(|number| format!("{number}\n")).collect();
+    fs::write(&file, numbers).unwrap();
+    for executor in EXECUTORS {
+        for in_flight in ["1", "3", "4000"] {
+            let table =
+                printed("pipeline", &["--executor", executor, "--in-flight", in_flight, file.to_str().unwrap()]);
+            assert_eq!(["numbers", "primes", "prime factors"].map(|name| number(&table, name)), [999, 168, 2_877]);
+        }
+    }
+}
+
+/// The first number would take minutes.
+#[test]
+fn pipeline_ends_at_the_first_error() {
+    let file = folder("pipeline_ends").join("numbers");
+    fs::write(&file, "18446744073709551557\n6\nseven\n").unwrap();
+    for executor in EXECUTORS {
+        let output = run("pipeline", &["--executor", executor, "--in-flight", "3", file.to_str().unwrap()]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()));
+        assert_eq!(stderr(&output), "pipeline: line 3: \"seven\" is no such number\n");
+    }
+}
+
+#[test]
+fn pipeline_refuses_bad_input() {
+    if EXECUTORS.is_empty() {
+        return;
+    }
+    assert!(refused("pipeline", &["nowhere"]).contains("nowhere"));
+    for args in [&[][..], &["--in-flight", "0", "Cargo.toml"], &["--executor", "x", "Cargo.toml"], &["a", "b"]] {
+        refused("pipeline", args);
     }
 }

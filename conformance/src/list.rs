@@ -98,6 +98,12 @@ macro_rules! __each_property {
             panic::p83_a_future_that_panicked_is_dropped_while_its_thread_is_panicking unwinds,
             blocking::p84_waits_nest_to_a_bound_and_never_end_the_process unwinds,
             memory::p85_the_memory_of_a_large_future_or_output_goes_with_it,
+            sets::p88_a_join_set_gives_each_result_once_and_aborts_what_is_left,
+            sets::p89_a_join_set_with_a_limit_runs_all_and_never_more_at_a_time,
+            sets::p90_the_tasks_of_a_join_set_end_with_their_executor,
+            sets::p91_a_cancelled_token_ends_all_that_wait_for_it,
+            scope::p92_the_children_of_a_scope_end_before_it,
+            scope::p93_a_panic_in_a_scope_goes_on_when_the_others_have_ended unwinds,
         }
     };
 }

@@ -4,7 +4,7 @@
 //! and files are in `polyexec-io`.
 //!
 //! With the feature `std`, which is on by default: [`JoinSet`] joins tasks in the order of their ends, [`CancellationToken`]
-//! tells tasks to stop, and [`TaskTracker`] waits until they are gone.
+//! tells tasks to stop, [`TaskTracker`] waits until they are gone, and a [`scope()`] ends after the tasks that it spawned.
 //!
 //! # Examples
 //!
@@ -28,6 +28,7 @@ extern crate alloc;
 pub use self::{
     cancellation::{CancelOnDrop, CancellationToken, Cancelled},
     join_set::JoinSet,
+    scope::{Scope, ScopedHandle, TryScope, scope, try_scope},
     tracker::{TaskTracker, TaskTrackerToken, TrackedFuture},
 };
 #[cfg(target_has_atomic = "64")]
@@ -41,6 +42,8 @@ mod cancellation;
 mod counter;
 #[cfg(feature = "std")]
 mod join_set;
+#[cfg(feature = "std")]
+mod scope;
 #[cfg(feature = "std")]
 mod tracker;
 #[cfg(feature = "std")]

@@ -32,7 +32,7 @@ use crate::waiters::{Waiter, Waiters, wake_all};
 ///     let tracker = TaskTracker::new();
 ///     for _ in 0..10 {
 ///         let token = token.clone();
-///         tracker.spawn(async move { token.cancelled().await });
+///         drop(tracker.spawn(async move { token.cancelled().await }));
 ///     }
 ///     token.cancel();
 ///     tracker.close();

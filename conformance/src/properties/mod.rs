@@ -13,6 +13,8 @@ pub(crate) mod memory;
 pub(crate) mod panic;
 pub(crate) mod poll;
 pub(crate) mod scale;
+pub(crate) mod scope;
+pub(crate) mod sets;
 pub(crate) mod shutdown;
 pub(crate) mod spawn;
 pub(crate) mod threads;

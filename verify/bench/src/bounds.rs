@@ -41,6 +41,10 @@ const BOUNDS: &[(&str, &[Bound])] = &[
     ("block_on_ready_core", &[OfPeer("futures-lite block_on", 2.0)]),
     ("threads_cached", &[OfBestPeer(0.7)]),
     ("threads_fresh", &[OfBestPeer(1.05)]),
+    ("join_set", &[OfBestPeer(0.8)]),
+    ("scope", &[OfBestPeer(0.8)]),
+    ("cancellation", &[OfBestPeer(0.8)]),
+    ("child_tokens", &[OfBestPeer(0.8)]),
     ("echo", &[OfPeer("tokio", 0.95)]),
     ("local_echo", &[OfPeer("tokio current_thread", 0.95)]),
     // The system takes most of it.

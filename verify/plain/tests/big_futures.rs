@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use polyexec::{
-    DefaultExecutor, Executor, Handle, JoinHandle, JoinSet, Local, Pool, TaskTracker, Threaded, block_on, spawn,
-    spawn_blocking, task, try_spawn, unblock,
+    DefaultExecutor, Executor, Handle, JoinHandle, JoinSet, Local, Pool, Scope, TaskTracker, Threaded, block_on, scope,
+    spawn, spawn_blocking, task, try_spawn, unblock,
 };
 
 const SIZE: usize = 192 << 10;
@@ -78,6 +78,8 @@ fn of_sets_and_trackers() {
         });
         polyexec::block_on(async { TaskTracker::new().spawn(large()).await.unwrap() });
         output(TaskTracker::new().spawn_on(&DefaultExecutor, large()));
+        polyexec::block_on(scope(async |s: Scope| s.spawn(large()).await.unwrap())).unwrap();
+        polyexec::block_on(scope(async |s: Scope| s.spawn_on(&DefaultExecutor, large()).await.unwrap())).unwrap();
     }
 }
 

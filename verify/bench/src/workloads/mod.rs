@@ -10,6 +10,7 @@ mod io;
 mod memory;
 mod messages;
 mod rows;
+mod sets;
 mod spawning;
 mod spread;
 mod threads;

@@ -12,6 +12,7 @@ use super::fork_join::Fib;
 use super::io;
 use super::memory::{Waiting, resident_elsewhere};
 use super::messages::{Funnel, PingPong, WakeOutside};
+use super::sets;
 use super::spawning::{Chain, FromOutside, FromTask, OneByOne};
 use super::threads::Joined;
 use crate::contestants::async_executor::AsyncExecutor;
@@ -182,8 +183,45 @@ pub fn rows() -> Vec<Row> {
             .with(joined.on::<Fresh>())
             .with(joined.on::<Std>()),
     );
+    rows.extend(groups());
     rows.extend(io::rows());
     rows
+}
+
+/// Tasks in groups, and what cancels them.
+fn groups() -> [Row; 4] {
+    let set = sets::Groups { groups: 1, size: 50_000 };
+    let scopes = sets::Groups { groups: 500, size: 100 };
+    let waiters = sets::Waiters(100_000);
+    let children = sets::Children(100_000);
+    let row = |name, unit, what, contestants: Vec<_>| contestants.into_iter().fold(Row::new(name, unit, what), Row::with);
+    [
+        row(
+            "join_set",
+            "ns/task",
+            "A task spawns 50,000 that are ready at once into a set, and joins them in the order of their ends.",
+            set.sets().into(),
+        ),
+        row(
+            "scope",
+            "ns/task",
+            "500 times: a task opens a scope with 100 children that are ready at once, and has their outputs. tokio has no \
+             scope: its set is joined to the end instead.",
+            scopes.scopes().into(),
+        ),
+        row(
+            "cancellation",
+            "ns/waiter",
+            "100,000 futures wait for one token, which is cancelled; then each is ready. Polled by hand, with one waker.",
+            waiters.contestants().into(),
+        ),
+        row(
+            "child_tokens",
+            "ns/token",
+            "100,000 children of one token are made, and then dropped.",
+            children.contestants().into(),
+        ),
+    ]
 }
 
 pub fn growth() -> Vec<Growth> {
