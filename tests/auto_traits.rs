@@ -20,8 +20,7 @@ use polyexec::executor::{
 };
 use polyexec::{
     net::{
-        Addresses, Incoming, Problem, Report, Serve, ServeError, ShutdownSignal, TcpListener, TcpSocket, TcpStream,
-        UdpSocket,
+        Addresses, Incoming, Problem, Report, Serve, ServeError, TcpListener, TcpSocket, TcpStream, UdpSocket,
         unix::{UnixDatagram, UnixListener, UnixStream},
     },
     time::{Elapsed, Interval, MissedTick, Sleep, Timeout},
@@ -228,7 +227,6 @@ fn sockets_timers_and_files() {
         Report<SocketAddr>,
         Serve<TcpListener>,
         ServeError<SocketAddr>,
-        ShutdownSignal,
         signal::Signals,
         Sleep,
         stdio::Stderr,

@@ -325,7 +325,7 @@ fn a_connection_may_begin_with_something_else(executor: impl Executor + Clone) {
         let address = listener.local_addr().unwrap();
         let stopped = stop.clone();
         let server = net::serve(listener).shutdown_on(async move { stopped.opened().await });
-        let served = executor.spawn(server.run_with_signal(|mut stream, _, shutdown| async move {
+        let served = executor.spawn(server.run_with_shutdown(|mut stream, _, shutdown| async move {
             stream.read_exact(&mut [0]).await.unwrap();
             serve_connection(stream, service_fn(tell), shutdown).await.unwrap();
         }));

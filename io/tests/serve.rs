@@ -190,13 +190,13 @@ fn open_connections_learn_of_the_shutdown(executor: impl Executor + Clone) {
         let (server, address) = server().await;
         let stopped = stop.clone();
         let server = server.shutdown_on(async move { stopped.opened().await });
-        let server = executor.spawn(server.run_with_signal(|mut stream, _, shutdown| async move {
-            assert!(!shutdown.is_received());
+        let server = executor.spawn(server.run_with_shutdown(|mut stream, _, shutdown| async move {
+            assert!(!shutdown.is_cancelled());
             // One wait that is given up, and one by a clone, whose waker changes.
-            assert!(future::poll_once(shutdown.received()).await.is_none());
+            assert!(future::poll_once(shutdown.cancelled()).await.is_none());
             let clone = shutdown.clone();
             let signal = async {
-                clone.received().await;
+                clone.cancelled().await;
                 true
             };
             let served = async {
@@ -204,8 +204,8 @@ fn open_connections_learn_of_the_shutdown(executor: impl Executor + Clone) {
                 false
             };
             if future::or(served, signal).await {
-                shutdown.received().await;
-                assert!(shutdown.is_received());
+                shutdown.cancelled().await;
+                assert!(shutdown.is_cancelled());
                 stream.write_all(b"bye").await.unwrap();
             }
         }));

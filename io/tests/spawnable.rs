@@ -13,10 +13,10 @@ use ::hyper::{Request, Response};
 use polyexec_core::executor::RunLoop;
 use polyexec_core::executor::context::enter;
 use polyexec_core::task::{consume_budget, unconstrained};
-use polyexec_futures::{Moment, watch};
+use polyexec_futures::{CancellationToken, JoinSet, Moment, TaskTracker, watch};
 use polyexec_io::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use polyexec_io::io::{DuplexStream, copy_bidirectional, copy_bidirectional_with_sizes};
-use polyexec_io::net::{Problem, Serve, ShutdownSignal, TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
+use polyexec_io::net::{Problem, Serve, TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
 use polyexec_io::time::{Interval, Sleep};
 use polyexec_io::{Io, hyper};
 use polyexec_threaded::blocking::Unblock;
@@ -54,6 +54,13 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     type Server = Serve<TcpListener, Sleep, fn(Problem<'_, SocketAddr>)>;
     type Bytes = Unblock<Vec<u8>>;
     spawnable! {
+        "CancellationToken::run_until_cancelled":
+            given::<CancellationToken>().run_until_cancelled(given::<Sleep>());
+        "JoinSet::join_all": given::<JoinSet<()>>().join_all();
+        "JoinSet::join_next": given::<JoinSet<()>>().join_next();
+        "JoinSet::room": given::<JoinSet<()>>().room();
+        "JoinSet::shutdown": given::<JoinSet<()>>().shutdown();
+        "TaskTracker::wait": given::<TaskTracker>().wait();
         "RunLoop::drive_within": RunLoop::new().drive_within(async {}, || enter(given()), || false);
         "DirBuilder::create": DirBuilder::new().create("path"), given::<DirBuilder>().create(given::<PathBuf>());
         "DirEntry::file_type": given::<DirEntry>().file_type();
@@ -74,8 +81,7 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         "Io::readable": given::<Here>().readable();
         "Io::writable": given::<Here>().writable();
         "Serve::run": given::<Server>().run(|_, _| async {});
-        "Serve::run_with_signal": given::<Server>().run_with_signal(|_, _, _| async {});
-        "ShutdownSignal::received": given::<ShutdownSignal>().received();
+        "Serve::run_with_shutdown": given::<Server>().run_with_shutdown(|_, _, _| async {});
         "TcpListener::accept": given::<TcpListener>().accept();
         "TcpListener::bind": TcpListener::bind("localhost:0"), TcpListener::bind(given::<SocketAddr>());
         "TcpSocket::connect": given::<TcpSocket>().connect(given());

@@ -1,14 +1,12 @@
-//! What these servers share: they accept connections, stop on a signal, and wait for shortages to pass. Speaks no protocol, and
-//! parses no options.
+//! What these servers share: they explain why they can't listen, and stop on a signal. Speaks no protocol, and parses no
+//! options.
 
 #![forbid(unsafe_code)]
 
 pub use listen::{ListenError, listen};
-pub use serve::{Drained, serve};
-pub use stop::{Stop, Stopper, on_signal};
+pub use stop::on_signal;
 
 mod listen;
-mod serve;
 mod stop;
 
 /// The programs in the README, as tests.

@@ -1,11 +1,13 @@
 //! Options of all servers, and a server that runs with them. Speaks no protocol.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use lexopt::Parser;
-use polyexec::{Executor, net::TcpStream};
-use polyexec_network_examples::{Stop, listen, on_signal, serve};
+use polyexec::net::{self, Report, ServeError, TcpListener, TcpStream};
+use polyexec::{CancellationToken, Executor};
+use polyexec_network_examples::{listen, on_signal};
 
 use crate::support::cli::{self, Failure, say};
 use crate::support::{executors, seconds, text};
@@ -26,7 +28,7 @@ pub(crate) use help_of_options;
 pub(crate) struct Common {
     executor: Option<String>,
     listen: String,
-    drain: Duration,
+    pub(crate) drain: Duration,
 }
 
 impl Default for Common {
@@ -47,22 +49,37 @@ impl Common {
         Ok(true)
     }
 
-    /// Serves until a signal comes. Each peer gets a task that runs `connection`.
-    pub(crate) fn serve<F>(&self, connection: impl Fn(TcpStream, SocketAddr, Stop) -> F) -> Result<(), Failure>
+    /// Runs `connection` for each peer until a signal comes.
+    #[allow(dead_code, reason = "hyper serves for the program `http`")]
+    pub(crate) fn serve<F>(
+        &self,
+        connection: impl Fn(TcpStream, SocketAddr, CancellationToken) -> F + Send + Sync + 'static,
+    ) -> Result<(), Failure>
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.run(async |listener, stop| {
+            let server = net::serve(listener).shutdown_on(stop.cancelled()).deadline(self.drain);
+            server.on_problem(|problem| cli::report(problem)).run_with_shutdown(connection).await
+        })
+    }
+
+    /// Runs `server`, on a listener and until a signal.
+    pub(crate) fn run(
+        &self,
+        server: impl AsyncFnOnce(TcpListener, CancellationToken) -> Result<Report<SocketAddr>, ServeError<SocketAddr>>,
+    ) -> Result<(), Failure> {
         let running = executors::choose(self.executor.as_deref())?.start()?;
-        let executor = &running.handle;
         let stop = on_signal().map_err(|error| Failure::failed(format_args!("can't wait for Ctrl-C: {error}")))?;
-        executor.block_on(async {
+        running.handle.block_on(async {
             let listener = listen(&self.listen).await.map_err(|error| match error.is_unknown() {
                 true => Failure::usage(error),
                 false => Failure::failed(error),
             })?;
             say(format_args!("listening on {}", listener.local_addr().map_err(Failure::failed)?));
-            let drained = serve(executor, listener, &stop, self.drain, cli::report, connection).await;
-            say(format_args!("stopped; of the open connections: {drained}"));
+            let report = server(listener, stop).await.map_err(|error| Failure::failed(io::Error::from(error)))?;
+            let (finished, cut) = (report.finished(), report.cut().len());
+            say(format_args!("stopped; of the open connections: {finished} finished, {cut} cut"));
             Ok(())
         })
     }

@@ -15,9 +15,10 @@ use ::hyper::{Request, Response};
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use polyexec_futures::CancellationToken;
 
 use super::{HyperExecutor, HyperIo, HyperTimer};
-use crate::net::{self, Listener, Problem, Report, ServeError, ShutdownSignal};
+use crate::net::{self, Listener, Problem, Report, ServeError};
 use crate::time::{Sleep, sleep};
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -38,19 +39,19 @@ const HEADER: Duration = Duration::from_secs(30);
 /// use hyper::body::Incoming;
 /// use hyper::service::service_fn;
 /// use hyper::{Request, Response};
-/// use polyexec_io::{hyper, net::TcpListener};
+/// use polyexec_io::hyper::serve;
+/// use polyexec_io::net::TcpListener;
 ///
 /// async fn hello(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
 ///     Ok(Response::new(format!("hello {}\n", request.uri().path())))
 /// }
 ///
-/// # use ::hyper as _;
 /// # fn main() -> std::io::Result<()> {
 /// # let pool = polyexec_pool::Pool::new()?;
 /// # let ctrl_c = async {};
 /// # pool.block_on(async {
 /// let listener = TcpListener::bind("127.0.0.1:0").await?;
-/// let server = polyexec_io::hyper::serve(listener, service_fn(hello));
+/// let server = serve(listener, service_fn(hello));
 /// let report = server.limit(1000).shutdown_on(ctrl_c).deadline(Duration::from_secs(5)).run().await?;
 /// println!("{report}");
 /// # Ok(())
@@ -68,9 +69,13 @@ pub fn serve<L: Listener, S>(listener: L, service: S) -> HyperServer<L, S> {
 ///
 /// # Examples
 ///
-/// ```ignore
-/// let app = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
-/// polyexec::hyper::serve(listener, from_tower(app)).run().await?;
+/// ```
+/// use polyexec_io::hyper::{from_tower, serve};
+///
+/// # fn example<Router>(router: Router, listener: polyexec_io::net::TcpListener) {
+/// let server = serve(listener, from_tower(router));
+/// # drop(server);
+/// # }
 /// ```
 pub fn from_tower<S>(service: S) -> TowerToHyperService<S> {
     TowerToHyperService::new(service)
@@ -179,7 +184,7 @@ impl<L: Listener, S, F, P> HyperServer<L, S, F, P> {
         let Self { server, service, http, header } = self;
         let http = Arc::new(http);
         server
-            .run_with_signal(move |stream, _, shutdown| {
+            .run_with_shutdown(move |stream, _, shutdown| {
                 let (http, service) = (http.clone(), service.clone());
                 async move { drop(connection(stream, service, &http, header, shutdown).await) }
             })
@@ -189,7 +194,7 @@ impl<L: Listener, S, F, P> HyperServer<L, S, F, P> {
 
 /// Serves one connection: for a program whose connections begin with something else, such as TLS.
 ///
-/// Requests that have begun when `shutdown` comes are answered.
+/// Once `shutdown` is cancelled, it answers the requests that have begun, and closes the connection.
 ///
 /// # Examples
 ///
@@ -209,7 +214,7 @@ impl<L: Listener, S, F, P> HyperServer<L, S, F, P> {
 /// # polyexec_pool::Pool::new()?.block_on(async {
 /// let server = serve(TcpListener::bind("127.0.0.1:0").await?).shutdown_on(ctrl_c);
 /// server
-///     .run_with_signal(|stream, peer, shutdown| async move {
+///     .run_with_shutdown(|stream, peer, shutdown| async move {
 ///         let Ok(stream) = accept_tls(stream).await else { return };
 ///         if let Err(error) = serve_connection(stream, service_fn(hello), shutdown).await {
 ///             eprintln!("{peer}: {error}");
@@ -232,7 +237,7 @@ impl<L: Listener, S, F, P> HyperServer<L, S, F, P> {
 /// # Cancel safety
 ///
 /// Dropped early, it closes the connection.
-pub async fn serve_connection<T, S, B>(stream: T, service: S, shutdown: ShutdownSignal) -> Result<(), BoxError>
+pub async fn serve_connection<T, S, B>(stream: T, service: S, shutdown: CancellationToken) -> Result<(), BoxError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>>,
@@ -253,7 +258,7 @@ async fn connection<T, S, B>(
     service: S,
     http: &auto::Builder<HyperExecutor>,
     header: Duration,
-    shutdown: ShutdownSignal,
+    shutdown: CancellationToken,
 ) -> Result<(), BoxError>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -267,7 +272,7 @@ where
     let begun = Arc::new(AtomicBool::new(false));
     let service = Begins { service, begun: begun.clone() };
     let mut connection = pin!(http.serve_connection_with_upgrades(HyperIo::vectored(stream), service));
-    let mut shutdown = pin!(shutdown.received());
+    let mut shutdown = pin!(shutdown.cancelled());
     let mut shuts_down = false;
     // hyper's own timeout begins only after it knows the version.
     let mut silence = Some(sleep(header));

@@ -78,7 +78,7 @@
 //! can accept again once there are fewer, so a server should wait a while. [`serve`] does.
 
 pub use address::{Addresses, ToSocketAddrs, resolve};
-pub use serve::{Listener, Problem, Report, Serve, ServeError, ShutdownSignal, serve};
+pub use serve::{Listener, Problem, Report, Serve, ServeError, serve};
 pub use tcp::{Incoming, TcpListener, TcpStream};
 pub use tcp_socket::TcpSocket;
 pub use udp::UdpSocket;

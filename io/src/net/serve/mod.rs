@@ -4,10 +4,10 @@ use std::future::{Pending, pending};
 use std::time::Duration;
 
 use polyexec_core::Handle;
+use polyexec_futures::CancellationToken;
 
 pub use listener::Listener;
 pub use report::{Problem, Report, ServeError};
-pub use shutdown::ShutdownSignal;
 
 use server::{Server, Settings};
 
@@ -17,7 +17,6 @@ mod connections;
 mod listener;
 mod report;
 mod server;
-mod shutdown;
 
 /// Serves the connections of `listener`, each in a task of its own.
 ///
@@ -89,8 +88,8 @@ impl<L: Listener, S, P> Serve<L, S, P> {
         Self { limit: connections, ..self }
     }
 
-    /// Shuts down when `shutdown` is ready, whatever its output: closes the listener, notifies the connections through their
-    /// [`ShutdownSignal`], and waits for them. The default is never.
+    /// Shuts down when `shutdown` is ready, whatever its output: closes the listener, cancels the token of
+    /// [`run_with_shutdown`](Serve::run_with_shutdown), and waits for the connections. The default is never.
     ///
     /// A clone of the listener keeps it open, but this server accepts no more.
     pub fn shutdown_on<F: Future>(self, shutdown: F) -> Serve<L, F, P> {
@@ -143,27 +142,24 @@ impl<L: Listener, S, P> Serve<L, S, P> {
         H: Fn(L::Stream, L::Address) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        self.run_with_signal(move |stream, peer, _| handler(stream, peer)).await
+        self.run_with_shutdown(move |stream, peer, _| handler(stream, peer)).await
     }
 
-    /// As [`run`](Serve::run), for a `handler` that ends its connection by itself on a shutdown.
+    /// As [`run`](Serve::run), for a `handler` that ends its connection by itself on a shutdown. Then its token is cancelled.
     ///
     /// # Examples
     ///
     /// Tells a waiting client of the shutdown:
     ///
     /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-    /// use polyexec_io::net::{ShutdownSignal, TcpListener, TcpStream, serve};
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use polyexec_futures::CancellationToken;
+    /// use polyexec_io::net::{TcpListener, TcpStream, serve};
     ///
-    /// async fn client(mut stream: TcpStream, shutdown: ShutdownSignal) -> std::io::Result<()> {
+    /// async fn client(mut stream: TcpStream, shutdown: CancellationToken) -> std::io::Result<()> {
     ///     let mut request = [0; 1];
-    ///     let asked = async { stream.read_exact(&mut request).await.map(|()| "an answer\n") };
-    ///     let shut_down = async {
-    ///         shutdown.received().await;
-    ///         Ok("good bye\n")
-    ///     };
-    ///     let answer = future::or(asked, shut_down).await?;
+    ///     let asked = shutdown.run_until_cancelled(stream.read_exact(&mut request)).await;
+    ///     let answer = if asked.transpose()?.is_some() { "an answer\n" } else { "good bye\n" };
     ///     stream.write_all(answer.as_bytes()).await
     /// }
     ///
@@ -173,7 +169,7 @@ impl<L: Listener, S, P> Serve<L, S, P> {
     /// # pool.block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0").await?;
     /// let server = serve(listener).shutdown_on(ctrl_c);
-    /// let report = server.run_with_signal(|stream, _, shutdown| async { drop(client(stream, shutdown).await) }).await?;
+    /// let report = server.run_with_shutdown(|stream, _, shutdown| async { drop(client(stream, shutdown).await) }).await?;
     /// println!("{report}");
     /// # Ok(())
     /// # })
@@ -191,11 +187,11 @@ impl<L: Listener, S, P> Serve<L, S, P> {
     /// # Cancel safety
     ///
     /// As for [`run`](Serve::run).
-    pub async fn run_with_signal<H, F>(self, handler: H) -> Result<Report<L::Address>, ServeError<L::Address>>
+    pub async fn run_with_shutdown<H, F>(self, handler: H) -> Result<Report<L::Address>, ServeError<L::Address>>
     where
         S: Future,
         P: FnMut(Problem<'_, L::Address>),
-        H: Fn(L::Stream, L::Address, ShutdownSignal) -> F + Send + Sync + 'static,
+        H: Fn(L::Stream, L::Address, CancellationToken) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let Self { listener, limit, deadline, shutdown, on_problem } = self;

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use polyexec_core::task::consume_budget;
 use polyexec_core::{Executor, Handle, JoinError};
+use polyexec_futures::CancellationToken;
 
 use super::accept_error::{Concerns, concerns};
 use super::backoff::Backoff;
 use super::connections::Connections;
-use super::{Listener, Problem, Report, ServeError, ShutdownSignal};
+use super::{Listener, Problem, Report, ServeError};
 use crate::time::timeout;
 
 /// How long a server waits for the ends of connections that it has aborted. Only a handler that blocks its thread takes longer.
@@ -36,8 +38,8 @@ pub(super) struct Server<A, P, H> {
     handler: Arc<H>,
     open: Connections<A>,
     backoff: Backoff,
-    /// Sent once the server shuts down.
-    signal: ShutdownSignal,
+    /// Cancelled once the server shuts down.
+    shutdown: CancellationToken,
     report: Report<A>,
 }
 
@@ -70,7 +72,7 @@ where
             handler: Arc::new(handler),
             open: Connections::new(),
             backoff: Backoff::new(),
-            signal: ShutdownSignal::default(),
+            shutdown: CancellationToken::new(),
             report: Report::new(),
         }
     }
@@ -78,7 +80,7 @@ where
     pub(super) async fn run<L, F>(mut self, listener: L, shutdown: impl Future) -> Result<Report<A>, ServeError<A>>
     where
         L: Listener<Address = A>,
-        H: Fn(L::Stream, A, ShutdownSignal) -> F,
+        H: Fn(L::Stream, A, CancellationToken) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
         let accepted = self.accept(&listener, shutdown).await;
@@ -95,7 +97,7 @@ where
     async fn accept<L, F>(&mut self, listener: &L, shutdown: impl Future) -> io::Result<()>
     where
         L: Listener<Address = A>,
-        H: Fn(L::Stream, A, ShutdownSignal) -> F,
+        H: Fn(L::Stream, A, CancellationToken) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
         let mut shutdown = pin!(shutdown);
@@ -110,7 +112,7 @@ where
                 Event::Ended(peer, end) => self.ended(peer, end),
                 Event::Accepted(Ok((stream, peer))) => {
                     self.report.accepted += 1;
-                    let connection = connection(self.handler.clone(), stream, peer.clone(), self.signal.clone());
+                    let connection = connection(self.handler.clone(), stream, peer.clone(), self.shutdown.clone());
                     refused = self.spawn(connection, peer)?;
                 }
                 Event::Retry => {
@@ -118,7 +120,8 @@ where
                     refused = self.spawn(connection, peer)?;
                 }
                 Event::Accepted(Err(error)) => match concerns(&error) {
-                    Concerns::Peer => {}
+                    // A listener that fails each time keeps no other task from running.
+                    Concerns::Peer => consume_budget().await,
                     Concerns::Shortage => self.pause(&error),
                     Concerns::Listener => return Err(error),
                 },
@@ -183,7 +186,7 @@ where
         while let Some((peer, end)) = poll_fn(|cx| Poll::Ready(at_once(self.open.poll_end(cx)))).await {
             self.ended(peer, end);
         }
-        self.signal.send();
+        self.shutdown.cancel();
         self.wait_for_ends(self.settings.deadline).await;
         self.open.abort_all();
         self.wait_for_ends(Some(ABORTED)).await;
@@ -209,7 +212,7 @@ where
     fn ended(&mut self, peer: A, end: Result<(), JoinError>) {
         // Whatever it was short of, there may be some now.
         self.backoff.end();
-        let shuts_down = self.signal.is_received();
+        let shuts_down = self.shutdown.is_cancelled();
         match end {
             Err(error) if error.is_panic() => {
                 (self.on_problem)(Problem::Panic { peer: &peer, error: &error });
@@ -227,12 +230,12 @@ where
 }
 
 /// The whole of a connection's task: a handler that panics before it returns its future does so in here.
-async fn connection<S, A, H, F>(handler: Arc<H>, stream: S, peer: A, signal: ShutdownSignal)
+async fn connection<S, A, H, F>(handler: Arc<H>, stream: S, peer: A, shutdown: CancellationToken)
 where
-    H: Fn(S, A, ShutdownSignal) -> F,
+    H: Fn(S, A, CancellationToken) -> F,
     F: Future<Output = ()>,
 {
-    handler(stream, peer, signal).await;
+    handler(stream, peer, shutdown).await;
 }
 
 fn with_cause(error: &dyn Error) -> String {

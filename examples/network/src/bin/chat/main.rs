@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use futures_lite::{AsyncWrite, AsyncWriteExt, future, io::BufReader};
 use lexopt::{Arg, Parser};
-use polyexec::{net::TcpStream, time::timeout};
-use polyexec_network_examples::Stop;
+use polyexec::{CancellationToken, net::TcpStream, time::timeout};
 
 use lines::{Came, LONGEST, Lines};
 use options::{Common, help_of_options};
@@ -96,12 +95,12 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
 }
 
 /// Reads and writes at the same time, until the client leaves, stalls, or the server stops.
-async fn client(stream: TcpStream, room: Arc<Room>, stop: Stop, limits: Limits) -> io::Result<()> {
+async fn client(stream: TcpStream, room: Arc<Room>, stop: CancellationToken, limits: Limits) -> io::Result<()> {
     let outbox = Arc::new(Outbox::new(limits.lines));
     let lines = Lines::new(BufReader::new(stream.clone()));
     let reads = async {
         let said = future::or(reads(lines, &room, &outbox, limits.stall), async {
-            stop.requested().await;
+            stop.cancelled().await;
             Ok(Some("the server stops"))
         });
         let last = said.await;

@@ -4,24 +4,17 @@
 //!     curl http://127.0.0.1:8000/
 
 use std::path::PathBuf;
-use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_lite::future;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use ::hyper::service::service_fn;
 use lexopt::{Arg, Parser};
-use polyexec::{
-    hyper::{HyperIo, HyperTimer},
-    net::TcpStream,
-};
-use polyexec_network_examples::Stop;
+use polyexec::hyper;
 
 use folder::Folder;
 use options::{Common, help_of_options};
-use patient::Patient;
+use patient::Patiently;
 use support::cli::{self, Failure, say};
 use support::{seconds, unknown};
 
@@ -38,7 +31,7 @@ mod target;
 
 const HELP: &str = concat!(
     "\
-Serves the files of a folder over HTTP/1.
+Serves the files of a folder over HTTP/1 and HTTP/2.
 
 Usage: http [--listen ADDRESS] [--idle SECONDS] [--drain SECONDS] [--executor NAME] FOLDER
 
@@ -84,28 +77,19 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     let open = Folder::open(&path);
     let folder = open.map_err(|error| Failure::usage(format_args!("{}: {error}", path.display())))?;
     let folder = Arc::new(folder);
-    common.serve(move |stream, _, stop| connection(stream, folder.clone(), stop, idle))
-}
-
-/// Serves until the client closes the connection or is too slow. On a stop, answers the present request first.
-async fn connection(stream: TcpStream, folder: Arc<Folder>, stop: Stop, idle: Duration) {
-    let service = service_fn(|request| service::answer(request, folder.clone()));
-    let served = http1::Builder::new()
-        .timer(HyperTimer)
-        // A client may close its side after its last request, and still gets the responses.
-        .half_close(true)
-        .header_read_timeout(idle)
-        // Otherwise hyper buffers several more blocks of a file than the client reads. Also limits a request's head.
-        .max_buf_size(body::BLOCK)
-        .serve_connection(HyperIo::vectored(Patient::new(stream, idle)), service);
-    let mut served = pin!(served);
-    let end = future::or(async { Some(served.as_mut().await) }, async {
-        stop.requested().await;
-        None
-    });
-    // The client is gone, too slow, or doesn't send HTTP. hyper has answered if it could.
-    if end.await.is_none() {
-        served.as_mut().graceful_shutdown();
-        let _ = served.await;
-    }
+    let service = service_fn(move |request| service::answer(request, folder.clone()));
+    common.run(async |listener, stop| {
+        hyper::serve(Patiently { listener, idle }, service)
+            .header_read_timeout(idle)
+            .http(|http| {
+                // A client may close its side after its last request, and still gets the responses. hyper would buffer several
+                // more blocks of a file than the client reads. The second also limits a request's head.
+                http.http1().half_close(true).max_buf_size(body::BLOCK);
+            })
+            .shutdown_on(stop.cancelled())
+            .deadline(common.drain)
+            .on_problem(|problem| cli::report(problem))
+            .run()
+            .await
+    })
 }

@@ -1,12 +1,29 @@
 //! A stream that limits how long its peer may not read. Doesn't limit its writes: hyper does.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite};
+use polyexec::net::{Listener, TcpListener, TcpStream};
 use polyexec::time::{Sleep, sleep};
+
+/// Accepts connections whose writes fail if the peer doesn't read for as long as `idle`.
+pub(crate) struct Patiently {
+    pub(crate) listener: TcpListener,
+    pub(crate) idle: Duration,
+}
+
+impl Listener for Patiently {
+    type Stream = Patient<TcpStream>;
+    type Address = SocketAddr;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Patient<TcpStream>, SocketAddr)>> {
+        self.listener.poll_accept(cx).map_ok(|(stream, peer)| (Patient::new(stream, self.idle), peer))
+    }
+}
 
 /// Writes fail with `TimedOut` if the peer doesn't read for this long.
 pub(crate) struct Patient<T> {
