@@ -3,6 +3,9 @@
 //! Owners, handles, builders, sockets, timers and files have them all, but for what belongs to its thread. What holds
 //! values of its user's has the traits that these have; here they have all.
 
+// The lists are those of Unix.
+#![cfg(unix)]
+
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::net::SocketAddr;

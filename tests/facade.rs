@@ -4,7 +4,6 @@
 
 use std::cell::RefCell;
 use std::future::pending;
-use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -144,7 +143,7 @@ fn without_threads_tasks_are_rejected_and_nothing_panics() {
     const TOO_LARGE: u64 = 1 << 47;
     if std::env::var_os(CHILD).is_none() {
         let name = "without_threads_tasks_are_rejected_and_nothing_panics";
-        let output = Command::new(std::env::current_exe().unwrap())
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--test-threads=1"])
             .env(CHILD, "1")
             .env("RUST_MIN_STACK", TOO_LARGE.to_string())

@@ -13,7 +13,7 @@ pub(crate) trait Job: Send {
     /// Does the job on the calling thread.
     fn run(self: Box<Self>, thread: &ThreadId);
 
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux", not(polyexec_loom)))]
     fn is_report(&self) -> bool {
         false
     }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{Location, catch_unwind};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -262,7 +262,7 @@ fn without_a_thread_the_handle_says_so_and_unblock_panics() {
             let error = spawn_blocking(move || (run.add(), drop(on_drop))).join().unwrap_err();
             assert!(error.is_rejected() && !error.is_shutdown(), "{error}");
             assert_eq!((ran.get(), dropped.get()), (0, 1));
-            let panic = catch_unwind(AssertUnwindSafe(|| block_on(unblock(|| ())))).unwrap_err();
+            let panic = catch_unwind(|| block_on(unblock(|| ()))).unwrap_err();
             let told = message(&*panic);
             assert!(told.contains("blocking work has not run") && told.contains(file!()), "{told}");
         }

@@ -399,12 +399,12 @@ mod unix {
         let name = format!("polyexec-address-{}", std::process::id());
         let path = std::env::temp_dir().join(&name);
         let _ = std::fs::remove_file(&path);
-        let mut addresses = vec![SocketAddr::from_pathname(path).unwrap()];
+        let addresses = vec![SocketAddr::from_pathname(path).unwrap()];
         #[cfg(target_os = "linux")]
-        {
+        let addresses = {
             use std::os::linux::net::SocketAddrExt;
-            addresses.push(SocketAddr::from_abstract_name(name).unwrap());
-        }
+            addresses.into_iter().chain([SocketAddr::from_abstract_name(name).unwrap()]).collect()
+        };
         addresses
     }
 

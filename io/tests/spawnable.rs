@@ -1,6 +1,9 @@
 //! The future of every public async function is `Send`, so that a task can await it. Compiling is the test. Running it checks
 //! that its list is complete.
 
+// The list is that of Unix.
+#![cfg(unix)]
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
@@ -135,7 +138,6 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
     }
 }
 
-#[cfg(unix)]
 fn of_unix() -> impl IntoIterator<Item = &'static str> {
     use std::os::unix::net::SocketAddr;
 
@@ -192,7 +194,6 @@ fn search(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-#[cfg(unix)]
 #[test]
 fn every_public_async_function_is_listed() {
     let listed = of_any_system()

@@ -239,7 +239,7 @@ impl Job for Report {
         self.shared.hooks.on_stall.iter().for_each(|on_stall| contain(|| on_stall(&self.stall)));
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux", not(polyexec_loom)))]
     fn is_report(&self) -> bool {
         true
     }
