@@ -10,7 +10,7 @@ const TASKS: u64 = 1_000;
 /// Queues and tables may get themselves a block now and then, for many tasks.
 const SPARE: u64 = TASKS / 16;
 
-/// Allocations of so many spawns, on this thread, once tables have grown and threads have come.
+/// Allocations of these spawns on this thread, after tables have grown and threads have started.
 fn allocations(executor: &(impl Executor + Clone)) -> u64 {
     let round = || {
         let spawn_and_join = |n: u64| {

@@ -1,4 +1,4 @@
-//! Which auto traits the public types of every crate have: one that loses one breaks programs that no other test has.
+//! Which auto traits the public types of every crate have. A type that loses one breaks programs, and no other test fails.
 //!
 //! Owners, handles, builders, sockets, timers and files have them all, but for what belongs to its thread. What holds
 //! values of its user's has the traits that these have; here they have all.

@@ -9,8 +9,7 @@ use crate::{Needs, Property};
 macro_rules! __each_property {
     ($then:path, $args:tt) => {
         $then! { $args
-            // `unwinds` follows a property that needs unwinding panics, and `local` one that needs an executor with local
-            // futures.
+            // After a property: `unwinds` if it needs unwinding panics, `local` if it needs local futures.
             spawn::p01_every_accepted_task_ends_exactly_once,
             spawn::p02_spawn_never_polls_inline,
             spawn::p03_spawn_works_from_everywhere,

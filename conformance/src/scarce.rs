@@ -15,7 +15,7 @@ use crate::probe::{Gate, threads};
 use crate::run::told;
 use crate::watchdog::{SOON, Watchdog};
 
-/// What is scarce.
+/// The scarce resource.
 #[derive(Clone, Copy, Debug)]
 pub enum Scarcity {
     /// This many threads, including the main one, for a user without other threads (`RLIMIT_NPROC`). Only root can start such a

@@ -1,4 +1,5 @@
-//! The handles of a task: one that waits for its result, and any number that can abort it. `task/cell/join.rs` does the waiting.
+//! The handles of a task. The `JoinHandle` waits for its result; any number of others can abort it. `task/cell/join.rs` does the
+//! waiting.
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};

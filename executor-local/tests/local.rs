@@ -73,7 +73,7 @@ fn it_runs_until_no_task_is_left() {
                 inner.borrow_mut().push("inner");
             }));
         }));
-        // The last task is one that another thread spawns while this one waits for the others.
+        // Another thread spawns the last task while this one waits for the others.
         let handle = local.handle();
         let foreign = thread::spawn(move || {
             wake_when_there(&slot);

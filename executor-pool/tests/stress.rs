@@ -28,7 +28,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{variable} is no number: {value}")))
 }
 
-/// Runs a round for each seed on another thread, and reports one that hangs.
+/// Runs a round for each seed on another thread, and reports a round that hangs.
 fn rounds(rounds: u64, round: fn(u64)) {
     let seeds = match number("POLYEXEC_SEED") {
         Some(seed) => seed..seed + 1,

@@ -16,7 +16,7 @@ use polyexec_threaded::{Builder, Threaded};
 /// The system has fewer than ten threads: by number, or by memory.
 const SCARCE: [Scarcity; 2] = [Threads(10), Memory(640)];
 
-/// On an executor that reuses threads, and on one that starts a fresh one for each task. Their threads end with the test.
+/// On an executor that reuses threads, and on one with a fresh thread for each task. Their threads end with the test.
 fn on_each_executor(test: impl Fn(Builder)) {
     for builder in [Threaded::builder(), Threaded::builder().fresh_threads()] {
         let before = threads();
@@ -207,7 +207,7 @@ fn a_task_that_waits_has_a_thread_once_there_is_one_though_the_others_never_end(
                     threaded.try_spawn(async move { sender.send(n).unwrap() }).unwrap()
                 })
                 .collect();
-            assert!(order.try_recv().is_err(), "there is no thread to be had");
+            assert!(order.try_recv().is_err(), "the system has no thread");
             // No spawn tries again, and the only thread stays occupied.
             drop(hogs);
             tasks.into_iter().for_each(|task| task.join().unwrap());

@@ -76,7 +76,7 @@ fn a_write_to_a_full_disk_says_that_it_is_full() {
     });
 }
 
-/// The reader of a pipe makes room, as whoever deletes files does on a disk.
+/// The reader of a pipe makes room, as a deletion does on a disk.
 #[test]
 fn what_could_not_be_written_is_written_once_there_is_room() {
     watched!();

@@ -395,7 +395,7 @@ fn a_local_inside_of_another_executors_task_has_its_events() {
     let local = Local::new();
     let [one, other] = pair();
     let outside = local.spawn(answer(one, TIMES));
-    // The other tasks go on inside the one that waits.
+    // The other tasks go on inside the waiting one.
     let inside = local.spawn(async move {
         let asks = thread::spawn(move || block_on(ask(other, TIMES)));
         talk(TIMES);

@@ -26,7 +26,7 @@ use polyexec_threaded::blocking::Unblock;
 
 /// A value of any type, for code that never runs.
 fn given<T>() -> T {
-    unreachable!("nobody polls these futures")
+    unreachable!("these futures are never polled")
 }
 
 /// Exceptions: futures of `Local`, which stays on its thread.

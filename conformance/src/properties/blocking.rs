@@ -80,7 +80,7 @@ fn in_each_others_tasks(subject: &Subject) {
         assert_eq!(executor.block_on(task).unwrap(), depth + 1);
         foreign.join().unwrap();
     }
-    // What is waited for is a task of the outer executor, which must go on.
+    // It waits for a task of the outer executor, which must go on.
     let (here, there) = (executor.handle(), other.handle());
     let task = executor.handle().spawn(async move { there.block_on(here.spawn(three(1))).unwrap() });
     assert_eq!(executor.block_on(task).unwrap(), 3);

@@ -1,4 +1,4 @@
-//! Properties 50 to 53: what is dropped, when and where, and what a `Drop` may do.
+//! Properties 50 to 53: the order and place of drops, and what a `Drop` may do.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};

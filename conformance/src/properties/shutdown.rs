@@ -61,7 +61,7 @@ pub(crate) fn p54_every_future_is_dropped_when_the_owners_drop_returns(subject: 
         let busy: Vec<_> =
             (0..1 + rng.below(3)).map(|_| executor.handle().spawn(carrying(counted(), busy()))).collect();
         executor.block_on(yield_now());
-        // Spawns as long as it can; what is refused is dropped as well.
+        // Spawns as long as it can. Refused tasks are dropped as well.
         let spawner = {
             let (handle, made, dropped) = (executor.handle(), made.clone(), dropped.clone());
             let mut left = 1 + rng.below(30);

@@ -47,7 +47,7 @@ pub struct Options {
     pub out: Option<PathBuf>,
 }
 
-/// The arguments after the program's name, as a command, or what is wrong with them.
+/// The arguments after the program's name as a command, or the error in them.
 pub fn parse(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(args);
     let mut options = Options { rounds: DEFAULT_ROUNDS, only: Vec::new(), on: Vec::new(), out: None };

@@ -5,11 +5,11 @@ use Bound::{AtMost, OfBestPeer, OfLimit, OfPeer};
 /// What the median of ours may be at most.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bound {
-    /// So many times the median of the best peer.
+    /// A multiple of the median of the best peer.
     OfBestPeer(f64),
-    /// So many times the median of this peer.
+    /// A multiple of the median of this peer.
     OfPeer(&'static str, f64),
-    /// So many times the median of the limit.
+    /// A multiple of the median of the limit.
     OfLimit(f64),
     /// So much, in the row's unit.
     AtMost(f64),
@@ -61,9 +61,9 @@ const BOUNDS: &[(&str, &[Bound])] = &[
 /// What growth may do to ours.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GrowthBound {
-    /// The largest median at most so many times the smallest.
+    /// The largest median is at most this multiple of the smallest.
     Flat(f64),
-    /// The median at one point at most so many times that at another.
+    /// The median at one point is at most this multiple of that at another.
     Between { at: &'static str, of: &'static str, ratio: f64 },
     /// The median at this point at most so much.
     AtMost { at: &'static str, value: f64 },

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Ok(()) if harness::stopped() => ExitCode::from(harness::STOPPED_BY_USER),
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => fail(USAGE, error),
-        // Whoever reads has seen enough.
+        // The reader of the pipe has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(1, error),
     }

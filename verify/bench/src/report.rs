@@ -1,4 +1,4 @@
-//! What is printed, and the same as report.md.
+//! Prints the report, and writes the same as report.md.
 
 use std::fmt::Write;
 

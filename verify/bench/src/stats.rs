@@ -20,7 +20,7 @@ impl Stats {
     }
 }
 
-/// What so many percent of the sample are at most, by nearest rank. Sorts the sample.
+/// The percentile of the sample, by nearest rank. Sorts the sample.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Faults, planted: each run commits the one that it is told, and `verify/sanitize canaries` checks that the tool says so. A
+//! Planted faults: each run commits the fault that its argument names, and `verify/sanitize canaries` checks that the tool says so. A
 //! tool that was silently off is noticed that way. What the tools find in the executors is left to the suites.
 //!
 //! Each fault looks like one that a task's cell could have. The last one is none, and nothing may be reported.
@@ -60,7 +60,7 @@ fn double_free() {
     }
 }
 
-/// Nobody thinks that theirs was the last reference.
+/// No holder takes its reference for the last one.
 fn leak() {
     black_box(Box::into_raw(Box::new([7_u64; 100])));
 }

@@ -182,7 +182,7 @@ fn that_are_aborted_or_shut_down() {
     }
 }
 
-/// An output is moved to whoever wants it; but not by way of the task's memory.
+/// An output moves to its receiver without a detour through the task's memory.
 #[test]
 fn and_outputs() {
     async fn large() -> [u8; SIZE / 2] {

@@ -11,7 +11,7 @@ fn on_a_threads_stack(work: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
 }
 
-/// Each waits for one that is behind all the others.
+/// Each waits for a task behind all the others.
 #[test]
 fn each_for_a_task_of_its_own() {
     const TASKS: u64 = 20_000;

@@ -67,11 +67,11 @@ Exit code 0: all figures are zero. 1: some aren't, or it hangs. 2: bad input.",
     )
 }
 
-/// The arguments after the program's name, as a command, or what is wrong with them.
+/// The arguments after the program's name as a command, or the error in them.
 ///
 /// # Errors
 ///
-/// What is wrong, in a line.
+/// The error, in a line.
 pub fn parse(
     args: impl IntoIterator<Item = impl Into<OsString>>,
     executors: &[&str],

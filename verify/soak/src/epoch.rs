@@ -22,7 +22,7 @@ use crate::tracked::Tracked;
 pub(crate) struct Epoch<S: Spawner> {
     /// What happened.
     pub(crate) log: Arc<Log>,
-    /// What is to happen.
+    /// The plan of the epoch.
     pub(crate) planner: Planner,
     spawner: S,
     /// One for each foreign thread.

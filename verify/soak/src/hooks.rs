@@ -11,7 +11,7 @@ use crate::plan::{Planner, mix};
 use crate::role::{self, Role};
 use crate::subject::Threads;
 
-/// Of so many threads, one panics.
+/// One thread in this number panics.
 const PANICS: u64 = 4;
 
 /// How often the hooks were called.

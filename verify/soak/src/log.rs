@@ -63,7 +63,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Of an epoch with at most so many tasks.
+    /// For an epoch with at most this number of tasks.
     pub fn new(subject: &'static str, epoch: u64, is_local: bool, tasks: u32) -> Self {
         Self {
             subject,

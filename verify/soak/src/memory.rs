@@ -19,19 +19,19 @@ pub struct Floor {
     samples: Vec<(u64, u64)>,
 }
 
-/// The run is cut into so many stretches.
+/// The number of stretches of a run.
 const STRETCHES: usize = 10;
 
 /// Fewer samples than this say nothing.
 const ENOUGH: usize = 2 * STRETCHES;
 
 impl Floor {
-    /// With room for so many samples, which would count themselves otherwise.
+    /// Makes room for the samples in advance: otherwise they would count themselves.
     pub fn with_room(samples: usize) -> Self {
         Self { samples: Vec::with_capacity(samples) }
     }
 
-    /// So much was allocated when so many lifecycles were over.
+    /// Notes the allocated bytes after this number of lifecycles.
     pub fn note(&mut self, lifecycles: u64, bytes: u64) {
         if self.samples.len() < self.samples.capacity() {
             self.samples.push((lifecycles, bytes));

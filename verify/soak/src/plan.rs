@@ -118,7 +118,7 @@ pub struct Planner {
     faults: FaultSet,
     /// Whether there are foreign threads.
     foreign: bool,
-    /// Of so many slow polls, one is very slow.
+    /// One slow poll in this number is very slow.
     very_slow_in: u32,
 }
 
@@ -134,7 +134,7 @@ impl Planner {
         self.faults.has(fault)
     }
 
-    /// The choices of the one that spawns, or of a foreign thread.
+    /// The choices of the spawning thread, or of a foreign one.
     pub fn rng(&self, of: u64) -> Rng {
         Rng::with_seed(mix(self.seed ^ mix(!of)))
     }

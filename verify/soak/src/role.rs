@@ -9,9 +9,9 @@ pub enum Role {
     Unknown,
     /// A thread of the executor's, which said so in its start hook.
     Worker,
-    /// The one that starts the executor, spawns, and drops the owner.
+    /// Starts the executor, spawns, and drops the owner.
     Driver,
-    /// One that wakes, aborts and spawns from outside.
+    /// Wakes, aborts and spawns from outside.
     Foreign,
 }
 

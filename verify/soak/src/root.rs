@@ -1,4 +1,4 @@
-//! Spawns an epoch's tasks on the driver's thread, a window's worth ahead of the one that it waits for.
+//! Spawns an epoch's tasks on the driver's thread, a window's worth ahead of the task that it waits for.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -38,7 +38,7 @@ pub(crate) struct Root<S: Spawner> {
 pub(crate) struct Shape {
     /// How many tasks.
     pub(crate) tasks: u32,
-    /// When so many are spawned, one is that blocks its worker.
+    /// After this number of tasks, it spawns one that blocks its worker.
     pub(crate) blocked_at: Option<u32>,
     /// Whether the owner is dropped when all are over, or in the middle of it.
     pub(crate) drains: bool,
@@ -46,7 +46,7 @@ pub(crate) struct Shape {
     pub(crate) window: usize,
 }
 
-/// What is left when the owner is about to be dropped.
+/// The tasks that are left just before the owner is dropped.
 pub(crate) struct Left<S: Spawner> {
     /// Handles that are still to resolve.
     pub(crate) handles: Vec<Tracked<S>>,

@@ -41,7 +41,7 @@ pub struct Settings {
     pub foreign: usize,
     /// Lifecycles of an epoch on the average; `None`: the executor's own number.
     pub epoch: Option<u32>,
-    /// What is a hang.
+    /// A longer wait counts as a hang.
     pub patience: Duration,
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// So many are kept; in a short run fewer, one of fifty tasks, so that there are enough by its first half.
+/// The number of wakers kept. A short run keeps fewer, those of one task in fifty, and has enough by its first half.
 pub(crate) const KEPT: usize = 10_000;
 
 /// The wakers.
@@ -17,7 +17,7 @@ pub(crate) struct StoredWakers {
 }
 
 impl StoredWakers {
-    /// For a run of so many lifecycles.
+    /// For a run of this number of lifecycles.
     pub(crate) fn new(lifecycles: u64) -> Self {
         let room = KEPT.min((lifecycles / 50) as usize);
         Self { wakers: Mutex::new(Vec::with_capacity(room)), room, is_full: AtomicBool::new(room == 0) }

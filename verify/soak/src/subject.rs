@@ -17,7 +17,7 @@ use crate::outcome::{Outcome, Output};
 pub trait Subject: Sized + 'static {
     /// As the command line and the report have it.
     const NAME: &'static str;
-    /// How many tasks the driver spawns ahead of the one that it waits for.
+    /// How many tasks the driver spawns ahead of the task that it waits for.
     const WINDOW: usize;
     /// Lifecycles of an epoch on the average, unless told otherwise.
     const EPOCH: u32;

@@ -13,10 +13,10 @@ thread_local! {
     static DEFAULT: Cell<Option<fn() -> Handle>> = const { Cell::new(None) };
 }
 
-/// As [`block_on`](crate::block_on). If this thread is in no executor, the one that `default` makes is current meanwhile.
+/// As [`block_on`](crate::block_on), with a default executor: on a thread without an executor, `default` makes the current one.
 ///
-/// For a library that provides an executor. `default` is called each time that the current executor is asked for, and not before:
-/// so this costs next to nothing. The executor must use the real clock.
+/// For a library that provides an executor. Each lookup of the current executor calls `default`; without a lookup, this costs next
+/// to nothing. The executor must use the real clock.
 ///
 /// # Panics
 ///

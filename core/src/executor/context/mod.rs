@@ -26,7 +26,8 @@ mod stack;
 #[cfg(all(test, not(polyexec_loom)))]
 mod tests;
 
-/// Makes `executor` the one that [`spawn`](crate::spawn) and [`Handle::current`] find on this thread, until the guard is dropped.
+/// Makes `executor` the current one of this thread, until the guard is dropped: [`spawn`](crate::spawn) and
+/// [`Handle::current`] find it.
 ///
 /// For the author of an executor: its `drive` calls this on threads that aren't its own.
 pub fn enter(executor: Handle) -> Entered {
@@ -100,7 +101,7 @@ pub(crate) fn clock() -> Option<Arc<dyn Clock>> {
     stack::clock()
 }
 
-/// The executor that runs on this thread, or one that refuses everything.
+/// The current executor. Without one, an executor that refuses everything.
 pub(crate) fn here() -> Handle {
     Handle::current().unwrap_or_else(|| Handle::new(Nowhere))
 }

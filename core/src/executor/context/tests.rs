@@ -25,7 +25,7 @@ fn contexts_nest_and_end() {
     assert!(Handle::current().is_none() && resident().is_none());
 }
 
-/// An executor that is told from others by its clock.
+/// An executor with a clock that identifies it.
 struct At(Instant);
 
 impl Executor for At {

@@ -27,7 +27,7 @@ pub struct AsyncExecutorPool<const IO: bool> {
 /// Whose threads wait for tasks alone.
 pub type AsyncExecutor = AsyncExecutorPool<false>;
 
-/// smol: its threads, and the one that blocks on a future, wait for events, too, by `async_io::block_on`.
+/// smol: its threads, and the thread that blocks on a future, wait for events too, by `async_io::block_on`.
 pub type Smol = AsyncExecutorPool<true>;
 
 /// smol's `block_on`, or the one without I/O.

@@ -42,7 +42,7 @@ pub trait Spawn: Unpin {
 
     fn spawn<F: Job>(&self, future: F) -> Self::Handle<F::Output>;
 
-    /// Spawns a task that nobody awaits.
+    /// Spawns a detached task.
     fn detach(&self, future: impl Job<Output = ()>);
 }
 
@@ -82,7 +82,7 @@ pub trait Local: Named + 'static {
     fn run<F: Future>(&mut self, root: F) -> F::Output;
 }
 
-/// A handle that gives a `Result`, as one that gives the output.
+/// Turns a handle of a `Result` into one of the output.
 pub struct Unwrapped<H>(pub H);
 
 impl<T, E: Debug, H: Future<Output = Result<T, E>> + Unpin> Future for Unwrapped<H> {

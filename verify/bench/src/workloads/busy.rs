@@ -19,7 +19,7 @@ pub struct Busy {
     steps: u64,
 }
 
-/// A hash of `seed`, in so many steps that each need the one before.
+/// A hash of `seed`. Each of its steps needs the step before.
 #[inline(never)] // the same code for all contestants
 fn hash(seed: u64, steps: u64) -> u64 {
     (0..steps).fold(seed, |hash, step| (hash ^ step).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29))

@@ -194,7 +194,8 @@ fn groups() -> [Row; 4] {
     let scopes = sets::Groups { groups: 500, size: 100 };
     let waiters = sets::Waiters(100_000);
     let children = sets::Children(100_000);
-    let row = |name, unit, what, contestants: Vec<_>| contestants.into_iter().fold(Row::new(name, unit, what), Row::with);
+    let row =
+        |name, unit, what, contestants: Vec<_>| contestants.into_iter().fold(Row::new(name, unit, what), Row::with);
     [
         row(
             "join_set",

@@ -170,7 +170,7 @@ impl Wake for Counts {
     }
 }
 
-/// So many that wait for one token, without an executor.
+/// Waiters for one token, without an executor.
 #[derive(Clone, Copy)]
 pub struct Waiters(pub u64);
 
@@ -197,7 +197,7 @@ impl Waiters {
     }
 }
 
-/// So many children of one token at a time.
+/// Children of one token at a time.
 #[derive(Clone, Copy)]
 pub struct Children(pub u64);
 

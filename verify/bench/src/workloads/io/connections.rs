@@ -20,7 +20,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// So many in all, a multiple of the number of clients.
+    /// The total, a multiple of the number of clients.
     pub const fn of(number: u64) -> Self {
         assert!(number.is_multiple_of(CLIENTS));
         Self { each: number / CLIENTS }

@@ -56,7 +56,7 @@ impl LocalIoWorkload for Echo {
 }
 
 impl Echo {
-    /// So many bytes have come back.
+    /// The number of bytes that have come back.
     fn check(self, bytes: u64) {
         assert_eq!(bytes, self.connections * (WARM_UP + self.round_trips) * MESSAGE as u64);
     }
@@ -90,7 +90,7 @@ impl Echo {
     }
 }
 
-/// The clients' sides of so many connections; at the other sides, `serve` runs as a task each.
+/// The clients' sides of the connections. On each other side, `serve` runs as a task.
 pub async fn connected<P: Io, S: Spawn, T, F>(
     executor: S,
     number: u64,
@@ -137,7 +137,7 @@ pub async fn serve<S: Stream>(mut stream: S) -> u64 {
     }
 }
 
-/// Makes so many round trips on each of the streams, by a task each, and gives the streams back.
+/// Makes round trips on each of the streams, in a task each, and gives the streams back.
 async fn clients<P: Io, S: Spawn>(executor: S, streams: Vec<P::Stream>, round_trips: u64) -> Vec<P::Stream> {
     let client = |(seed, mut stream): (usize, P::Stream)| {
         executor.spawn(async move {
