@@ -148,6 +148,27 @@ fn a_panic_in_the_bodys_destructor_goes_on_after_the_children() {
 }
 
 #[test]
+fn the_first_error_is_returned() {
+    let local = Local::new();
+    let run = |keeps_going: bool| {
+        local.block_on(try_scope(async |s: TryScope<io::Error>| {
+            if keeps_going {
+                s.keep_going();
+            }
+            let fails_later = OnDrop::new(|| resume_unwind(Box::new(Planned)));
+            s.spawn(carrying(fails_later, async {
+                yield_now().await;
+                Err::<(), _>(io::Error::other("the child's"))
+            }));
+            Err::<(), _>(io::Error::other("the body's"))
+        }))
+    };
+    for keeps_going in [false, true] {
+        assert_eq!(run(keeps_going).unwrap_err().to_string(), "the body's");
+    }
+}
+
+#[test]
 fn a_panic_of_a_plain_closure_goes_on_after_the_children() {
     let local = Local::new();
     let (handle, drops) = (local.handle(), Tally::new());

@@ -12,10 +12,11 @@ use polyexec_core::JoinError;
 use super::children::{Children, CloseOnDrop, News};
 use crate::JoinSet;
 
-/// The body has come to its end.
-enum Ended<T, E> {
+/// How the body has come to its end.
+enum Ended<T> {
     Output(T),
-    Failed(E),
+    /// By an error.
+    Failed,
     Panicked(Box<dyn Any + Send>),
 }
 
@@ -27,8 +28,8 @@ struct Running<T, E> {
     /// The children were aborted at least once, so that one that was cancelled is no failure.
     aborted: bool,
     /// `None`: it runs, or was dropped for a failure.
-    body: Option<Ended<T, E>>,
-    /// The first of a child.
+    body: Option<Ended<T>>,
+    /// The first error, of the body or a child.
     failure: Option<E>,
 }
 
@@ -46,9 +47,9 @@ pub(super) async fn run<F: Future, T, E: From<JoinError>>(
     let Running { body: ended, failure, .. } = running;
     match (ended, failure) {
         (Some(Ended::Panicked(payload)), _) => resume_unwind(payload),
-        (_, Some(first)) | (Some(Ended::Failed(first)), None) => Err(first),
+        (_, Some(first)) => Err(first),
         (Some(Ended::Output(output)), None) => Ok(output),
-        (None, None) => unreachable!("the body is dropped only after a failure"),
+        (Some(Ended::Failed) | None, None) => unreachable!("the body failed, or was dropped after a failure"),
     }
 }
 
@@ -69,9 +70,16 @@ impl<T, E: From<JoinError>> Running<T, E> {
                 self.drop_body(body.as_mut());
             }
             if let Some(running) = body.as_mut().as_pin_mut()
-                && let Poll::Ready(ended) = poll_body(running, split, cx)
+                && let Poll::Ready(ended) = poll_body(running, cx)
             {
-                self.body = Some(ended);
+                self.body = Some(match ended.map(split) {
+                    Ok(Ok(output)) => Ended::Output(output),
+                    Ok(Err(error)) => {
+                        self.failure.get_or_insert(error);
+                        Ended::Failed
+                    }
+                    Err(payload) => Ended::Panicked(payload),
+                });
                 self.drop_body(body.as_mut());
                 continue;
             }
@@ -109,11 +117,8 @@ impl<T, E: From<JoinError>> Running<T, E> {
 
     /// Whether a failure ends what is left.
     fn must_cancel(&self) -> bool {
-        match self.body {
-            Some(Ended::Panicked(_)) => true,
-            Some(Ended::Failed(_)) => !self.children.policy.keeps_going(),
-            Some(Ended::Output(_)) | None => self.failure.is_some() && !self.children.policy.keeps_going(),
-        }
+        let failed = self.failure.is_some() && !self.children.policy.keeps_going();
+        failed || matches!(self.body, Some(Ended::Panicked(_)))
     }
 
     fn abort(&mut self) {
@@ -124,23 +129,15 @@ impl<T, E: From<JoinError>> Running<T, E> {
     /// Drops the body. If that panics, the body has panicked.
     fn drop_body<F>(&mut self, mut body: Pin<&mut Option<F>>) {
         let dropped = catch_unwind(AssertUnwindSafe(|| body.set(None)));
-        if let (Err(payload), None | Some(Ended::Output(_) | Ended::Failed(_))) = (dropped, &self.body) {
+        if let (Err(payload), None | Some(Ended::Output(_) | Ended::Failed)) = (dropped, &self.body) {
             self.body = Some(Ended::Panicked(payload));
         }
     }
 }
 
-fn poll_body<F: Future, T, E>(
-    body: Pin<&mut F>,
-    split: fn(F::Output) -> Result<T, E>,
-    cx: &mut Context<'_>,
-) -> Poll<Ended<T, E>> {
+fn poll_body<F: Future>(body: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, Box<dyn Any + Send>>> {
     match catch_unwind(AssertUnwindSafe(|| body.poll(cx))) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(output)) => Poll::Ready(match split(output) {
-            Ok(output) => Ended::Output(output),
-            Err(error) => Ended::Failed(error),
-        }),
-        Err(payload) => Poll::Ready(Ended::Panicked(payload)),
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => Poll::Ready(Err(payload)),
     }
 }
