@@ -16,7 +16,7 @@ use ::hyper::{Request, Response};
 use polyexec_core::executor::RunLoop;
 use polyexec_core::executor::context::enter;
 use polyexec_core::task::{consume_budget, unconstrained};
-use polyexec_futures::{CancellationToken, JoinSet, Moment, TaskTracker, watch};
+use polyexec_futures::{CancellationToken, JoinSet, Moment, TaskTracker, TryScope, scope, try_scope, watch};
 use polyexec_io::fs::{self, DirBuilder, DirEntry, File, OpenOptions};
 use polyexec_io::io::{DuplexStream, copy_bidirectional, copy_bidirectional_with_sizes};
 use polyexec_io::net::{Problem, Serve, TcpListener, TcpSocket, TcpStream, UdpSocket, resolve};
@@ -134,6 +134,8 @@ fn of_any_system() -> impl IntoIterator<Item = &'static str> {
         "consume_budget": consume_budget();
         "unconstrained": unconstrained(async {});
         "resolve": resolve("localhost:0"), resolve(given::<String>()), resolve(&[given::<SocketAddr>()][..]);
+        "scope": scope(async |_| ());
+        "try_scope": try_scope(async |_: TryScope<io::Error>| Ok(()));
         "watch": watch(given::<Sleep>(), |_: Moment| ());
     }
 }
