@@ -131,6 +131,7 @@ fn a_runtime_that_drops_its_futures_closes_the_tasks() {
     assert!(wakes.poll(&mut idle).is_pending());
     let (queued, queues) = host.spawn_here(pending::<()>());
     drop(queued);
+    assert!(idles.is_finished() && queues.is_finished());
     assert!(idles.join().unwrap_err().is_shutdown() && queues.join().unwrap_err().is_shutdown());
     assert!(host.tasks.is_closed());
     assert!(host.try_spawn(async {}).unwrap_err().is_shutdown());
@@ -160,6 +161,7 @@ fn closed_tasks_end_wherever_they_are() {
     assert!(wakes.poll(&mut woken).is_pending());
     kept.lock().unwrap().take().expect("it was polled").wake();
     host.tasks.close();
+    assert!(wokens.is_finished());
     assert!(wokens.join().unwrap_err().is_shutdown());
     assert!(wakes.poll(&mut woken).is_ready() && wakes.poll(&mut fresh).is_ready());
     assert!(freshes.join().unwrap_err().is_shutdown());

@@ -71,13 +71,15 @@ thread_local! {
 /// # At exit, and after a fork
 ///
 /// The runtime lives as long as the process, and is never shut down: what runs there when `main` returns ends there. A forked
-/// child starts its own with its first executor or `block_on`. The parent's tokio sockets and timers don't work in the child.
+/// child calls `context` again, which starts its own runtime. The parent's tokio sockets and timers don't work in the child.
 ///
 /// # Errors
 ///
 /// The system has no thread for the runtime, or no file. The next call tries again. `AlreadyExists`: the program has given
 /// [`on_enter`] a hook of its own.
 pub fn context() -> io::Result<&'static Handle> {
+    // Here a forked child notices that it is one.
+    Process::current();
     let runtime = started()?;
     static IS_HOOKED: OnceLock<bool> = OnceLock::new();
     if !IS_HOOKED.get_or_init(|| on_enter(enter_thread)) {

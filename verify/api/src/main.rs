@@ -20,8 +20,10 @@ const PACKAGES: &[&str] = &[
     "polyexec-io",
     "polyexec-local",
     "polyexec-pool",
+    "polyexec-smol",
     "polyexec-threaded",
     "polyexec-threads",
+    "polyexec-tokio",
 ];
 
 fn main() -> ExitCode {

@@ -69,6 +69,10 @@ const HAD: &[(&str, Make)] = &[
         polyexec::spawn(async {}).join().unwrap();
         Box::new(|| assert_eq!(polyexec::spawn(async { 7 }).join().unwrap(), 7))
     }),
+    ("tokio's context", || {
+        tokios_timer();
+        Box::new(tokios_timer)
+    }),
     ("all of these", || {
         let all: Vec<_> = HAD[..HAD.len() - 1].iter().map(|(_, have)| have()).collect();
         Box::new(|| all.into_iter().for_each(|go_on| go_on()))
@@ -106,8 +110,18 @@ const DOES: &[(&str, fn())] = &[
             assert!(tried.unwrap_err().to_string().contains("before a fork"));
         }
     }),
+    ("tokio's timer", tokios_timer),
+    ("tokio's timer in a pool", || {
+        polyexec::tokio::context().unwrap();
+        Pool::new().unwrap().spawn(async { tokio::time::sleep(Duration::from_millis(20)).await }).join().unwrap();
+    }),
     ("nothing", || ()),
 ];
+
+fn tokios_timer() {
+    polyexec::tokio::context().unwrap();
+    polyexec::block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
+}
 
 fn bound() -> UdpSocket {
     polyexec::block_on(UdpSocket::bind("127.0.0.1:0")).unwrap()
