@@ -108,6 +108,148 @@
 //! }
 //! ```
 //!
+//! A child of a scope may borrow, too, but not from the scope's body, which ends before the child:
+//!
+//! ```compile_fail,E0373
+//! # use polyexec_core::Executor;
+//! fn blocks(executor: &(impl Executor + Clone)) {
+//!     executor.scope(|s| {
+//!         let text = String::from("text");
+//!         s.spawn(async { text.len() });
+//!     });
+//! }
+//! ```
+//!
+//! ```compile_fail,E0597
+//! # use polyexec_core::Executor;
+//! fn blocks(executor: &(impl Executor + Clone)) {
+//!     executor.scope(|s| {
+//!         let text = String::from("text");
+//!         let text = &text;
+//!         s.spawn(async move { text.len() });
+//!     });
+//! }
+//! ```
+//!
+//! ```
+//! # use polyexec_core::Executor;
+//! fn blocks(executor: &(impl Executor + Clone)) {
+//!     let text = String::from("text");
+//!     executor.scope(|s| {
+//!         let text = &text;
+//!         s.spawn(async move { text.len() });
+//!     });
+//! }
+//! ```
+//!
+//! Neither the child's handle nor the scope leaves the body; an abort handle may.
+//!
+//! ```compile_fail
+//! # use polyexec_core::{Executor, task::ScopedJoinHandle};
+//! fn leaves(executor: &(impl Executor + Clone), text: &str) {
+//!     let child = executor.scope(|s| s.spawn(async { text.len() }));
+//! }
+//! ```
+//!
+//! ```compile_fail,E0521
+//! # use polyexec_core::{Executor, task::ScopedJoinHandle};
+//! fn leaves(executor: &(impl Executor + Clone), text: &str) {
+//!     let mut child = None;
+//!     executor.scope(|s| child = Some(s.spawn(async { text.len() })));
+//! }
+//! ```
+//!
+//! ```compile_fail,E0521
+//! # use polyexec_core::{Executor, task::Scope};
+//! fn leaves(executor: &(impl Executor + Clone)) {
+//!     let mut scope = None;
+//!     executor.scope(|s| scope = Some(s));
+//! }
+//! ```
+//!
+//! ```
+//! # use polyexec_core::Executor;
+//! fn leaves(executor: &(impl Executor + Clone), text: &str) {
+//!     let mut child = None;
+//!     executor.scope(|s| child = Some(s.spawn(async { text.len() }).abort_handle()));
+//! }
+//! ```
+//!
+//! Nor does the handle leave in a task that may outlive the scope:
+//!
+//! ```compile_fail,E0521
+//! # use polyexec_core::Executor;
+//! fn leaves(executor: &(impl Executor + Clone)) {
+//!     executor.scope(|s| {
+//!         let child = s.spawn(async { 7 });
+//!         drop(executor.spawn(async { child.await }));
+//!     });
+//! }
+//! ```
+//!
+//! ```
+//! # use polyexec_core::Executor;
+//! fn stays(executor: &(impl Executor + Clone)) {
+//!     executor.scope(|s| {
+//!         let child = s.spawn(async { 7 });
+//!         drop(s.spawn(async { child.await }));
+//!     });
+//! }
+//! ```
+//!
+//! Two children don't change the same variable, a child takes no future and returns no output that isn't `Send`, and nothing
+//! that a child borrows is changed or moved in the body:
+//!
+//! ```compile_fail,E0499
+//! # use polyexec_core::Executor;
+//! fn changes(executor: &(impl Executor + Clone), number: &mut i32) {
+//!     executor.scope(|s| {
+//!         s.spawn(async { *number += 1 });
+//!         s.spawn(async { *number += 1 });
+//!     });
+//! }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use polyexec_core::Executor;
+//! # use std::cell::Cell;
+//! fn shares(executor: &(impl Executor + Clone), number: &Cell<i32>) {
+//!     executor.scope(|s| drop(s.spawn(async { number.get() })));
+//! }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use polyexec_core::Executor;
+//! # use std::{future::poll_fn, rc::Rc, task::Poll};
+//! fn returns(executor: &(impl Executor + Clone)) {
+//!     executor.scope(|s| drop(s.spawn(poll_fn(|_| Poll::Ready(Rc::new(7))))));
+//! }
+//! ```
+//!
+//! ```compile_fail,E0505
+//! # use polyexec_core::Executor;
+//! fn moves(executor: &(impl Executor + Clone), text: String) {
+//!     executor.scope(|s| {
+//!         s.spawn(async { text.len() });
+//!         drop(text);
+//!     });
+//! }
+//! ```
+//!
+//! ```
+//! # use polyexec_core::Executor;
+//! # use std::{future::poll_fn, sync::{Arc, Mutex}, task::Poll};
+//! fn does(executor: &(impl Executor + Clone), number: &mut i32, shared: &Mutex<i32>, text: String) {
+//!     executor.scope(|s| {
+//!         s.spawn(async { *number += 1 });
+//!         s.spawn(async { *shared.lock().unwrap() += 1 });
+//!         s.spawn(poll_fn(|_| Poll::Ready(Arc::new(7))));
+//!         s.spawn(async { text.len() });
+//!     });
+//!     drop(text);
+//! }
+//! ```
+//!
 //! # A handle is `Send` if its output is
 //!
 //! ```compile_fail,E0277

@@ -1,7 +1,7 @@
 //! A handle of any executor, and the ways to spawn on the current one. `executor/context` knows which one that is.
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -79,6 +79,10 @@ impl Executor for Handle {
     fn clock(&self) -> Option<Arc<dyn Clock>> {
         self.0.clock()
     }
+
+    fn runs_only_here(&self) -> bool {
+        self.0.runs_only_here()
+    }
 }
 
 impl futures_task::Spawn for Handle {
@@ -121,9 +125,40 @@ where
     F::Output: Send + 'static,
 {
     if const { task::is_large::<F>() } {
-        return task::Builder::new()
-            .try_spawn_on(&context::here(), Boxed::from(Box::new(future)))
-            .map_err(SpawnError::unboxed);
+        return task::Builder::new().try_spawn(Boxed::from(Box::new(future))).map_err(SpawnError::unboxed);
     }
-    task::Builder::new().try_spawn_on(&context::here(), future)
+    task::Builder::new().try_spawn(future)
+}
+
+/// Spawns a future that need not be `Send` on the executor that runs on this thread, which must be of one thread, as
+/// `polyexec_local::Local` is.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::{JoinError, spawn_local};
+/// use std::rc::Rc;
+///
+/// /// For tasks of a `Local`.
+/// async fn length(text: Rc<str>) -> Result<usize, JoinError> {
+///     spawn_local(async move { text.len() }).await
+/// }
+/// ```
+///
+/// # Panics
+///
+/// Outside of any executor, and where the current one doesn't run [all its tasks here](Executor::runs_only_here).
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let Some(executor) = Handle::current() else {
+        panic!("`spawn_local` was called outside of any executor: call it in a task or `block_on` of a `Local`")
+    };
+    if const { task::is_large::<F>() } {
+        return task::thread_bound::spawn(executor, Boxed::from(Box::new(future)), Location::caller());
+    }
+    task::thread_bound::spawn(executor, future, Location::caller())
 }

@@ -36,7 +36,7 @@ use crate::task::{TaskId, TaskInfo, poll_proceed};
 /// # Cancel safety
 ///
 /// Awaiting `&mut handle` is cancel safe: a result that wasn't delivered waits for the next poll.
-#[must_use = "dropping a handle detaches its task; await it, `join` it, or say `drop`"]
+#[must_use = "dropping a handle detaches its task; await it, `join` it, or `detach` it"]
 pub struct JoinHandle<T>(JoinRef<T>);
 
 impl<T> JoinHandle<T> {
@@ -86,6 +86,20 @@ impl<T> JoinHandle<T> {
     /// The same handle, but dropping it aborts the task.
     pub fn abort_on_drop(self) -> AbortOnDrop<T> {
         AbortOnDrop(Some(self))
+    }
+
+    /// Lets the task go on alone: what dropping the handle does, in a word. The task's output is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use polyexec_core::Executor;
+    /// # fn example(executor: &(impl Executor + Clone)) {
+    /// executor.spawn(async { println!("in the background") }).detach();
+    /// # }
+    /// ```
+    pub fn detach(self) {
+        drop(self);
     }
 
     /// Whether the task has ended. Then the next poll of this handle is ready, unless the polling task's

@@ -38,7 +38,7 @@ pub use yield_now::{YieldNow, yield_now};
 #[cfg(feature = "std")]
 pub use self::{
     block_on::{block_in_place, block_on, block_on_polling},
-    handle::{Handle, spawn, try_spawn},
+    handle::{Handle, spawn, spawn_local, try_spawn},
 };
 
 #[cfg(polyexec_loom)]

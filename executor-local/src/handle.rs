@@ -22,6 +22,8 @@ use polyexec_core::executor::{
 };
 use polyexec_core::{Executor, Handle, JoinHandle, block_on};
 
+use crate::on_ready::{OnReady, Running};
+
 /// Spawns tasks on a [`Local`](crate::Local), from any thread.
 ///
 /// # What dropping does
@@ -47,6 +49,7 @@ struct Shared {
     on_finished: ThreadBound<RefCell<Vec<Waker>>>,
     /// Whether `on_finished` may hold any. Only the owner thread uses it.
     is_finish_awaited: AtomicBool,
+    on_ready: OnReady,
 }
 
 /// Which task of a queue to take.
@@ -91,7 +94,7 @@ impl Queue {
 
 impl LocalHandle {
     /// A handle of a new executor that this thread owns.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(on_ready: OnReady) -> Self {
         Self(Arc::new(Shared {
             ready: ThreadBound::new(RefCell::default()),
             inbox: Mutex::default(),
@@ -100,6 +103,7 @@ impl LocalHandle {
             run_loop: RunLoop::new(),
             on_finished: ThreadBound::new(RefCell::default()),
             is_finish_awaited: AtomicBool::new(false),
+            on_ready,
         }))
     }
 
@@ -140,11 +144,12 @@ impl LocalHandle {
 
     /// Queues a task behind those that are ready. Returns it if the executor has shut down.
     fn push(&self, task: Task) -> Result<(), Task> {
-        let Shared { ready, inbox, has_mail, run_loop, .. } = &*self.0;
+        let Shared { ready, inbox, has_mail, run_loop, on_ready, .. } = &*self.0;
         match ready.get() {
             Some(ready) => {
                 ready.borrow_mut().push(task)?;
                 run_loop.notify_here();
+                on_ready.queued_here();
             }
             None => {
                 let mut inbox = inbox.lock();
@@ -153,6 +158,7 @@ impl LocalHandle {
                 has_mail.store(true, Release);
                 drop(inbox);
                 run_loop.notify();
+                on_ready.queued();
             }
         }
         Ok(())
@@ -217,14 +223,21 @@ impl LocalHandle {
         });
     }
 
+    /// A call runs the tasks until the guard is dropped. Owner thread only.
+    fn running(&self) -> Running<'_, impl Fn() -> bool> {
+        self.0.on_ready.running(|| self.is_any_ready())
+    }
+
     /// Runs tasks until none is ready. Owner thread only.
     pub(crate) fn run_until_stalled(&self) {
+        let _running = self.running();
         let _context = context::reside(Handle::new(self.clone()));
         self.0.run_loop.run_until_stalled(|| self.run_one());
     }
 
     /// See [`Local::run_until`](crate::Local::run_until). Owner thread only.
     pub(crate) async fn run_until<F: Future>(&self, future: F) -> F::Output {
+        let _running = self.running();
         let handle = Handle::new(self.clone());
         self.0.run_loop.drive_within(future, || context::reside(handle.clone()), || self.run_one()).await
     }
@@ -258,9 +271,13 @@ impl LocalHandle {
 
     /// Whether no task is left: each one is in the table or in a queue.
     fn is_finished(&self) -> bool {
-        let Shared { ready, inbox, owned, .. } = &*self.0;
-        let is_ready = ready.get().is_some_and(|ready| !ready.borrow().tasks.is_empty());
-        !is_ready && inbox.lock().tasks.is_empty() && owned.is_empty()
+        !self.is_any_ready() && self.0.owned.is_empty()
+    }
+
+    /// Whether a task is in a queue. Owner thread only.
+    fn is_any_ready(&self) -> bool {
+        let Shared { ready, inbox, .. } = &*self.0;
+        ready.get().is_some_and(|ready| !ready.borrow().tasks.is_empty()) || !inbox.lock().tasks.is_empty()
     }
 
     /// Ends every task. Owner thread only.
@@ -286,12 +303,17 @@ impl Executor for LocalHandle {
     /// On the owner thread, runs the tasks meanwhile. On other threads, tasks progress only while the owner thread runs them.
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         if self.is_owner_thread() {
+            let _running = self.running();
             let _context = context::reside(Handle::new(self.clone()));
             self.wait(future);
         } else {
             let _context = context::enter(Handle::new(self.clone()));
             block_on(future);
         }
+    }
+
+    fn runs_only_here(&self) -> bool {
+        self.is_owner_thread()
     }
 
     /// Runs the other tasks inside the waiting one, since no other thread could run them.

@@ -27,13 +27,17 @@
 
 #![forbid(unsafe_code)]
 
+pub use builder::Builder;
 pub use handle::LocalHandle;
 pub use local::Local;
+pub use polyexec_core::spawn_local;
 
+mod builder;
 #[cfg(doctest)]
 mod compile_fail;
 mod handle;
 mod local;
+mod on_ready;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

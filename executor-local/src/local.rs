@@ -5,9 +5,10 @@ use std::marker::PhantomData;
 use futures_task::{FutureObj, LocalFutureObj, SpawnError as SpawnObjError};
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, context, is_large};
+use polyexec_core::task::Scope;
 use polyexec_core::{Executor, JoinHandle, SpawnError};
 
-use crate::LocalHandle;
+use crate::{Builder, LocalHandle};
 
 /// Runs tasks on the thread that made it, during calls such as [`block_on`](Local::block_on), [`run`](Local::run) and
 /// [`run_until_stalled`](Local::run_until_stalled).
@@ -39,7 +40,16 @@ pub struct Local {
 impl Local {
     /// An executor that the calling thread owns.
     pub fn new() -> Self {
-        Self { handle: LocalHandle::new(), made_in: Process::current(), not_send: PhantomData }
+        Self::builder().build()
+    }
+
+    /// Configures an executor.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn with(handle: LocalHandle) -> Self {
+        Self { handle, made_in: Process::current(), not_send: PhantomData }
     }
 
     /// A handle, for other threads, and for code that takes any executor.
@@ -103,6 +113,29 @@ impl Local {
             return self.handle.block_on(Box::pin(future));
         }
         self.handle.block_on(future)
+    }
+
+    /// Calls `body`, which may spawn children that borrow, and returns once they have ended. See [`Executor::scope`].
+    ///
+    /// # Panics
+    ///
+    /// If `body` or a child does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_local::Local;
+    ///
+    /// let mut numbers = [1, 2, 3];
+    /// Local::new().scope(|s| {
+    ///     for number in &mut numbers {
+    ///         s.spawn(async { *number *= 2 });
+    ///     }
+    /// });
+    /// assert_eq!(numbers, [2, 4, 6]);
+    /// ```
+    pub fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
+        self.handle.scope(body)
     }
 
     /// Like [`block_on`](Local::block_on), but as a future: pending while no task is ready. So these tasks run inside another
@@ -179,7 +212,8 @@ impl Local {
         std::future::poll_fn(|cx| self.handle.poll_finished(cx)).await;
     }
 
-    /// Runs the tasks until none is ready, and returns instead of sleeping. For a loop that is not an executor's.
+    /// Runs the tasks until none is ready, and returns instead of sleeping. For a loop that is not an executor's:
+    /// [`on_ready`](Builder::on_ready) tells it when to call this.
     ///
     /// Also handles I/O events and timers that were due before the call, and some that become due during it. Never returns if
     /// a task wakes itself for ever.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, Rejected, Task, context, is_large};
+use polyexec_core::task::Scope;
 use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_on};
 
 use crate::shared::Shared;
@@ -182,6 +183,15 @@ impl Pool {
             return self.handle.block_on(Box::pin(future));
         }
         self.handle.block_on(future)
+    }
+
+    /// Calls `body`, which may spawn children that borrow, and returns once they have ended. See [`Executor::scope`].
+    ///
+    /// # Panics
+    ///
+    /// If `body` or a child does.
+    pub fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
+        self.handle.scope(body)
     }
 }
 

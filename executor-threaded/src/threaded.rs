@@ -10,6 +10,7 @@ use futures_task::{FutureObj, SpawnError as SpawnObjError};
 use polyexec_core::executor::driver::Looks;
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, OwnedTasks, Ran, Rejected, Task, context, is_large};
+use polyexec_core::task::Scope;
 use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_in_place, block_on};
 use polyexec_threads::{Jobs, Settings, Submitted, ThreadPool, WhenBusy};
 
@@ -186,6 +187,15 @@ impl Threaded {
             return self.handle.block_on(Box::pin(future));
         }
         self.handle.block_on(future)
+    }
+
+    /// Calls `body`, which may spawn children that borrow, and returns once they have ended. See [`Executor::scope`].
+    ///
+    /// # Panics
+    ///
+    /// If `body` or a child does.
+    pub fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
+        self.handle.scope(body)
     }
 }
 

@@ -63,6 +63,18 @@ impl Started {
         }
     }
 
+    fn runs_only_here(&self) -> bool {
+        match self {
+            #[cfg(feature = "pool")]
+            Self::Pool(executor) => executor.runs_only_here(),
+            #[cfg(feature = "threaded")]
+            Self::Threaded(executor) => executor.runs_only_here(),
+            #[cfg(feature = "local")]
+            Self::Local(executor) => executor.runs_only_here(),
+            Self::Set(executor) => executor.runs_only_here(),
+        }
+    }
+
     fn schedule(&self, task: Task) {
         match self {
             #[cfg(feature = "pool")]
@@ -136,6 +148,10 @@ impl Executor for DefaultExecutor {
             // It has taken no task, so it has none to wake.
             None => drop(task),
         }
+    }
+
+    fn runs_only_here(&self) -> bool {
+        DEFAULT.get().is_some_and(Started::runs_only_here)
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {

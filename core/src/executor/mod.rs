@@ -196,6 +196,13 @@ pub trait Executor: Send + Sync + 'static {
         None
     }
 
+    /// Whether all tasks of this executor run on the calling thread, so that [`spawn_local`](crate::spawn_local) takes futures
+    /// that aren't `Send`. The provided method says no.
+    #[cfg(feature = "std")]
+    fn runs_only_here(&self) -> bool {
+        false
+    }
+
     /// Spawns `future` as a task, and returns its handle.
     ///
     /// The future isn't polled within this call. It is kept in the task's one allocation; beyond 2 KiB
@@ -249,6 +256,43 @@ pub trait Executor: Send + Sync + 'static {
         }
         drive(self, future)
     }
+
+    /// Calls `body`, which may spawn children that borrow, and returns once every child has ended. The async counterpart of
+    /// [`std::thread::scope`].
+    ///
+    /// It blocks as [`block_on`](Executor::block_on) does: the executor's tasks make progress, and it works inside a task. A
+    /// child may spawn further ones. If a child never ends, this never returns; [aborting](task::ScopedJoinHandle::abort) a
+    /// child ends it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use polyexec_core::Executor;
+    /// fn count(executor: &(impl Executor + Clone), text: &str) -> usize {
+    ///     let mut lines = 0;
+    ///     let mut words = 0;
+    ///     executor.scope(|s| {
+    ///         // Both read `text`, and each changes a variable of this function.
+    ///         s.spawn(async { lines = text.lines().count() });
+    ///         s.spawn(async { words = text.split_whitespace().count() });
+    ///     });
+    ///     lines + words
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `body` does; else if a child does, and its handle didn't return the panic. The first such panic goes on. In both cases
+    /// all children end first, and none is cancelled.
+    ///
+    /// If `block_on` panics here. Then `body` isn't called.
+    #[cfg(feature = "std")]
+    fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope task::Scope<'scope, 'env>) -> T) -> T
+    where
+        Self: Clone + Sized,
+    {
+        task::scope::run(crate::Handle::new(self.clone()), body)
+    }
 }
 
 fn drive<F: Future>(executor: &impl Executor, future: F) -> F::Output {
@@ -283,5 +327,10 @@ impl<E: Executor + ?Sized> Executor for Arc<E> {
     #[cfg(feature = "std")]
     fn clock(&self) -> Option<Arc<dyn crate::executor::Clock>> {
         (**self).clock()
+    }
+
+    #[cfg(feature = "std")]
+    fn runs_only_here(&self) -> bool {
+        (**self).runs_only_here()
     }
 }

@@ -81,6 +81,26 @@ impl Builder {
         }
     }
 
+    /// Spawns `future` on the executor that runs on this thread, as [`try_spawn`](crate::try_spawn) does.
+    ///
+    /// # Errors
+    ///
+    /// The executor refused the task, or there is no executor. The error has the future.
+    #[cfg(feature = "std")]
+    #[track_caller]
+    pub fn try_spawn<F>(self, future: F) -> Result<JoinHandle<F::Output>, SpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if const { is_large::<F>() } {
+            return self
+                .try_spawn_on_own(crate::executor::context::here(), Boxed::from(Box::new(future)))
+                .map_err(SpawnError::unboxed);
+        }
+        self.try_spawn_on_own(crate::executor::context::here(), future)
+    }
+
     /// Spawns `future` on `executor`, as [`Executor::try_spawn`] does.
     ///
     /// # Errors

@@ -33,6 +33,27 @@ impl TaskId {
         Self(NonZeroU64::new(next()).expect("2^64 tasks were spawned"))
     }
 
+    /// The id of the task that this thread is polling; of nested ones, the innermost. `None` outside of tasks, and in a
+    /// `block_on` outside of tasks. Costs a look at a thread-local.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_core::TaskId;
+    /// # use polyexec_core::{Executor, JoinError};
+    ///
+    /// async fn is_itself(executor: &(impl Executor + Clone)) -> Result<bool, JoinError> {
+    ///     let task = executor.spawn(async { TaskId::current() });
+    ///     let id = task.id();
+    ///     Ok(task.await? == Some(id))
+    /// }
+    /// assert_eq!(TaskId::current(), None);
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn current() -> Option<Self> {
+        super::cell::with_current(|task| task.header().id)
+    }
+
     /// The number itself.
     pub fn get(self) -> u64 {
         self.0.get()

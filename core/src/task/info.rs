@@ -68,3 +68,26 @@ impl fmt::Debug for TaskInfo {
         fmt::Display::fmt(self, f)
     }
 }
+
+/// The task that this thread is polling; of nested ones, the innermost. `None` outside of tasks, and in a `block_on` outside of
+/// tasks.
+///
+/// For a log that names its task. [`TaskId::current`] costs less, since a name is copied.
+///
+/// # Examples
+///
+/// ```
+/// use polyexec_core::task;
+/// # use polyexec_core::{Executor, JoinError};
+///
+/// async fn name(executor: &(impl Executor + Clone)) -> Result<Option<String>, JoinError> {
+///     let reader = task::Builder::new().name("reader");
+///     let named = reader.spawn_on(executor, async { task::current()?.name().map(String::from) });
+///     named.await
+/// }
+/// assert_eq!(task::current(), None);
+/// ```
+#[cfg(feature = "std")]
+pub fn current() -> Option<TaskInfo> {
+    super::cell::with_current(super::cell::TaskRef::info)
+}

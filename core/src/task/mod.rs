@@ -6,11 +6,13 @@ use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 
 pub use budget::{Proceed, consume_budget, has_budget_remaining, poll_proceed, unconstrained};
 pub use builder::Builder;
-#[cfg(feature = "std")]
-pub use cell::current_id;
 pub use id::TaskId;
 pub use info::TaskInfo;
+#[cfg(feature = "std")]
+pub use info::current;
 pub(crate) use large::{Boxed, is_large};
+#[cfg(feature = "std")]
+pub use scope::{Scope, ScopedJoinHandle};
 
 #[cfg(feature = "std")]
 use crate::AbortHandle;
@@ -29,6 +31,8 @@ pub(crate) mod id;
 mod info;
 pub(crate) mod label;
 pub(crate) mod large;
+#[cfg(feature = "std")]
+pub(crate) mod scope;
 pub(crate) mod slot;
 mod spawn;
 mod state;

@@ -1,5 +1,5 @@
-//! Keeps a future or a value to one thread, inside something that goes to any thread. With `cell/`, the crate's only
-//! `unsafe` code.
+//! Keeps a future or a value to one thread, inside something that goes to any thread. With `cell/` and
+//! `scope/child.rs`, the crate's only `unsafe` code.
 
 use core::fmt;
 use core::mem::{ManuallyDrop, needs_drop};
@@ -79,6 +79,32 @@ where
     }
     let (task, fresh) = NewTask::new_local(future, executor, label);
     (task, JoinHandle::new(fresh.into_join_ref()))
+}
+
+/// As [`spawn_local`](crate::spawn_local) on `executor`, for a task of this label.
+///
+/// # Panics
+///
+/// If the executor doesn't run all its tasks here.
+#[track_caller]
+pub(crate) fn spawn<F, E, L>(executor: E, future: F, label: L) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    E: Executor + Clone,
+    L: Label,
+{
+    assert!(
+        executor.runs_only_here(),
+        "`spawn_local` was called in an executor that runs tasks on other threads: call it in a task or `block_on` of a `Local`"
+    );
+    let (task, handle) = new(future, executor.clone(), label);
+    // If it is refused, it ends here, on its thread, and its handle says why.
+    if let Err(rejected) = executor.submit(task) {
+        let (task, cause) = rejected.into_parts();
+        task.end(cause.into());
+    }
+    handle
 }
 
 impl<F, E, L> NewTask<LocalFuture<F>, E, L>

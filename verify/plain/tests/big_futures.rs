@@ -60,6 +60,7 @@ fn of_core() {
         output(Handle::new(DefaultExecutor).spawn(large()));
         output((Arc::new(DefaultExecutor) as Arc<dyn Executor>).spawn(large()));
         (Arc::new(DefaultExecutor) as Arc<dyn Executor>).block_on(large());
+        DefaultExecutor.scope(|s| s.spawn(large()).join().unwrap());
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one allocation of a task, and the counted reference to it. Decides nothing: the owner of each part follows from `state`.
 //!
-//! This folder and `thread_bound.rs` are the crate's only `unsafe` code. Here is the layout; the files below have the rest:
+//! This folder, `thread_bound.rs` and `scope/child.rs` are the crate's only `unsafe` code. Here is the layout; the files below have the rest:
 //! `run` polls and ends the future, `waker` wakes the task, `join` waits for its result, `drop_guard` ends a task that isn't
 //! run, `new_task` builds one. README.md, one folder up, says who may touch which field.
 //!
@@ -32,7 +32,7 @@ pub(crate) use join::JoinRef;
 pub(crate) use new_task::NewTask;
 pub(crate) use run::Table;
 #[cfg(feature = "std")]
-pub use waker::current_id;
+pub(crate) use waker::with_current;
 
 mod drop_guard;
 mod join;
@@ -198,6 +198,10 @@ impl Executor for TaskRef {
 
     fn clock(&self) -> Option<Arc<dyn crate::executor::Clock>> {
         self.executor().clock()
+    }
+
+    fn runs_only_here(&self) -> bool {
+        self.executor().runs_only_here()
     }
 }
 

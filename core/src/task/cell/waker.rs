@@ -6,11 +6,7 @@ use core::num::NonZero;
 use core::ptr::NonNull;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
-#[cfg(feature = "std")]
-use super::Header;
 use super::{DropGuard, TaskRef};
-#[cfg(feature = "std")]
-use crate::TaskId;
 use crate::task::transition::OnWake;
 use crate::task::{Task, current};
 
@@ -115,32 +111,12 @@ impl Drop for JoinWaker {
     }
 }
 
-/// The id of the task that this thread is polling; of nested ones, the innermost. `None` outside of tasks, and in a `block_on`
-/// outside of tasks.
-///
-/// # Examples
-///
-/// ```
-/// use polyexec_core::task::current_id;
-/// # use polyexec_core::{Executor, block_on, executor::{Rejected, Task}};
-/// # use std::pin::Pin;
-/// # struct Here;
-/// # impl Executor for Here {
-/// #     fn submit(&self, task: Task) -> Result<(), Rejected> { Err(Rejected::shut_down(task)) }
-/// #     fn schedule(&self, _: Task) {}
-/// #     fn drive(&self, _: Pin<&mut dyn Future<Output = ()>>) {}
-/// # }
-///
-/// let (task, handle) = Task::new(async { current_id() }, Here);
-/// let id = task.id();
-/// let _ = task.run();
-/// assert_eq!(block_on(handle).unwrap(), Some(id));
-/// assert_eq!(current_id(), None);
-/// ```
+/// Looks at the task that this thread is polling; of nested ones, the innermost.
 #[cfg(feature = "std")]
-pub fn current_id() -> Option<TaskId> {
-    let header = NonNull::new(current::task().cast_mut())?.cast::<Header>();
-    // SAFETY: `run` has lent a pointer to a cell's header, and keeps the `Task`'s reference until the poll has ended. This
-    // thread is still in that poll. An id never changes.
-    Some(unsafe { header.as_ref() }.id)
+pub(crate) fn with_current<T>(look: impl FnOnce(&TaskRef) -> T) -> Option<T> {
+    let cell = NonNull::new(current::task().cast_mut())?.cast();
+    // `run` has lent this pointer, and keeps the `Task`'s reference until the poll has ended. This thread is still in that poll.
+    // The reference isn't given back here.
+    let task = ManuallyDrop::new(TaskRef(cell));
+    Some(look(&task))
 }
