@@ -131,12 +131,12 @@
 
 pub use polyexec_core::{
     AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId, TaskInfo,
-    YieldNow, block_in_place, block_on_polling, executor, task, yield_now,
+    YieldNow, block_in_place, block_on_polling, executor, spawn_local, yield_now,
 };
 
 pub use polyexec_futures::{
     CancelOnDrop, CancellationToken, Cancelled, JoinSet, Scope, ScopedHandle, TaskTracker, TaskTrackerToken,
-    TrackedFuture, TryScope, scope, try_scope,
+    TrackedFuture, TryScope, scope, task_local, try_scope,
 };
 #[cfg(feature = "fs")]
 pub use polyexec_io::fs;
@@ -172,3 +172,9 @@ pub use polyexec_tokio::{self as tokio, Tokio};
 pub use default::{DefaultExecutor, SetDefaultError, block_on, set_default, spawn, try_spawn};
 
 mod default;
+
+/// What a task is and has: its name, its budget, values of its own, children that borrow.
+pub mod task {
+    pub use polyexec_core::task::*;
+    pub use polyexec_futures::{AccessError, LocalKey, WithValues, inherit};
+}

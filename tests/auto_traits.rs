@@ -135,6 +135,8 @@ fn core() {
         ReadyWakers,
         Rejected,
         RunLoop,
+        task::Scope<'static, 'static>,
+        task::ScopedJoinHandle<'static, ()>,
         SpawnError<()>,
         StillRunning,
         Task,
@@ -169,8 +171,9 @@ fn threads() {
 
 #[test]
 fn executors() {
-    check("executor-local/src", types![Local, local::LocalHandle], &[("Local", &["Send", "Sync"])]);
-    check("executor-pool/src", types![Pool, pool::PoolHandle, pool::Builder, pool::Stall], &[]);
+    check("executor-local/src", types![local::Builder, Local, local::LocalHandle], &[("Local", &["Send", "Sync"])]);
+    let types = types![pool::Builder, Pool, pool::PoolHandle, pool::Stall, pool::WorkerInfo];
+    check("executor-pool/src", types, &[]);
     let types =
         types![Threaded, threaded::ThreadedHandle, threaded::Builder, blocking::Unblock<()>, blocking::Unblocked<()>];
     check("executor-threaded/src", types, &[]);
@@ -182,12 +185,14 @@ fn executors() {
 #[test]
 fn futures() {
     let types = types![
+        task::AccessError,
         CancelOnDrop,
         CancellationToken,
         Cancelled<'static>,
         Counter,
         Inspect<fn(u64)>,
         JoinSet<()>,
+        task::LocalKey<()>,
         Moment,
         Scope,
         ScopedHandle<()>,
@@ -195,8 +200,10 @@ fn futures() {
         TaskTrackerToken,
         TrackedFuture<Sleep>,
         TryScope<()>,
+        task::WithValues<Sleep>,
     ];
-    check("futures-lib/src", types, &[]);
+    // The values need not be.
+    check("futures-lib/src", types, &[("WithValues", UNWINDING)]);
 }
 
 #[test]

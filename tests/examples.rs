@@ -80,6 +80,31 @@ fn every_program_helps() {
     }
 }
 
+#[cfg(all(feature = "local", feature = "time"))]
+#[test]
+fn frame_loop_runs_tasks_when_some_are_ready() {
+    assert!(printed("frame_loop", &["--help"]).contains("Usage: frame_loop"));
+    let text = printed("frame_loop", &[]);
+    for step in 1..=3 {
+        assert_eq!(lines_with(&text, &format!("the animation is at step {step}")), 1, "{text}");
+    }
+    assert_eq!(number(&text, "pixels"), 256);
+    // The spawns, the picture, and the steps: some may coincide.
+    assert!((4..=5).contains(&number(&text, "runs of tasks")), "{text}");
+}
+
+#[cfg(feature = "pool")]
+#[test]
+fn pinned_runs_each_worker_on_its_processor() {
+    assert!(printed("pinned", &["--help"]).contains("Usage: pinned"));
+    let text = printed("pinned", &[]);
+    let [first, second] = [0, 1].map(|worker| value(&text, &format!("worker {worker} runs")));
+    assert!(!cfg!(target_os = "linux") || first.starts_with("on processor "), "{text}");
+    let are_two = std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
+    assert!(!are_two || !cfg!(target_os = "linux") || first != second, "{text}");
+    assert!(text.ends_with("the squares add up to 385\n"), "{text}");
+}
+
 #[test]
 fn dumb_runtime_polls_once() {
     assert_eq!(printed("dumb_runtime", &[]), "polling future\nHello, world!\nfuture is ready\n");

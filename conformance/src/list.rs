@@ -103,6 +103,12 @@ macro_rules! __each_property {
             sets::p91_a_cancelled_token_ends_all_that_wait_for_it,
             scope::p92_the_children_of_a_scope_end_before_it,
             scope::p93_a_panic_in_a_scope_goes_on_when_the_others_have_ended unwinds,
+            borrowing::p94_children_that_borrow_end_before_their_scope,
+            borrowing::p95_a_panic_of_a_child_that_borrows_goes_on_when_all_have_ended unwinds,
+            borrowing::p96_a_shutdown_ends_children_that_borrow_before_their_scope,
+            task_locals::p97_task_locals_are_of_one_task,
+            task_locals::p98_task_locals_are_inherited_on_request,
+            task_locals::p99_a_task_knows_itself,
         }
     };
 }

@@ -19,7 +19,7 @@ use crate::shared::Shared;
 use crate::sleep::Sleep;
 use crate::sync::deque::Worker as Queue;
 use crate::worker::Worker;
-use crate::{Pool, Stall, handoff};
+use crate::{Pool, Stall, WorkerInfo, handoff};
 
 /// Configures a [`Pool`].
 ///
@@ -103,6 +103,32 @@ impl Builder {
     /// Calls `hook` on each thread after its last task. A panic in it is contained.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.threads = self.threads.on_stop(hook);
+        self
+    }
+
+    /// Calls `hook` on a thread that is about to run a worker: when the pool starts, and when the thread takes over the worker
+    /// of a task that blocks. A panic in it is contained.
+    ///
+    /// So it sets a thread up for its worker: it pins the thread to a processor, say, as `examples/pinned.rs` does. A thread may
+    /// run several workers, one after the other; [`on_thread_start`](Builder::on_thread_start) is called once, before that.
+    /// The thread of a task that blocks finishes that task as it was set up.
+    ///
+    /// Keep the hook short, since the worker runs no task meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use polyexec_pool::Pool;
+    ///
+    /// let pool = Pool::builder()
+    ///     .worker_threads(2)
+    ///     .on_worker_start(|worker| println!("worker {} of {}", worker.index(), worker.workers()))
+    ///     .build()?;
+    /// # drop(pool);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_worker_start(mut self, hook: impl Fn(&WorkerInfo) + Send + Sync + 'static) -> Self {
+        self.hooks.on_worker_start = Some(Arc::new(hook));
         self
     }
 
@@ -213,6 +239,7 @@ impl fmt::Debug for Builder {
             .field("worker_threads", &self.worker_threads)
             .field("spare_threads", &self.spare_threads)
             .field("on_stall", &self.hooks.on_stall.is_some())
+            .field("on_worker_start", &self.hooks.on_worker_start.is_some())
             .field("on_thread_park", &self.hooks.on_park.is_some())
             .field("on_thread_unpark", &self.hooks.on_unpark.is_some())
             .field("threads", &self.threads)

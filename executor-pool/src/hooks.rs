@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::Stall;
+use crate::{Stall, WorkerInfo};
 
 pub(crate) type OnStall = Arc<dyn Fn(&Stall) + Send + Sync>;
+pub(crate) type OnWorkerStart = Arc<dyn Fn(&WorkerInfo) + Send + Sync>;
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
     pub(crate) on_stall: Option<OnStall>,
+    pub(crate) on_worker_start: Option<OnWorkerStart>,
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
 }

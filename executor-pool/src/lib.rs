@@ -24,6 +24,7 @@
 pub use builder::Builder;
 pub use pool::{Pool, PoolHandle};
 pub use stall::Stall;
+pub use worker_info::WorkerInfo;
 
 mod builder;
 mod handoff;
@@ -48,3 +49,4 @@ mod sync;
 mod system;
 mod watched;
 mod worker;
+mod worker_info;

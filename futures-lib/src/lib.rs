@@ -5,6 +5,7 @@
 //!
 //! With the feature `std`, which is on by default: [`JoinSet`] joins tasks in the order of their ends, [`CancellationToken`]
 //! tells tasks to stop, [`TaskTracker`] waits until they are gone, and a [`scope()`] ends after the tasks that it spawned.
+//! [`task_local!`] declares values that belong to a task.
 //!
 //! # Examples
 //!
@@ -34,6 +35,8 @@ pub use self::{
 #[cfg(target_has_atomic = "64")]
 pub use counter::{Counter, Inspect, count};
 pub use polyexec_core::{YieldNow, yield_now};
+#[cfg(feature = "std")]
+pub use task_local::{AccessError, LocalKey, WithValues, inherit};
 pub use watch::{Moment, watch};
 
 #[cfg(feature = "std")]
@@ -44,6 +47,8 @@ mod counter;
 mod join_set;
 #[cfg(feature = "std")]
 mod scope;
+#[cfg(feature = "std")]
+mod task_local;
 #[cfg(feature = "std")]
 mod tracker;
 #[cfg(feature = "std")]

@@ -5,6 +5,7 @@
 
 pub(crate) mod abort;
 pub(crate) mod blocking;
+pub(crate) mod borrowing;
 pub(crate) mod detach;
 pub(crate) mod drop_order;
 pub(crate) mod fairness;
@@ -17,6 +18,7 @@ pub(crate) mod scope;
 pub(crate) mod sets;
 pub(crate) mod shutdown;
 pub(crate) mod spawn;
+pub(crate) mod task_locals;
 pub(crate) mod threads;
 pub(crate) mod wake;
 pub(crate) mod waker;

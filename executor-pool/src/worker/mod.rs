@@ -12,7 +12,7 @@ use crossbeam_utils::CachePadded;
 use polyexec_core::Handle;
 use polyexec_core::executor::driver::{self, Priority, ReadyWakers};
 use polyexec_core::executor::{Ran, Task};
-use polyexec_threads::WhenBusy;
+use polyexec_threads::{WhenBusy, contain};
 
 use crate::job::Job;
 use crate::policy::{BATCH, EVENTS_AT, MIN_TIMED_SLEEP};
@@ -20,7 +20,7 @@ use crate::remote::Remote;
 use crate::shared::Shared;
 use crate::sync::deque;
 use crate::system::ThreadId;
-use crate::{PoolHandle, monitor, remotes};
+use crate::{PoolHandle, WorkerInfo, monitor, remotes};
 
 mod current;
 #[cfg(all(test, polyexec_loom))]
@@ -182,6 +182,10 @@ impl Drop for Worker {
 /// The scheduler's loop: runs `worker` on this thread until it is handed over or detached, or the pool shuts down.
 fn run(mut worker: Box<Worker>, thread: &ThreadId) {
     let (shared, remote) = (worker.shared.clone(), worker.remote.clone());
+    if let Some(on_worker_start) = &shared.hooks.on_worker_start {
+        // Before it starts: the monitor detaches no worker whose hook takes its time.
+        contain(|| on_worker_start(&WorkerInfo::new(worker.index, shared.workers)));
+    }
     remote.thread().set(thread);
     worker.start();
     let _handles_events = driver::work();
