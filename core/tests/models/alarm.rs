@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use loom::sync::Arc;
 use loom::thread;
 use polyexec_core::executor::{Alarm, Parker};
-use polyexec_core::modelled::{AtomicBool, AtomicUsize, check};
+use polyexec_core::modelled::{AtomicBool, check};
 
 /// Ends only if the sleeper is awake when there is work.
 fn sleeps_until_there_is_work(name: &str, workers: usize) {
@@ -26,27 +26,6 @@ fn sleeps_until_there_is_work(name: &str, workers: usize) {
         }
         alarm.unset();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-    });
-}
-
-/// The thread that ran out of work looks once more. If there is work, one of the two tells of it.
-#[test]
-fn work_at_the_end_is_told_of_once() {
-    check("alarm: work at the end is told of once", || {
-        let (alarm, is_due) = (Arc::new(Alarm::default()), Arc::new(AtomicBool::new(false)));
-        let told = Arc::new(AtomicUsize::new(0));
-        let worker = thread::spawn({
-            let (alarm, is_due, told) = (alarm.clone(), is_due.clone(), told.clone());
-            move || {
-                is_due.store(true, Relaxed);
-                alarm.ring(|| _ = told.fetch_add(1, Relaxed));
-            }
-        });
-        if alarm.set(|| is_due.load(Relaxed)) {
-            alarm.ring(|| _ = told.fetch_add(1, Relaxed));
-        }
-        worker.join().unwrap();
-        assert_eq!(told.load(Relaxed), 1);
     });
 }
 

@@ -1,11 +1,13 @@
-//! The hooks before and after a worker's sleep.
+//! The hooks of a worker: where a thread begins to run it, and before and after its sleep.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
+use polyexec_conformance::probe::Gate;
 use polyexec_conformance::watched;
-use polyexec_core::Executor;
+use polyexec_core::{Executor, block_in_place};
 use polyexec_pool::{Pool, PoolHandle};
 
 #[test]
@@ -61,4 +63,40 @@ fn each_sleep_has_its_two_calls_though_they_panic() {
     drop(pool);
     assert!(parks.load(SeqCst) > 0);
     assert_eq!(parks.load(SeqCst), unparks.load(SeqCst));
+}
+
+#[test]
+fn a_thread_is_set_up_for_each_worker_that_it_runs() {
+    watched!();
+    const WORKERS: usize = 3;
+    let (told, starts) = mpsc::channel();
+    let pool = Pool::builder()
+        .worker_threads(WORKERS)
+        .on_worker_start(move |worker| {
+            assert_eq!(worker.workers(), WORKERS);
+            told.send((worker.index(), thread::current().id())).unwrap();
+            resume_unwind(Box::new("a hook panics"))
+        })
+        .build()
+        .unwrap();
+    let mut first: Vec<_> = starts.iter().take(WORKERS).collect();
+    first.sort_unstable_by_key(|(index, _)| *index);
+    assert!(first.iter().map(|(index, _)| *index).eq(0..WORKERS));
+
+    // A task that blocks hands its worker over to a thread that isn't any of these.
+    let (entered, inside) = mpsc::channel();
+    let gate = Gate::new();
+    let opens = gate.clone();
+    let blocks = pool.spawn(async move {
+        entered.send(thread::current().id()).unwrap();
+        block_in_place(|| gate.wait());
+        thread::current().id()
+    });
+    let blocked = inside.recv().unwrap();
+    let (index, successor) = starts.recv().unwrap();
+    assert_eq!(first[index].1, blocked);
+    assert!(first.iter().all(|(_, thread)| *thread != successor));
+    opens.open();
+    assert_eq!(blocks.join().unwrap(), blocked, "a task stays on its thread");
+    drop(pool);
 }
