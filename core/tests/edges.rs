@@ -14,7 +14,11 @@ use polyexec_core::executor::{Clock, OwnedTasks, Ran, Rejected, Task, context, p
 use polyexec_core::{AbortHandle, Executor, Handle, JoinHandle, block_in_place};
 
 /// An executor without a queue: the test runs the task.
-struct Detached;
+struct Detached {
+    clock: fn() -> Option<Arc<dyn Clock>>,
+}
+
+const DETACHED: Detached = Detached { clock: || None };
 
 impl Executor for Detached {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
@@ -27,6 +31,10 @@ impl Executor for Detached {
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         park_on(future);
+    }
+
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        (self.clock)()
     }
 }
 
@@ -54,7 +62,7 @@ fn a_handle_that_is_polled_again_and_dropped_leaves_its_waker_to_the_completion(
         {
             let waker = waker(wakes.clone());
             let mut cx = Context::from_waker(&waker);
-            let (task, mut handle) = Task::new(async { 7 }, Detached);
+            let (task, mut handle) = Task::new(async { 7 }, DETACHED);
             assert!(Pin::new(&mut handle).poll(&mut cx).is_pending());
             send.send(task).unwrap();
             while Pin::new(&mut handle).poll(&mut cx).is_pending() {}
@@ -277,7 +285,7 @@ fn references_are_limited() {
 #[test]
 fn the_source_of_a_tasks_data_may_panic() {
     let live = OwnedTasks::<()>::new();
-    let (task, handle) = Task::new(pending::<()>(), Detached);
+    let (task, handle) = Task::new(pending::<()>(), DETACHED);
     assert!(matches!(live.run_with(task, panics), Ran::Finished));
     assert_eq!(handle.join().unwrap_err().into_panic().downcast_ref(), Some(&"on purpose"));
     assert!(live.is_empty());
@@ -309,7 +317,7 @@ fn a_tasks_data_may_panic_when_it_is_dropped() {
             closes.close();
             Poll::Pending
         }),
-        Detached,
+        DETACHED,
     );
     assert!(matches!(live.run_with(task, move || PanicsInDrop(source.clone())), Ran::Finished));
     assert!(handle.join().unwrap_err().is_shutdown());
@@ -355,34 +363,17 @@ fn a_table_knows_only_its_own_tasks() {
 /// The executor is asked for its clock when it drops a task.
 #[test]
 fn a_clock_that_panics_keeps_no_task_from_its_end() {
-    struct NoClock;
-
-    impl Executor for NoClock {
-        fn submit(&self, task: Task) -> Result<(), Rejected> {
-            Err(Rejected::shut_down(task))
-        }
-
-        fn schedule(&self, task: Task) {
-            drop(task);
-        }
-
-        fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
-            park_on(future);
-        }
-
-        fn clock(&self) -> Option<Arc<dyn Clock>> {
-            panics();
-            None
-        }
-    }
-
+    let no_clock = || {
+        panics();
+        None
+    };
     let token = Arc::new(());
     let carried = token.clone();
     let future = async move {
         let _carried = carried;
         pending::<()>().await;
     };
-    let (task, handle) = Task::new(future, NoClock);
+    let (task, handle) = Task::new(future, Detached { clock: no_clock });
     assert!(!unwinds(|| drop(task)));
     assert!(handle.join().unwrap_err().is_shutdown());
     assert_eq!(Arc::strong_count(&token), 1);
@@ -394,11 +385,11 @@ struct Twice;
 
 impl Executor for Twice {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        Detached.submit(task)
+        DETACHED.submit(task)
     }
 
     fn schedule(&self, task: Task) {
-        Detached.schedule(task);
+        DETACHED.schedule(task);
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
