@@ -1,6 +1,4 @@
-//! Runs a program as a child process: marks its lines, gives it a time limit, and stops it on Ctrl-C. On the executor of your choice.
-//!
-//!     cargo run --release -p polyexec-network-examples --bin child -- --limit 2 sh -c 'echo working; sleep 5'
+//! The program itself, on Unix: its options, and the process that it starts and ends.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -15,11 +13,8 @@ use polyexec::{
     time::{sleep, timeout},
 };
 
-use support::cli::{self, Failure, say};
-use support::{executors, seconds, text};
-
-#[path = "../support.rs"]
-mod support;
+use crate::support::cli::{self, Failure, say};
+use crate::support::{executors, seconds, text};
 
 const HELP: &str = "\
 Runs a program, and prints its lines with a mark.
@@ -38,7 +33,7 @@ Exit code: that of the program, 1 if it didn't end by itself or wasn't found, 2 
 /// How long a program may go on after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(1);
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     let ran = cli::run(|parser| program(parser).map(|ended| code = ended));
     if ran == ExitCode::SUCCESS { code } else { ran }
