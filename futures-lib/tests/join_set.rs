@@ -112,6 +112,23 @@ fn a_task_beyond_the_limit_begins_when_another_has_ended() {
     assert_eq!(names, ["a", "b", "c"]);
 }
 
+/// It is in the queue of the set and in that of its executor.
+#[test]
+fn a_turn_may_come_before_the_first_poll() {
+    let local = Local::new();
+    let (trace, open, closed) = (Trace::new(), Gate::new(), Gate::new());
+    open.open();
+    let mut set = JoinSet::with_limit(1);
+    for (name, gate) in [("a", &open), ("b", &closed), ("c", &open)] {
+        set.spawn_on(&local.handle(), logged(&trace, name, gate));
+    }
+    local.run_until_stalled();
+    assert_eq!(trace, ["begin a", "end a", "begin b"]);
+    closed.open();
+    local.run_until_stalled();
+    assert_eq!(trace.events()[3..], ["end b", "begin c", "end c"]);
+}
+
 #[test]
 fn a_turn_that_is_given_up_goes_to_the_next_task() {
     let local = Local::new();
