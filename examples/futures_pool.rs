@@ -115,5 +115,8 @@ polyexec_conformance::suite! {
         p71_the_thread_count_returns_to_where_it_was: "no other thread takes over while one blocks, as some do here first",
         p79_what_is_always_ready_delays_others_by_128_operations_at_most: "its tasks run at the same time",
         p84_waits_nest_to_a_bound_and_never_end_the_process: "no other thread takes over while one blocks",
+        p94_children_that_borrow_end_before_their_scope: "no other thread takes over while one blocks",
+        p98_task_locals_are_inherited_on_request: "no other thread takes over while one blocks",
+        p99_a_task_knows_itself: "no other thread takes over while one blocks",
     },
 }

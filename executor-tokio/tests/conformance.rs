@@ -47,6 +47,12 @@ mod current_thread {
             p69_names_stack_sizes_and_hooks: "it has no threads of its own",
             p71_the_thread_count_returns_to_where_it_was: "nothing runs while a task blocks, as some do here first",
             p84_waits_nest_to_a_bound_and_never_end_the_process: "nothing runs while a task blocks",
+            p94_children_that_borrow_end_before_their_scope: "nothing runs while a task or a scope's body blocks",
+            p95_a_panic_of_a_child_that_borrows_goes_on_when_all_have_ended: "nothing runs while a scope's body blocks",
+            p96_a_shutdown_ends_children_that_borrow_before_their_scope: "nothing runs while a scope's body blocks",
+            p97_task_locals_are_of_one_task: "nothing runs while a task blocks",
+            p98_task_locals_are_inherited_on_request: "nothing runs while a task blocks",
+            p99_a_task_knows_itself: "nothing runs while a task blocks",
         },
     }
 }
