@@ -19,7 +19,7 @@ macro_rules! programs {
     )*};
 }
 
-programs! { axum_serve grpc https_client sqlite }
+programs! { axum_hyper axum_serve grpc https_client proxy sqlite tls_echo websocket }
 
 fn same_output(program: &str, on_tokio: &str) {
     let expected = output(Command::new(on_tokio));
