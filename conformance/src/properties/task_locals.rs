@@ -98,23 +98,21 @@ pub(crate) fn p98_task_locals_are_inherited_on_request(subject: &Subject) {
     assert_eq!(executor.block_on(values).unwrap(), (((2, "text"), 1), None, 1));
 
     // Down a chain of tasks, each of which sets a value: it is dropped when the last task that has it ends.
-    static DROPS: Mutex<Option<Tally>> = Mutex::new(None);
     task_local!(static COUNTED: Mutex<OnDrop>);
-    fn descend(executor: Arc<dyn Executor>, depth: usize) -> usize {
+    fn descend(executor: Arc<dyn Executor>, drops: Tally, depth: usize) -> usize {
         let Some(depth) = depth.checked_sub(1) else { return NUMBER.get() };
-        let counted = DROPS.lock().unwrap().as_ref().map(Tally::on_drop).expect("it was set");
         let next = executor.clone();
-        let child = COUNTED.scope(Mutex::new(counted), async move {
-            executor.spawn(inherit(async move { descend(next, depth) })).join().unwrap()
+        let child = COUNTED.scope(Mutex::new(drops.on_drop()), async move {
+            executor.spawn(inherit(async move { descend(next, drops, depth) })).join().unwrap()
         });
         polyexec_core::block_on(child)
     }
     const DEPTH: usize = 10;
     let drops = Tally::new();
-    *DROPS.lock().unwrap() = Some(drops.clone());
+    let counts = drops.clone();
     let last = on_foreign_thread(&executor, |executor| {
         let inner = executor.clone();
-        executor.spawn(NUMBER.scope(3, async move { descend(inner, DEPTH) })).join().unwrap()
+        executor.spawn(NUMBER.scope(3, async move { descend(inner, counts, DEPTH) })).join().unwrap()
     });
     assert_eq!(last, 3);
     drop(executor);
