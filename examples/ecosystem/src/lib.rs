@@ -2,3 +2,8 @@
 
 pub mod greeter;
 pub mod https;
+
+/// The examples of the page on `select!` and `join!`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/select-and-join.md")]
+mod select_and_join {}
