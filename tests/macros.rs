@@ -36,11 +36,17 @@ async fn a_test_on_a_pool() {
 #[polyexec::test(executor = "pool", worker_threads = 3)]
 #[ignore = "counts the threads of the process"]
 async fn a_test_on_three_workers() {
-    thread_of_a_task().await;
-    let threads = std::fs::read_dir("/proc/self/task").unwrap();
-    let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap());
-    let numbers = names.filter_map(|name| name.trim().strip_prefix("pool-")?.parse::<usize>().ok());
-    assert_eq!(numbers.count(), 3);
+    polyexec_conformance::watched!();
+    let workers = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).unwrap());
+        names.filter_map(|name| name.trim().strip_prefix("pool-")?.parse::<usize>().ok()).count()
+    };
+    // A thread names itself when it runs.
+    while workers() < 3 {
+        yield_now().await;
+    }
+    assert_eq!(workers(), 3);
 }
 
 #[cfg(target_os = "linux")]
