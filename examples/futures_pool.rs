@@ -112,6 +112,7 @@ polyexec_conformance::suite! {
         p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most: "its tasks run at the same time",
         p67_a_task_from_outside_waits_for_64_polls_at_most: "its tasks run at the same time",
         p69_names_stack_sizes_and_hooks: "its threads aren't configured",
+        p70_wakers_and_executors_survive_in_thread_local_destructors: "the pool doesn't join its threads, whose locals may outlive it",
         p71_the_thread_count_returns_to_where_it_was: "no other thread takes over while one blocks, as some do here first",
         p79_what_is_always_ready_delays_others_by_128_operations_at_most: "its tasks run at the same time",
         p84_waits_nest_to_a_bound_and_never_end_the_process: "no other thread takes over while one blocks",
