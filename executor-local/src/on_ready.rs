@@ -27,7 +27,7 @@ struct Armed {
 impl OnReady {
     /// No call runs the queue yet.
     pub(crate) fn new(hook: Hook) -> Self {
-        let alarm = Alarm::new();
+        let alarm = Alarm::default();
         alarm.set(|| ());
         Self(Some(Armed { hook, alarm, running: AtomicUsize::new(0) }))
     }
