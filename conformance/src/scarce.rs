@@ -130,7 +130,7 @@ impl Drop for Hogs {
     }
 }
 
-/// Waits until the process has as many threads as `before`, according to [`threads`](crate::probe::threads). The system counts a
+/// Waits until the process has as many threads as `before`, according to [`threads`]. The system counts a
 /// joined thread for another moment.
 pub fn threads_settle_at(before: Option<usize>) {
     while threads() != before {
