@@ -1,6 +1,8 @@
 //! Runs a program as a child process: marks its lines, gives it a time limit, and stops it on Ctrl-C. On the executor of your choice.
 //!
-//!     cargo run --release -p polyexec-network-examples --bin child -- --limit 2 sh -c 'echo working; sleep 5'
+//! ```sh
+//! cargo run --release -p polyexec-network-examples --bin child -- --limit 2 sh -c 'echo working; sleep 5'
+//! ```
 
 use std::process::ExitCode;
 
