@@ -19,7 +19,7 @@ pub(crate) fn in_task<T: Send + 'static>(executor: &Fixture, future: impl Future
     executor.block_on(executor.handle().spawn(future)).expect("its assertions hold")
 }
 
-/// Waits until `tally` has counted so many.
+/// Waits until `tally` has counted this many `times`.
 async fn counted(tally: &Tally, times: usize) {
     while tally.get() < times {
         yield_now().await;
