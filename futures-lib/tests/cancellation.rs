@@ -258,7 +258,9 @@ fn cancelling_races_with_waiting_and_with_children() {
             rng.linger();
             token.cancel();
             // ThreadSanitizer sees joins, but not the end of a scope of threads.
-            [waits, descends].map(|thread| thread.join().unwrap());
+            for thread in [waits, descends] {
+                thread.join().unwrap();
+            }
         });
     }
 }
