@@ -1,6 +1,6 @@
 //! Lets a number of futures run at a time. The others wait for their turn, in the order of their spawns.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -16,18 +16,10 @@ pub(super) struct Limit {
 struct State {
     /// Turns that have begun, or may.
     begun: usize,
-    /// Those that wait, the next one first.
-    waiting: VecDeque<Waiting>,
-    /// The ticket of the first in `waiting`: all below have had their turn, or were dropped.
-    first: u64,
-}
-
-/// A turn that waits.
-enum Waiting {
-    Unpolled,
-    Polled(Waker),
-    /// Its future was dropped.
-    Dropped,
+    /// Those that wait, by their tickets: a waker once they were polled. One that is given up leaves no trace.
+    waiting: BTreeMap<u64, Option<Waker>>,
+    /// Greater than all in `waiting`.
+    next_ticket: u64,
 }
 
 impl Limit {
@@ -46,8 +38,10 @@ impl Limit {
             state.begun += 1;
             Stage::Begun
         } else {
-            state.waiting.push_back(Waiting::Unpolled);
-            Stage::Waiting { ticket: state.first + state.waiting.len() as u64 - 1 }
+            let ticket = state.next_ticket;
+            state.next_ticket += 1;
+            state.waiting.insert(ticket, None);
+            Stage::Waiting { ticket }
         };
         Turn { limit: self.clone(), stage }
     }
@@ -70,22 +64,13 @@ impl State {
     /// Gives the place of an ended turn to the next one, and returns its waker.
     #[must_use = "wake it once the state isn't locked"]
     fn end(&mut self) -> Option<Waker> {
-        while let Some(next) = self.waiting.pop_front() {
-            self.first += 1;
-            match next {
-                Waiting::Unpolled => return None,
-                Waiting::Polled(waker) => return Some(waker),
-                Waiting::Dropped => {}
+        match self.waiting.pop_first() {
+            Some((_, next)) => next,
+            None => {
+                self.begun -= 1;
+                None
             }
         }
-        self.begun -= 1;
-        None
-    }
-
-    /// The place of a turn in the queue. `None`: it may begin.
-    fn place(&mut self, ticket: u64) -> Option<&mut Waiting> {
-        let position = ticket.checked_sub(self.first)?;
-        Some(&mut self.waiting[position as usize])
     }
 }
 
@@ -110,12 +95,12 @@ impl Turn {
         // Cloned and dropped outside of the lock: it is foreign code.
         let waker = cx.waker().clone();
         let mut state = self.limit.lock();
-        let Some(place) = state.place(ticket) else {
+        let Some(place) = state.waiting.get_mut(&ticket) else {
             drop(state);
             self.stage = Stage::Begun;
             return Poll::Ready(());
         };
-        let before = std::mem::replace(place, Waiting::Polled(waker));
+        let before = place.replace(waker);
         drop(state);
         drop(before);
         Poll::Pending
@@ -125,11 +110,8 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Stage::Waiting { ticket } = self.stage {
-            let mut state = self.limit.lock();
-            if let Some(place) = state.place(ticket) {
-                let before = std::mem::replace(place, Waiting::Dropped);
-                drop(state);
-                drop(before);
+            let given_up = self.limit.lock().waiting.remove(&ticket);
+            if given_up.is_some() {
                 return;
             }
         }
@@ -163,5 +145,24 @@ impl<F: Future> Future for Limited<F> {
             ready!(turn.poll_begin(cx));
         }
         this.future.poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_is_given_up_leaves_no_memory_behind() {
+        let limit = Arc::new(Limit::new(1));
+        let _begun = limit.turn();
+        let [first, last] = [(); 2].map(|()| {
+            let waits = limit.turn();
+            (0..100).for_each(|_| drop(limit.turn()));
+            waits
+        });
+        assert_eq!(limit.lock().waiting.len(), 2);
+        drop((first, last));
+        assert_eq!(limit.lock().waiting.len(), 0);
     }
 }
