@@ -103,6 +103,9 @@
 //! it spawned, and the first failure cancels the others. [`CancellationToken`] tells tasks to stop, and [`TaskTracker`] waits
 //! until they have. All of them work on every executor.
 //!
+//! Their `spawn`, and that of [`task::Builder`], need an executor around them: a task, or a `block_on`. Elsewhere they start none, as
+//! [`spawn`] does, and the task's error says so. `spawn_on(&DefaultExecutor, ..)` works everywhere.
+//!
 //! # Blocking work
 //!
 //! `unblock` runs a blocking closure on another thread and awaits its result. `spawn_blocking` returns a handle.

@@ -22,7 +22,7 @@ mod run;
 /// a `Result`, see [`try_scope`].
 ///
 /// Children are tasks like any other: they run in parallel where their executor does, and their futures are `'static`. `body`
-/// may borrow.
+/// may borrow. [`Executor::scope`] blocks, and so its children may borrow, too.
 ///
 /// A child that never ends keeps the scope from its end. [`Scope::abort_all`] at the body's end is for children that serve the
 /// others, or tell them to stop by a [`CancellationToken`](crate::CancellationToken).
@@ -119,6 +119,8 @@ where
 }
 
 /// Spawns the children of a [`scope`]. A clone may go to a child, which then spawns siblings.
+///
+/// For children that borrow, a blocking scope has a type of its own: [`Scope<'scope, 'env>`](polyexec_core::task::Scope).
 ///
 /// # What dropping does
 ///

@@ -111,7 +111,8 @@ struct Nowhere;
 
 impl Executor for Nowhere {
     fn submit(&self, task: Task) -> Result<(), Rejected> {
-        Err(Rejected::unable(task, "no executor runs on this thread"))
+        let why = "no executor runs on this thread: spawn in a task or a `block_on`, or on an executor's handle";
+        Err(Rejected::unable(task, why))
     }
 
     fn schedule(&self, task: Task) {

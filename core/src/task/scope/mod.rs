@@ -22,6 +22,9 @@ mod outcome;
 
 /// Spawns children that may borrow for `'scope`. Lent by [`Executor::scope`] to its body, and by the body to the children.
 ///
+/// It is what [`std::thread::Scope`] is for threads. The scope of async code has no lifetimes: `polyexec::Scope`, whose children
+/// own what they use.
+///
 /// # What dropping does
 ///
 /// There is only a reference, whose drop does nothing. The scope ends when [`Executor::scope`] returns.
