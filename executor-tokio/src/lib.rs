@@ -45,10 +45,12 @@
 //! allocates three times: the task, tokio's, and where the two meet.
 //!
 //! On a multi-threaded runtime a task may block: `join`, `block_on` and `block_in_place` let another thread run the others
-//! meanwhile, as tokio's `block_in_place` does. A poll that blocks without saying so holds up its worker.
+//! meanwhile, as tokio's `block_in_place` does. A poll that blocks without saying so holds up its worker. Tasks of tokio's own, those
+//! of `tokio::spawn`, say so by [`tokio::task::block_in_place`] only: call `join`, `block_on` and `scope` inside of that there.
 //!
-//! On a current-thread runtime nothing runs while a task blocks. **A task that blocks until another one of the same runtime has
-//! run waits forever.** Tasks run while a thread is in the runtime's `block_on`, and so does what [`Tokio::block_on`] waits for.
+//! On a current-thread runtime nothing runs while a task blocks, or the future of a `block_on`, or the body of a `scope`. **What
+//! blocks there until a task of the same runtime has run waits forever**: `await` it instead. Tasks run while a thread is in the
+//! runtime's `block_on`, and so does what [`Tokio::block_on`] waits for. A scope waits for its children after its body.
 
 #![forbid(unsafe_code)]
 
