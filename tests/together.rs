@@ -1,4 +1,4 @@
-//! Executors in each other's tasks.
+//! Executors beside each other, and in each other's tasks.
 
 #![cfg(all(feature = "pool", feature = "local"))]
 
@@ -12,6 +12,39 @@ use polyexec::{Executor, Local, Pool, block_in_place};
 fn on_the_only_worker<F: Future<Output = i32> + Send + 'static>(task: impl FnOnce(Arc<dyn Executor>) -> F) -> i32 {
     let pool = Pool::builder().worker_threads(1).build().unwrap();
     pool.spawn(task(Arc::new(pool.handle()))).join().unwrap()
+}
+
+/// A program that owns its executor changes one line, also in functions that don't import [`Executor`].
+mod owners {
+    macro_rules! same_methods {
+        ($($test:ident: $owner:expr,)*) => { $(
+            #[test]
+            fn $test() {
+                polyexec_conformance::watched!();
+                let owner = $owner;
+                let (task, tried) = (owner.spawn(async { 1 }), owner.try_spawn(async { 2 }).unwrap());
+                assert_eq!(owner.block_on(async { task.await.unwrap() + tried.await.unwrap() }), 3);
+                let (text, mut length) = ("borrowed".to_owned(), 0);
+                owner.scope(|s| drop(s.spawn(async { length = text.len() })));
+                assert_eq!(length, 8);
+                drop(polyexec::Handle::new(owner.handle()));
+            }
+        )* };
+    }
+
+    same_methods! {
+        pool: polyexec::Pool::new().unwrap(),
+        local: polyexec::Local::new(),
+    }
+    #[cfg(feature = "threaded")]
+    same_methods! { threaded: polyexec::Threaded::new(), }
+    #[cfg(feature = "smol")]
+    same_methods! { smol: polyexec::Smol::new().unwrap(), }
+    #[cfg(feature = "tokio")]
+    same_methods! {
+        tokio: polyexec::Tokio::new().unwrap(),
+        tokio_current_thread: polyexec::Tokio::current_thread().unwrap(),
+    }
 }
 
 #[test]

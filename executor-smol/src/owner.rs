@@ -8,6 +8,7 @@ use async_channel::{Receiver, Sender};
 use async_executor::Executor as AsyncExecutor;
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, is_large, park_on};
+use polyexec_core::task::Scope;
 use polyexec_core::{Executor, JoinHandle, SpawnError, block_in_place};
 
 use crate::SmolHandle;
@@ -117,6 +118,15 @@ impl Smol {
             return self.handle.block_on(Box::pin(future));
         }
         self.handle.block_on(future)
+    }
+
+    /// Calls `body`, which may spawn children that borrow, and returns once they have ended. See [`Executor::scope`].
+    ///
+    /// # Panics
+    ///
+    /// If `body` or a child does.
+    pub fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
+        self.handle.scope(body)
     }
 }
 

@@ -7,6 +7,7 @@ use std::{fmt, io};
 
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, is_large};
+use polyexec_core::task::Scope;
 use polyexec_core::{Executor, JoinHandle, SpawnError, block_in_place};
 use tokio::runtime::{Builder, Runtime};
 
@@ -102,6 +103,17 @@ impl Tokio {
             return self.handle.block_on(Box::pin(future));
         }
         self.handle.block_on(future)
+    }
+
+    /// Calls `body`, which may spawn children that borrow, and returns once they have ended. See [`Executor::scope`].
+    ///
+    /// On a current-thread runtime the children run once `body` has returned, so `body` must not wait for them.
+    ///
+    /// # Panics
+    ///
+    /// If `body` or a child does, or where [`block_on`](Tokio::block_on) does.
+    pub fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
+        self.handle.scope(body)
     }
 
     /// Shuts down like a drop, but waits until `timeout` at most. Then what is being polled ends after its poll.
