@@ -111,7 +111,7 @@ impl<T> Bag<T> {
     }
 
     fn empty(&self) {
-        // What they do when they are dropped, they do after the lock was released.
+        // Their destructors run after the lock was released.
         let things = take(&mut *self.0.lock().unwrap());
         drop(things);
     }

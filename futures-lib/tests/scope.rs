@@ -225,7 +225,7 @@ fn a_spawn_races_with_the_end() {
             });
             escaped.open();
             result.await.unwrap();
-            // What was begun by now has ended by now.
+            // Each child that has begun has ended.
             let begun_by_now = begun.get();
             assert!(alive.get() >= begun_by_now);
             ended.opened().await;

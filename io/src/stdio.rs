@@ -137,7 +137,7 @@ impl State {
         Some(Ok(length))
     }
 
-    /// Notes who waits. Returns the waker before.
+    /// Keeps the waker of a handle that waits. Returns the one before.
     fn wait(&mut self, number: u64, waker: Waker) -> Option<Waker> {
         let before = self.forget(number);
         self.waiting.push((number, waker));

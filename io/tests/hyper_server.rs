@@ -138,7 +138,7 @@ fn what_has_begun_is_answered_and_what_is_idle_ends(executor: impl Executor + Cl
         let one = executor.spawn(one.send_request(get(address, "/slow")));
         let two = executor.spawn(two.send_request(get(address, "/slow")));
         let mut silent = TcpStream::connect(address).await.unwrap();
-        // The one that says nothing is accepted, too: its successors are served.
+        // The silent one is accepted, too: its successors are served.
         let (mut last_one, mut last_two) = clients(&executor, address).await;
         last_one.send_request(get(address, "/")).await.unwrap();
         last_two.send_request(get(address, "/")).await.unwrap();

@@ -164,7 +164,7 @@ impl Executor for DefaultExecutor {
 ///
 /// This is for programs. A library leaves the choice to its user.
 ///
-/// The executor runs until its owner is dropped; then new tasks are refused. If nobody drives it (a
+/// The executor runs until its owner is dropped; then new tasks are refused. If no thread drives it (a
 /// [`Local`](crate#choosing-an-executor), say), its tasks wait. Called again before the first task, the last call counts.
 ///
 /// # Errors

@@ -180,7 +180,7 @@ pub(crate) fn p51_a_drop_may_spawn_wake_abort_and_join(subject: &Subject) {
                 busybody.abort();
             }
             assert_eq!(busybody.await.is_ok(), end == "ready");
-            // What the `Drop` did comes to its end.
+            // The destructor's work comes to its end.
             over.opened().await;
             woken.opened().await;
             sleeper.await.unwrap();

@@ -228,7 +228,7 @@ pub(crate) fn p79_what_is_unconstrained_does_not_yield(subject: &Subject) {
                 }
             })
             .await;
-            // What was left before is left now.
+            // As much of the budget is left as before.
             for _ in 0..MOST_OPERATIONS {
                 consume_budget().await;
                 operations.add();

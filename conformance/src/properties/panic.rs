@@ -281,7 +281,7 @@ pub(crate) fn p47_a_panic_in_a_join_waker_leaves_the_other_tasks_alone(subject: 
 
     let mut replaced = spawn(301);
     assert!(poll_with(&mut replaced, &panics_when_dropped()).is_pending());
-    // This panic is its poller's, who drops the waker here; the handle stays whole.
+    // This panic is the poller's, which drops the waker here; the handle stays whole.
     let _ = catch_unwind(AssertUnwindSafe(|| poll_with(&mut replaced, Waker::noop())));
 
     go.open();

@@ -59,7 +59,7 @@ pub(crate) fn p97_task_locals_are_of_one_task(subject: &Subject) {
         executor.block_on(NUMBER.scope(8, async { (handle.spawn(async { number() }).await.unwrap(), number()) }));
     assert_eq!(here, (None, Some(8)));
 
-    // A destructor has them, whoever ends the task.
+    // A destructor has them, also if another thread ends the task.
     for shuts_down in [false, true] {
         let executor = subject.start();
         let (seen, began) = (Arc::new(Mutex::new(None)), Gate::new());

@@ -64,7 +64,7 @@ struct State {
     bytes: VecDeque<u8>,
     /// The reader or the writer is gone.
     is_closed: bool,
-    /// Whoever waits. Reader and writer never wait at the same time, for bytes and for room.
+    /// The reader's, which waits for bytes, or the writer's, which waits for room. They never wait at the same time.
     waiting: Option<Waker>,
 }
 

@@ -36,7 +36,7 @@ impl UnwindSafe for Child {}
 impl RefUnwindSafe for Child {}
 
 impl Child {
-    /// Registers what is to be waited for. If that fails, kills the process.
+    /// Registers the pipes and the end. If that fails, kills the process.
     pub(super) fn adopt(mut child: std::process::Child, kill_on_drop: bool) -> io::Result<Self> {
         let parts = (|| {
             let stdin = child.stdin.take().map(ChildStdin::new).transpose()?;

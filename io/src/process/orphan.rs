@@ -1,4 +1,4 @@
-//! Waits for a child whose owner is gone, without a task: the child's waker polls it. Whoever polls the driver calls that waker.
+//! Waits for a child whose owner is gone, without a task: the thread that polls the driver calls the child's waker, which polls it.
 
 use std::pin::pin;
 use std::process::Child;
@@ -10,7 +10,7 @@ use polyexec_core::task::unconstrained;
 
 use super::exit::Exit;
 
-/// A child that nobody waits for any more. Kept alive by its waker, which the driver has.
+/// A child without an owner. Kept alive by its waker, which the driver has.
 struct Orphan(Mutex<Option<(Child, Exit)>>);
 
 /// Takes the status of `child` from the system once it has ended.

@@ -198,7 +198,7 @@ fn a_connection_within_the_process_ends_as_a_socket_does() {
         a.read_to_end(&mut rest).await.unwrap();
         assert_eq!(rest, b"back");
 
-        // A peer that is dropped wakes whoever waits.
+        // Dropping an end wakes the peer.
         let (mut a, b) = duplex(1);
         a.write_all(b"1").await.unwrap();
         let (written, ()) = zip(a.write(b"2"), async {

@@ -113,7 +113,7 @@ fn both_outputs_are_read_at_once() {
 fn a_child_that_waits_for_more_input_sees_its_end() {
     watched!();
     block_on(async {
-        // Nobody takes the pipe: `wait` closes it.
+        // The pipe isn't taken: `wait` closes it.
         let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         assert!(child.wait().await.unwrap().success());
         let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

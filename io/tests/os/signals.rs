@@ -80,7 +80,7 @@ fn nothing_is_lost_between_two_receives() {
             signals.add(SIGWINCH).unwrap();
             signals.add(SIGWINCH).unwrap();
             for _ in 0..100 {
-                // What comes twice counts once.
+                // A signal that comes twice counts once.
                 for signal in [SIGWINCH, SIGUSR1, SIGUSR2, SIGUSR1] {
                     raise(signal).unwrap();
                 }

@@ -50,7 +50,7 @@ const BOUNDS: &[(&str, &[Bound])] = &[
     // The system takes most of it.
     ("connections", &[OfBestPeer(1.05)]),
     ("http", &[OfBestPeer(0.95)]),
-    // In figures only: who is quick on the whole may let some connections wait for the others.
+    // In figures only: an executor that is quick on the whole may let some connections wait for the others.
     ("http_p50", &[]),
     ("http_p99", &[]),
     ("timers", &[OfBestPeer(1.0)]),

@@ -65,8 +65,7 @@ fn leak() {
     black_box(Box::into_raw(Box::new([7_u64; 100])));
 }
 
-/// References are counted without a limit. So many are forgotten that the count is down to one, and the next to go frees the
-/// cell.
+/// References are counted without a limit. Forgotten ones overflow the count, down to one. The next drop frees the cell.
 fn wrapped_count() {
     struct Cell {
         /// Of few bits, so that it takes no time.
@@ -158,7 +157,7 @@ fn until(number: &AtomicUsize, is: usize) {
     }
 }
 
-/// A lock orders those who have it one way: who had it first doesn't see what the other one did.
+/// A lock orders its holders one way: the first holder doesn't see what the second one did.
 fn race_beside_a_lock() {
     let (lock, beside) = (Mutex::new(()), Shared(UnsafeCell::new(0)));
     let (waits, written) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -177,7 +176,7 @@ fn race_beside_a_lock() {
     });
 }
 
-/// A value is published once, and changed afterwards: who reads it sees what came before, and no more.
+/// A value is published once, and changed afterwards: its readers see what came before, and no more.
 fn race_after_a_once() {
     let (once, beside) = (OnceLock::new(), Shared(UnsafeCell::new(0)));
     let written = AtomicUsize::new(0);

@@ -51,7 +51,7 @@ fn chain(handle: LocalHandle, left: usize) -> Pin<Box<dyn Future<Output = usize>
 fn each_for_the_next_one() {
     on_a_threads_stack(|| {
         let local = Local::new();
-        // So many there may be, and no more.
+        // Within the bound.
         assert_eq!(local.block_on(local.spawn(chain(local.handle(), 200))).unwrap(), 200);
         let seen = local.block_on(local.spawn(chain(local.handle(), 5_000))).unwrap();
         assert!((200..300).contains(&seen), "{seen} tasks were inside of each other");

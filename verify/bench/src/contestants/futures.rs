@@ -12,7 +12,7 @@ pub struct FuturesPool {
     /// Taken by the drop.
     pool: Option<ThreadPool>,
     workers: usize,
-    /// Each worker's last word. The pool itself doesn't wait for its threads, who would disturb the next contestant.
+    /// Each worker's last word. The pool itself doesn't wait for its threads, which would disturb the next contestant.
     ended: Receiver<()>,
 }
 

@@ -16,7 +16,7 @@ const AT_LEAST: Duration = Duration::from_millis(6);
 /// A single worker runs one task after the other, and never all of them at the same time.
 const AT_MOST: Duration = Duration::from_millis(20);
 
-/// For each of so many threads as there are workers, at the same time.
+/// For one thread a worker, all at the same time.
 pub fn stay_busy(begun: &AtomicUsize) {
     begun.fetch_add(1, Relaxed);
     let begin = Instant::now();

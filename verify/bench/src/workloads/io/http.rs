@@ -37,7 +37,7 @@ pub struct Http {
 pub enum Value {
     /// The whole time, divided by the number of requests.
     Each,
-    /// The time that so many of a hundred requests take at most, from request to reply.
+    /// The time within which this many of a hundred requests are answered.
     Percentile(u32),
 }
 
@@ -69,8 +69,8 @@ async fn serve<S: Stream>(stream: S) {
     connection.await.expect("the client's requests are valid, and it closes between them");
 }
 
-/// Sends so many requests on each of the streams, one after the other, by a task each. Gives the streams back, and how
-/// long each request took.
+/// Sends `requests` on each of the streams, one after the other, by a task each. Returns the streams, and how long each
+/// request took.
 async fn clients<P: Io>(
     executor: P::Inside,
     streams: Vec<P::Stream>,
