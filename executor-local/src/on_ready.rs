@@ -10,6 +10,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use polyexec_core::executor::Alarm;
 
+#[cfg(all(test, polyexec_loom))]
+mod models;
+
 type Hook = Box<dyn Fn() + Send + Sync>;
 
 /// The hook of one executor; none by default.

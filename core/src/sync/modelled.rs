@@ -62,14 +62,20 @@ macro_rules! atomics {
 
 atomics!(AtomicBool of bool, AtomicU8 of u8, AtomicU32 of u32, AtomicU64 of u64, AtomicUsize of usize);
 
-impl AtomicU32 {
-    /// A swap: loom lets a store happen between the read and the write of another thread's read-modify-write
-    /// (tokio-rs/loom#254). Only the pool's next slot has both.
-    #[track_caller]
-    pub fn store(&self, value: u32, ordering: Ordering) {
-        self.atomic.swap(value, ordering);
-    }
+/// A store is a swap: loom lets a store happen between the read and the write of another thread's read-modify-write
+/// (tokio-rs/loom#254). Only an alarm's flag and the pool's next slot have both.
+macro_rules! stores_by_swap {
+    ($($name:ident of $value:ty),*) => {$(
+        impl $name {
+            #[track_caller]
+            pub fn store(&self, value: $value, ordering: Ordering) {
+                self.atomic.swap(value, ordering);
+            }
+        }
+    )*};
 }
+
+stores_by_swap!(AtomicBool of bool, AtomicU32 of u32);
 
 /// As loom's, but the drop is an access, too: all others must have happened before.
 pub struct UnsafeCell<T>(loom::cell::UnsafeCell<T>);

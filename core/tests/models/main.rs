@@ -7,6 +7,7 @@ mod canaries;
 mod common;
 mod driver;
 mod handles;
+mod hosted;
 mod orders;
 mod parker;
 mod run_loop;
