@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use polyexec_conformance::probe::{Gate, OnDrop};
 use polyexec_conformance::watched;
 use polyexec_core::{Executor, JoinHandle, block_in_place, task};
+use polyexec_futures::{Scope, scope};
 use polyexec_pool::{Builder, Pool};
 
 fn builder(workers: usize) -> Builder {
@@ -361,4 +362,81 @@ fn a_hook_runs_in_its_pools_context() {
         assert_eq!(answer.unwrap(), 7);
         join_all(blocked);
     }
+}
+
+/// The report says which child keeps the scope from its end. What waits for the scope is no stall.
+#[test]
+fn a_child_that_does_not_end_is_reported_and_its_scope_is_not() {
+    watched!();
+    let (pool, stalls) = reporting(2);
+    let gates = [Gate::new(), Gate::new()];
+    let [outer, inner] = gates.clone();
+    let (handle, within) = (pool.handle(), pool.handle());
+    let (sender, children) = mpsc::channel();
+    let told = sender.clone();
+    // From a thread, and from a task.
+    let scopes = [
+        thread::spawn(move || handle.scope(|s| told.send(s.spawn(async { outer.wait() }).id()).unwrap())),
+        thread::spawn(move || {
+            let task = within.clone().spawn(async move {
+                within.scope(|s| sender.send(s.spawn(async { inner.wait() }).id()).unwrap());
+            });
+            task.join().unwrap();
+        }),
+    ];
+    let mut reported = [stalls.recv().unwrap().id, stalls.recv().unwrap().id];
+    let mut spawned = [children.recv().unwrap(), children.recv().unwrap()];
+    reported.sort();
+    spawned.sort();
+    assert_eq!(reported, spawned);
+    assert!(!scopes.iter().any(thread::JoinHandle::is_finished));
+
+    let gate = Gate::new();
+    let waits = gate.clone();
+    let line = line!() + 1;
+    let scoped = pool.spawn(scope(async move |s: Scope| drop(s.spawn(async move { waits.wait() }))));
+    assert_eq!(stalls.recv().unwrap().line, line);
+    assert!(!scoped.is_finished());
+
+    gates.iter().chain([&gate]).for_each(Gate::open);
+    for thread in scopes {
+        thread.join().unwrap();
+    }
+    scoped.join().unwrap().unwrap();
+    drop(pool);
+    assert_eq!(stalls.try_iter().count(), 0);
+}
+
+#[test]
+fn the_hook_may_end_a_child_that_would_keep_its_scope_for_ever() {
+    watched!();
+    let (sender, aborted) = mpsc::channel();
+    let pool = builder(2)
+        .on_stall(move |stall| {
+            stall.abort_handle().abort();
+            sender.send(()).unwrap();
+        })
+        .build()
+        .unwrap();
+    let never_ends = |gate: &Gate| {
+        let gate = gate.clone();
+        async move {
+            gate.wait();
+            std::future::pending::<()>().await;
+        }
+    };
+    let gate = Gate::new();
+    thread::scope(|threads| {
+        let scoped = threads.spawn(|| pool.scope(|s| drop(s.spawn(never_ends(&gate)))));
+        aborted.recv().unwrap();
+        gate.open();
+        scoped.join().unwrap();
+    });
+
+    let gate = Gate::new();
+    let child = never_ends(&gate);
+    let scoped = pool.spawn(scope(async move |s: Scope| drop(s.spawn(child))));
+    aborted.recv().unwrap();
+    gate.open();
+    assert!(scoped.join().unwrap().unwrap_err().is_cancelled());
 }

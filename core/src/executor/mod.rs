@@ -261,8 +261,10 @@ pub trait Executor: Send + Sync + 'static {
     /// [`std::thread::scope`].
     ///
     /// It blocks as [`block_on`](Executor::block_on) does: the executor's tasks make progress, and it works inside a task. A
-    /// child may spawn further ones. If a child never ends, this never returns; [aborting](task::ScopedJoinHandle::abort) a
-    /// child ends it.
+    /// child may spawn further ones.
+    ///
+    /// If a child never ends, this never returns. [Aborting](task::ScopedJoinHandle::abort) a child ends it, unless a poll of it
+    /// doesn't return. The pool reports such a poll to its hook `on_stall`, and the report names the child.
     ///
     /// # Examples
     ///

@@ -25,7 +25,8 @@ mod run;
 /// may borrow. [`Executor::scope`] blocks, and so its children may borrow, too.
 ///
 /// A child that never ends keeps the scope from its end. [`Scope::abort_all`] at the body's end is for children that serve the
-/// others, or tell them to stop by a [`CancellationToken`](crate::CancellationToken).
+/// others, or tell them to stop by a [`CancellationToken`](crate::CancellationToken). Neither ends a child whose poll doesn't
+/// return: the pool reports such a poll to its hook `on_stall`, and the report names the child.
 ///
 /// # What dropping does
 ///
