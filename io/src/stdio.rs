@@ -58,8 +58,6 @@ pub struct Stdin {
 /// A handle of standard input. See the [module](self).
 pub fn stdin() -> Stdin {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    // Lets a forked child notice that it is one.
-    Process::current();
     // Relaxed: numbers only have to differ.
     Stdin { number: NEXT.fetch_add(1, Relaxed) }
 }
@@ -84,6 +82,8 @@ struct State {
 
 fn shared() -> &'static Shared {
     static SHARED: PerProcess<Shared> = PerProcess::new();
+    // Lets a forked child notice that it is one, also with a handle of its parent's.
+    Process::current();
     SHARED.get_or_init(|| {
         let settings = Settings::new("stdin").stack_size(MIN_STACK).max_threads(1);
         Shared {

@@ -15,6 +15,8 @@ use polyexec::{
     time::sleep,
 };
 
+mod os;
+
 /// After that, a process hangs. It takes milliseconds where nothing does.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,7 +41,7 @@ const HAD: &[(&str, Make)] = &[
         let (sleeps, begun) = std::sync::mpsc::channel();
         let task = pool.spawn(async move {
             sleeps.send(()).unwrap();
-            sleep(Duration::from_millis(300)).await;
+            sleep(Duration::from_millis(150)).await;
         });
         begun.recv().unwrap();
         Box::new(move || {
@@ -73,11 +75,18 @@ const HAD: &[(&str, Make)] = &[
         tokios_timer();
         Box::new(tokios_timer)
     }),
-    ("all of these", || {
-        let all: Vec<_> = HAD[..HAD.len() - 1].iter().map(|(_, have)| have()).collect();
+    ("a listener for a signal", os::had_listener),
+    ("a child process", os::had_child),
+    ("a child process without an owner", os::had_orphan),
+    ("standard input", os::had_input),
+    (ALL, || {
+        let all: Vec<_> = HAD.iter().take_while(|(name, _)| *name != ALL).map(|(_, have)| have()).collect();
         Box::new(|| all.into_iter().for_each(|go_on| go_on()))
     }),
+    ("a read of standard input that waits", os::had_waiting_read),
 ];
+
+const ALL: &str = "all of these";
 
 /// What the child does.
 const DOES: &[(&str, fn())] = &[
@@ -115,6 +124,13 @@ const DOES: &[(&str, fn())] = &[
         polyexec::tokio::context().unwrap();
         Pool::new().unwrap().spawn(async { tokio::time::sleep(Duration::from_millis(20)).await }).join().unwrap();
     }),
+    ("a signal", os::signal),
+    ("the parent's listener", os::parents_listener),
+    ("a child process", os::child),
+    ("the parent's child process", os::parents_child),
+    ("standard input", os::input),
+    ("the parent's standard input", os::parents_input),
+    ("standard output", os::output),
     ("nothing", || ()),
 ];
 
