@@ -134,7 +134,7 @@
 
 pub use polyexec_core::{
     AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId, TaskInfo,
-    YieldNow, block_in_place, block_on_polling, executor, spawn_local, yield_now,
+    YieldNow, block_in_place, block_on_polling, executor, observe, spawn_local, yield_now,
 };
 
 pub use polyexec_futures::{

@@ -30,11 +30,13 @@
 
 #![forbid(unsafe_code)]
 
+pub use observed::LegalOrder;
 pub use run::{Needs, Outcome, PATIENCE, Property, check, properties};
 pub use subject::{Fixture, Subject, ThreadOptions};
 pub use watchdog::{SOON, Watchdog};
 
 mod list;
+mod observed;
 pub mod probe;
 pub mod properties;
 mod run;

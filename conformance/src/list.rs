@@ -109,6 +109,11 @@ macro_rules! __each_property {
             task_locals::p97_task_locals_are_of_one_task,
             task_locals::p98_task_locals_are_inherited_on_request,
             task_locals::p99_a_task_knows_itself,
+            observers::p100_an_observer_sees_every_poll_and_the_end,
+            observers::p101_an_observer_sees_a_panic unwinds,
+            observers::p102_an_observer_sees_every_wake_and_who_waits,
+            observers::p103_an_observer_that_panics_harms_nobody unwinds,
+            observers::p104_a_fresh_waker_is_cloned_anew,
         }
     };
 }

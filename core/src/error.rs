@@ -7,6 +7,7 @@ use core::error::Error;
 use core::fmt;
 
 use crate::executor::{Boxed, Task};
+use crate::observe::End;
 use crate::unwind::{Payload, discard, message};
 use crate::{TaskId, TaskInfo};
 
@@ -16,6 +17,18 @@ pub(crate) enum Failure {
     Panicked(Payload),
     ShutDown,
     Unable(Box<dyn Error + Send + Sync>),
+}
+
+impl Failure {
+    /// As an observer is told of it.
+    pub(crate) fn end(&self) -> End {
+        match self {
+            Self::Cancelled => End::Aborted,
+            Self::Panicked(_) => End::Panicked,
+            Self::ShutDown => End::ShutDown,
+            Self::Unable(_) => End::Refused,
+        }
+    }
 }
 
 /// Why a [`JoinHandle`](crate::JoinHandle) has no output.
@@ -367,7 +380,6 @@ impl<F> Error for SpawnError<F> {
 mod tests {
     use super::*;
     use alloc::string::ToString;
-    use core::panic::Location;
     use std::io;
 
     fn refused() -> JoinError {
@@ -408,7 +420,10 @@ mod tests {
     #[test]
     fn a_payload_need_not_be_sync_and_is_taken_once() {
         let payload = Box::new(std::cell::Cell::new(7));
-        let error = JoinError::new(TaskInfo::new(TaskId::next(), &Location::caller()), Failure::Panicked(payload));
+        let error = JoinError::new(
+            TaskInfo::new(TaskId::next(), &crate::task::cell::Label::here()),
+            Failure::Panicked(payload),
+        );
         let shown = std::thread::scope(|threads| threads.spawn(|| error.to_string()).join().unwrap());
         assert!(shown.ends_with(") panicked"), "{shown}");
         assert_eq!(*error.into_panic().downcast::<std::cell::Cell<i32>>().unwrap(), 7.into());

@@ -1,12 +1,14 @@
 //! A handle of any executor, and the ways to spawn on the current one. `executor/context` knows which one that is.
 
 use std::fmt;
-use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::error::{Rejected, SpawnError};
 use crate::executor::{Boxed, Clock, Executor, Task, context};
+use crate::observe::Observer;
+use crate::task::cell::Label;
 use crate::{JoinHandle, task};
 
 /// A handle of any executor, its type erased. [`Handle::current`] returns the executor of the calling code.
@@ -83,6 +85,10 @@ impl Executor for Handle {
     fn runs_only_here(&self) -> bool {
         self.0.runs_only_here()
     }
+
+    fn observer(&self) -> Option<&dyn Observer> {
+        self.0.observer()
+    }
 }
 
 impl futures_task::Spawn for Handle {
@@ -158,7 +164,7 @@ where
         panic!("`spawn_local` was called outside of any executor: call it in a task or `block_on` of a `Local`")
     };
     if const { task::is_large::<F>() } {
-        return task::thread_bound::spawn(executor, Boxed::from(Box::new(future)), Location::caller());
+        return task::thread_bound::spawn(executor, Boxed::from(Box::new(future)), Label::here());
     }
-    task::thread_bound::spawn(executor, future, Location::caller())
+    task::thread_bound::spawn(executor, future, Label::here())
 }

@@ -54,6 +54,7 @@ pub mod executor;
 #[cfg(feature = "std")]
 mod handle;
 mod join;
+pub mod observe;
 mod still_running;
 mod sync;
 pub mod task;

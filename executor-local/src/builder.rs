@@ -1,5 +1,11 @@
 //! Configures a [`Local`].
 
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use polyexec_core::observe::Observer;
+
 use crate::on_ready::OnReady;
 use crate::{Local, LocalHandle};
 
@@ -22,11 +28,16 @@ use crate::{Local, LocalHandle};
 ///     }
 /// }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     on_ready: OnReady,
+    observer: Option<Arc<dyn Observer>>,
 }
+
+// A panic of the hook or the observer is contained, and both are called again all the same.
+impl UnwindSafe for Builder {}
+impl RefUnwindSafe for Builder {}
 
 impl Builder {
     /// Calls `hook` once when a task becomes ready while no call runs the tasks. For a loop that isn't an executor's, such as a
@@ -44,8 +55,22 @@ impl Builder {
         self
     }
 
+    /// Shows `observer` every task, and when the thread parks. The module [`observe`](polyexec_core::observe) says what it sees.
+    ///
+    /// Called again, it replaces the observer: combine several in a `Vec` or a pair.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Makes the executor. The calling thread owns it.
     pub fn build(self) -> Local {
-        Local::with(LocalHandle::new(self.on_ready))
+        Local::with(LocalHandle::new(self.on_ready, self.observer))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("on_ready", &self.on_ready).field("observer", &self.observer.is_some()).finish()
     }
 }

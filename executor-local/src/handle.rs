@@ -20,6 +20,7 @@ use polyexec_core::executor::driver::wake_all;
 use polyexec_core::executor::{
     Boxed, OwnedTasks, Ran, Rejected, RunLoop, Task, ThreadBound, context, is_large, park_on,
 };
+use polyexec_core::observe::{Observer, WorkerEvent, tell_worker};
 use polyexec_core::{Executor, Handle, JoinHandle, block_on};
 
 use crate::on_ready::{OnReady, Running};
@@ -50,6 +51,7 @@ struct Shared {
     /// Whether `on_finished` may hold any. Only the owner thread uses it.
     is_finish_awaited: AtomicBool,
     on_ready: OnReady,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// Which task of a queue to take.
@@ -94,17 +96,27 @@ impl Queue {
 
 impl LocalHandle {
     /// A handle of a new executor that this thread owns.
-    pub(crate) fn new(on_ready: OnReady) -> Self {
-        Self(Arc::new(Shared {
+    pub(crate) fn new(on_ready: OnReady, observer: Option<Arc<dyn Observer>>) -> Self {
+        let handle = Self(Arc::new(Shared {
             ready: ThreadBound::new(RefCell::default()),
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),
             owned: OwnedTasks::new(),
-            run_loop: RunLoop::new(),
+            run_loop: RunLoop::observed(observer.clone()),
             on_finished: ThreadBound::new(RefCell::default()),
             is_finish_awaited: AtomicBool::new(false),
             on_ready,
-        }))
+            observer,
+        }));
+        handle.tell(WorkerEvent::Started);
+        handle
+    }
+
+    /// Owner thread only.
+    fn tell(&self, event: WorkerEvent) {
+        if let Some(observer) = self.observer() {
+            tell_worker(observer, 0, event);
+        }
     }
 
     /// Spawns a future that need not be `Send`: it is polled and dropped on the owner thread only.
@@ -287,6 +299,7 @@ impl LocalHandle {
         let ready = self.0.ready.get().map(|ready| ready.borrow_mut().close());
         let mail = self.0.inbox.lock().close();
         drop((ready, mail));
+        self.tell(WorkerEvent::Stopped);
     }
 }
 
@@ -314,6 +327,11 @@ impl Executor for LocalHandle {
 
     fn runs_only_here(&self) -> bool {
         self.is_owner_thread()
+    }
+
+    #[inline]
+    fn observer(&self) -> Option<&dyn Observer> {
+        self.0.observer.as_deref()
     }
 
     /// Runs the other tasks inside the waiting one, since no other thread could run them.

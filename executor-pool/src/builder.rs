@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 #[cfg(doc)]
 use polyexec_core::JoinHandle;
+use polyexec_core::observe::Observer;
 use polyexec_threads::{Settings, ThreadPool, WhenBusy, most_threads};
 
 use crate::hooks::Hooks;
@@ -192,6 +193,14 @@ impl Builder {
         self
     }
 
+    /// Shows `observer` every task and every worker. The module [`observe`](polyexec_core::observe) says what it sees.
+    ///
+    /// Called again, it replaces the observer: combine several in a `Vec` or a pair.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.hooks.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Starts the pool's threads, and the monitor's, which all pools of a process share.
     ///
     /// # Errors
@@ -240,6 +249,7 @@ impl fmt::Debug for Builder {
             .field("spare_threads", &self.spare_threads)
             .field("on_stall", &self.hooks.on_stall.is_some())
             .field("on_worker_start", &self.hooks.on_worker_start.is_some())
+            .field("observer", &self.hooks.observer.is_some())
             .field("on_thread_park", &self.hooks.on_park.is_some())
             .field("on_thread_unpark", &self.hooks.on_unpark.is_some())
             .field("threads", &self.threads)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use polyexec_core::observe::{Observer, WorkerEvent, tell_worker};
+
 use crate::{Stall, WorkerInfo};
 
 pub(crate) type OnStall = Arc<dyn Fn(&Stall) + Send + Sync>;
@@ -14,4 +16,14 @@ pub(crate) struct Hooks {
     pub(crate) on_worker_start: Option<OnWorkerStart>,
     pub(crate) on_park: Option<Hook>,
     pub(crate) on_unpark: Option<Hook>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+impl Hooks {
+    #[inline]
+    pub(crate) fn tell(&self, worker: usize, event: WorkerEvent) {
+        if let Some(observer) = &self.observer {
+            tell_worker(&**observer, worker, event);
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_task::{FutureObj, SpawnError as SpawnObjError};
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, Rejected, Task, context, is_large};
+use polyexec_core::observe::Observer;
 use polyexec_core::task::Scope;
 use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_on};
 
@@ -239,6 +240,11 @@ impl Executor for PoolHandle {
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {
         let _context = context::enter(Handle::new(self.clone()));
         block_on(future);
+    }
+
+    #[inline]
+    fn observer(&self) -> Option<&dyn Observer> {
+        self.shared().hooks.observer.as_deref()
     }
 
     /// Hands this thread's worker over to another thread, which runs its tasks. This one finishes its task, and is then a

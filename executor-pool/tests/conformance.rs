@@ -1,8 +1,8 @@
-//! The conformance suite, on pools of one, two and four workers.
+//! The conformance suite, on pools of one, two and four workers. That of two has an observer, which checks what it is told.
 
 use std::io;
 
-use polyexec_conformance::ThreadOptions;
+use polyexec_conformance::{LegalOrder, ThreadOptions};
 use polyexec_pool::Pool;
 
 fn with(workers: usize, options: ThreadOptions) -> io::Result<Pool> {
@@ -29,9 +29,10 @@ mod workers_2 {
     use super::*;
 
     polyexec_conformance::suite! {
-        start: || Pool::builder().worker_threads(2).build().unwrap(),
+        start: || Pool::builder().worker_threads(2).observer(LegalOrder).build().unwrap(),
         start_with: |options| with(2, options),
         without: {
+            p06_one_allocation_a_task: "an observer allocates, too",
             p57_lifecycles_grow_no_threads_files_or_memory: "it takes long, and one worker and four are enough",
             p65_a_task_that_wakes_itself_delays_others_by_64_polls_at_most: "its tasks run at the same time",
             p66_two_tasks_that_wake_each_other_delay_others_by_64_polls_at_most: "its tasks run at the same time",

@@ -1,8 +1,12 @@
 //! Configures a [`Threaded`]. Starts no thread but the respawner's.
 
+use std::fmt;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 use std::time::Duration;
 
+use polyexec_core::observe::Observer;
 use polyexec_threads::Settings;
 
 use crate::Threaded;
@@ -19,17 +23,22 @@ use crate::respawner::Respawner;
 /// threaded.spawn(async { /* … */ }).join().unwrap();
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     threads: Settings,
     /// Tasks wait for a busy thread instead of being refused.
     queues: bool,
+    observer: Option<Arc<dyn Observer>>,
 }
+
+// An observer's panic is contained, and the observer is called again all the same.
+impl UnwindSafe for Builder {}
+impl RefUnwindSafe for Builder {}
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self { threads: Settings::new("threaded"), queues: false }
+        Self { threads: Settings::new("threaded"), queues: false, observer: None }
     }
 
     pub(crate) fn settings(self) -> Settings {
@@ -117,6 +126,14 @@ impl Builder {
         self
     }
 
+    /// Shows `observer` every task and every thread. The module [`observe`](polyexec_core::observe) says what it sees.
+    ///
+    /// Called again, it replaces the observer: combine several in a `Vec` or a pair.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Makes the executor. Its threads start when tasks need them.
     ///
     /// # Errors
@@ -126,10 +143,20 @@ impl Builder {
     pub fn build(self) -> io::Result<Threaded> {
         self.validate()?;
         let respawner = self.queues.then(|| Respawner::new(self.threads.name()));
-        Threaded::with(self.threads, respawner)
+        Threaded::with(self.threads, respawner, self.observer)
     }
 
     pub(crate) fn validate(&self) -> io::Result<()> {
         self.threads.validate()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("threads", &self.threads)
+            .field("queues", &self.queues)
+            .field("observer", &self.observer.is_some())
+            .finish()
     }
 }

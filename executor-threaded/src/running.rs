@@ -7,9 +7,16 @@ use parking_lot::Mutex;
 use polyexec_core::executor::Task;
 use polyexec_core::{AbortHandle, TaskInfo};
 
-/// The running slots of all threads, by address.
+/// The running slots of all threads, by the threads' numbers.
 #[derive(Debug, Default)]
-pub(crate) struct RunningSlots(Mutex<HashMap<usize, Arc<Slot>>>);
+pub(crate) struct RunningSlots(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: HashMap<usize, Arc<Slot>>,
+    /// Numbers below the table's largest that no thread has.
+    free: Vec<usize>,
+}
 
 #[derive(Debug, Default)]
 struct Slot(Mutex<Option<AbortHandle>>);
@@ -22,21 +29,25 @@ struct Slot(Mutex<Option<AbortHandle>>);
 pub(crate) struct RunningSlot<'a> {
     table: &'a RunningSlots,
     slot: Arc<Slot>,
+    number: usize,
 }
 
 impl RunningSlots {
     /// Adds a slot for the calling thread.
     pub(crate) fn add(&self) -> RunningSlot<'_> {
-        let running = RunningSlot { table: self, slot: Arc::default() };
-        self.0.lock().insert(running.address(), running.slot.clone());
-        running
+        let slot = Arc::<Slot>::default();
+        let mut table = self.0.lock();
+        // Without a free one, the slots have all numbers up to theirs.
+        let number = table.free.pop().unwrap_or(table.slots.len());
+        table.slots.insert(number, slot.clone());
+        RunningSlot { table: self, slot, number }
     }
 
     /// The tasks that have a thread and have not ended.
     ///
     /// Checks each task itself: a thread may not know yet that its parked task was ended.
     pub(crate) fn unfinished(&self) -> Vec<TaskInfo> {
-        let slots: Vec<_> = self.0.lock().values().cloned().collect();
+        let slots: Vec<_> = self.0.lock().slots.values().cloned().collect();
         let unfinished = |slot: &Arc<Slot>| {
             let task = slot.0.lock();
             task.as_ref().filter(|task| !task.is_finished()).map(AbortHandle::task)
@@ -59,13 +70,16 @@ impl RunningSlot<'_> {
         drop(before);
     }
 
-    fn address(&self) -> usize {
-        Arc::as_ptr(&self.slot).addr()
+    /// Tells the executor's threads apart while they run.
+    pub(crate) fn number(&self) -> usize {
+        self.number
     }
 }
 
 impl Drop for RunningSlot<'_> {
     fn drop(&mut self) {
-        self.table.0.lock().remove(&self.address());
+        let mut table = self.table.0.lock();
+        table.slots.remove(&self.number);
+        table.free.push(self.number);
     }
 }

@@ -10,6 +10,7 @@ use futures_task::{FutureObj, SpawnError as SpawnObjError};
 use polyexec_core::executor::driver::Looks;
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, OwnedTasks, Ran, Rejected, Task, context, is_large};
+use polyexec_core::observe::{Observer, WorkerEvent, tell_worker};
 use polyexec_core::task::Scope;
 use polyexec_core::{Executor, Handle, JoinHandle, SpawnError, StillRunning, block_in_place, block_on};
 use polyexec_threads::{Jobs, Settings, Submitted, ThreadPool, WhenBusy};
@@ -64,6 +65,7 @@ struct Shared {
     /// Each idle task, with the parked slot of its thread.
     owned: OwnedTasks<Arc<ParkedSlot>>,
     running: RunningSlots,
+    observer: Option<Arc<dyn Observer>>,
     /// Present if tasks wait for a busy thread instead of being refused.
     respawner: Option<Respawner>,
 }
@@ -71,7 +73,7 @@ struct Shared {
 impl Threaded {
     /// An executor that starts threads when it needs them, and reuses them.
     pub fn new() -> Self {
-        Self::over(ThreadedHandle::new(Builder::new().settings(), None))
+        Self::over(ThreadedHandle::new(Builder::new().settings(), None, None))
     }
 
     /// Configures an executor.
@@ -82,8 +84,12 @@ impl Threaded {
     /// # Errors
     ///
     /// The system has no thread for the respawner.
-    pub(crate) fn with(settings: Settings, respawner: Option<Respawner>) -> io::Result<Self> {
-        let handle = ThreadedHandle::new(settings, respawner);
+    pub(crate) fn with(
+        settings: Settings,
+        respawner: Option<Respawner>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> io::Result<Self> {
+        let handle = ThreadedHandle::new(settings, respawner, observer);
         if let Some(respawner) = &handle.0.respawner {
             // A cycle, until the shutdown stops the respawner.
             let executor = handle.clone();
@@ -215,7 +221,7 @@ impl Drop for Threaded {
 }
 
 impl ThreadedHandle {
-    fn new(settings: Settings, respawner: Option<Respawner>) -> Self {
+    fn new(settings: Settings, respawner: Option<Respawner>, observer: Option<Arc<dyn Observer>>) -> Self {
         Self(Arc::new_cyclic(|shared: &Weak<Shared>| {
             let shared = shared.clone();
             let body = move |jobs| {
@@ -228,6 +234,7 @@ impl ThreadedHandle {
                 threads: ThreadPool::new(settings, body),
                 owned: OwnedTasks::new(),
                 running: RunningSlots::default(),
+                observer,
                 respawner,
             }
         }))
@@ -237,7 +244,7 @@ impl ThreadedHandle {
     pub(crate) fn shut_down(&self, timeout: Option<Duration>) -> Result<(), StillRunning> {
         // A deadline beyond what `Instant` can hold is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let Shared { threads, owned, running, respawner } = &*self.0;
+        let Shared { threads, owned, running, respawner, .. } = &*self.0;
         // First: nothing starts a thread for a closed pool.
         respawner.iter().for_each(Respawner::stop);
         // First refuse new tasks, then end idle ones. A task that a thread takes after this ends when it is run.
@@ -280,6 +287,11 @@ impl Executor for ThreadedHandle {
         let _context = context::enter(Handle::new(self.clone()));
         block_on(future);
     }
+
+    #[inline]
+    fn observer(&self) -> Option<&dyn Observer> {
+        self.0.observer.as_deref()
+    }
 }
 
 impl futures_task::Spawn for ThreadedHandle {
@@ -306,6 +318,9 @@ fn run(executor: ThreadedHandle, tasks: Jobs<Task>) {
     let _context = context::reside(Handle::new(executor.clone()));
     let parked = Arc::new(ParkedSlot::default());
     let running = executor.0.running.add();
+    let tell =
+        |event| executor.observer().into_iter().for_each(|observer| tell_worker(observer, running.number(), event));
+    tell(WorkerEvent::Started);
     let mut looks = Looks::new();
     for mut task in tasks {
         running.set(&task);
@@ -318,7 +333,10 @@ fn run(executor: ThreadedHandle, tasks: Jobs<Task>) {
                 }
                 Ran::Waiting => {
                     looks.polled();
-                    match parked.take() {
+                    tell(WorkerEvent::Parked);
+                    let woken = parked.take();
+                    tell(WorkerEvent::Unparked);
+                    match woken {
                         Some(task) => task,
                         // The shutdown has ended the task. Those that are left end when they are run.
                         None => break,
@@ -328,4 +346,5 @@ fn run(executor: ThreadedHandle, tasks: Jobs<Task>) {
         }
         running.clear();
     }
+    tell(WorkerEvent::Stopped);
 }

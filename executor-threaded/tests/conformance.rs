@@ -1,8 +1,9 @@
-//! The conformance suite, with reused threads, and with a fresh one for each task.
+//! The conformance suite, with reused threads, and with a fresh one for each task. The latter has an observer, which checks what
+//! it is told.
 
 use std::io;
 
-use polyexec_conformance::ThreadOptions;
+use polyexec_conformance::{LegalOrder, ThreadOptions};
 use polyexec_threaded::{Builder, Threaded};
 
 fn with(builder: Builder, options: ThreadOptions) -> io::Result<Threaded> {
@@ -36,7 +37,7 @@ mod fresh {
     use super::*;
 
     polyexec_conformance::suite! {
-        start: || Threaded::builder().fresh_threads().build().unwrap(),
+        start: || Threaded::builder().fresh_threads().observer(LegalOrder).build().unwrap(),
         start_with: |options| with(Threaded::builder().fresh_threads(), options),
         without: {
             p06_one_allocation_a_task: "starting a thread allocates, and each task starts one",

@@ -10,6 +10,7 @@ use std::{fmt, io};
 
 use polyexec_core::executor::process::Process;
 use polyexec_core::executor::{Boxed, LazyStart, Rejected, Task, context, is_large};
+use polyexec_core::observe::Observer;
 use polyexec_core::{Executor, Handle, JoinHandle, SpawnError};
 
 #[cfg(feature = "local")]
@@ -72,6 +73,18 @@ impl Started {
             #[cfg(feature = "local")]
             Self::Local(executor) => executor.runs_only_here(),
             Self::Set(executor) => executor.runs_only_here(),
+        }
+    }
+
+    fn observer(&self) -> Option<&dyn Observer> {
+        match self {
+            #[cfg(feature = "pool")]
+            Self::Pool(executor) => executor.observer(),
+            #[cfg(feature = "threaded")]
+            Self::Threaded(executor) => executor.observer(),
+            #[cfg(feature = "local")]
+            Self::Local(executor) => executor.observer(),
+            Self::Set(executor) => executor.observer(),
         }
     }
 
@@ -152,6 +165,11 @@ impl Executor for DefaultExecutor {
 
     fn runs_only_here(&self) -> bool {
         DEFAULT.get().is_some_and(Started::runs_only_here)
+    }
+
+    fn observer(&self) -> Option<&dyn Observer> {
+        // Asked for before the first task is submitted, which starts the executor.
+        started().ok().and_then(Started::observer)
     }
 
     fn drive(&self, future: Pin<&mut dyn Future<Output = ()>>) {

@@ -11,6 +11,7 @@ pub(crate) mod drop_order;
 pub(crate) mod fairness;
 pub(crate) mod join;
 pub(crate) mod memory;
+pub(crate) mod observers;
 pub(crate) mod panic;
 pub(crate) mod poll;
 pub(crate) mod scale;

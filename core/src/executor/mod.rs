@@ -66,6 +66,7 @@
 //! | keep a value or a task on one thread | [`ThreadBound`], [`Task::new_local`] |
 //! | look for I/O between polls, or be an I/O driver | [`driver`] |
 //! | have a clock of its own | [`Clock`] |
+//! | show what it does | [`Executor::observer`], [`observe`](crate::observe) |
 //! | work after a `fork` | [`process`] |
 //! | start a service of the process on first use | [`LazyStart`] |
 //!
@@ -73,10 +74,10 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::panic::Location;
 use core::pin::{Pin, pin};
 
 use crate::error::SpawnError;
+use crate::task::cell::Label;
 use crate::{JoinHandle, task};
 
 pub use crate::error::Rejected;
@@ -203,6 +204,14 @@ pub trait Executor: Send + Sync + 'static {
         false
     }
 
+    /// Who observes the executor's tasks and workers. Asked for at each spawn, so it should cost a look. The provided method
+    /// says nobody.
+    #[cfg(feature = "std")]
+    #[inline]
+    fn observer(&self) -> Option<&dyn crate::observe::Observer> {
+        None
+    }
+
     /// Spawns `future` as a task, and returns its handle.
     ///
     /// The future isn't polled within this call. It is kept in the task's one allocation; beyond 2 KiB
@@ -216,9 +225,9 @@ pub trait Executor: Send + Sync + 'static {
         F::Output: Send + 'static,
     {
         if const { is_large::<F>() } {
-            return task::spawn(self.clone(), Boxed::from(Box::new(future)), Location::caller());
+            return task::spawn(self.clone(), Boxed::from(Box::new(future)), Label::here());
         }
-        task::spawn(self.clone(), future, Location::caller())
+        task::spawn(self.clone(), future, Label::here())
     }
 
     /// Spawns `future` as a task. If the executor refuses the task, returns the future in its error.
@@ -234,10 +243,10 @@ pub trait Executor: Send + Sync + 'static {
         F::Output: Send + 'static,
     {
         if const { is_large::<F>() } {
-            return task::try_spawn(self.clone(), Boxed::from(Box::new(future)), Location::caller())
+            return task::try_spawn(self.clone(), Boxed::from(Box::new(future)), Label::here())
                 .map_err(SpawnError::unboxed);
         }
-        task::try_spawn(self.clone(), future, Location::caller())
+        task::try_spawn(self.clone(), future, Label::here())
     }
 
     /// Polls `future` on the calling thread until it is ready, and returns its output.
@@ -334,5 +343,10 @@ impl<E: Executor + ?Sized> Executor for Arc<E> {
     #[cfg(feature = "std")]
     fn runs_only_here(&self) -> bool {
         (**self).runs_only_here()
+    }
+
+    #[cfg(feature = "std")]
+    fn observer(&self) -> Option<&dyn crate::observe::Observer> {
+        (**self).observer()
     }
 }

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -21,6 +22,7 @@ use crate::executor::context::Entered;
 use crate::executor::driver::{self, Priority, ReadyWakers, Working};
 use crate::executor::process::Process;
 use crate::executor::{Parker, context};
+use crate::observe::{Observer, WorkerEvent, tell_worker};
 use crate::sync::{AtomicBool, AtomicU64};
 use crate::task::budget;
 
@@ -59,6 +61,10 @@ mod sleepers;
 #[derive(Clone, Default)]
 pub struct RunLoop(Arc<Shared>);
 
+// An observer's panic is contained, and the observer is called again all the same.
+impl UnwindSafe for RunLoop {}
+impl RefUnwindSafe for RunLoop {}
+
 /// Tasks that run between two polls of the future.
 const TURN: usize = 64;
 
@@ -70,6 +76,7 @@ const DEEP: usize = 32;
 
 #[derive(Default)]
 struct Shared {
+    observer: Option<Arc<dyn Observer>>,
     /// `PARKED`, `ASLEEP`, and the number of notifications in units of `NOTIFICATION`.
     word: AtomicU64,
     /// Where the thread sleeps, unless in another executor's task.
@@ -99,6 +106,11 @@ impl RunLoop {
     /// A loop that has not been notified.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// As [`new`](RunLoop::new); tells `observer` when the thread parks. The thread is worker zero of its executor.
+    pub fn observed(observer: Option<Arc<dyn Observer>>) -> Self {
+        Self(Arc::new(Shared { observer, ..Shared::default() }))
     }
 
     /// Whether 32 calls of [`drive`](RunLoop::drive) are nested. For the driving thread.
@@ -293,7 +305,15 @@ impl RunLoop {
                 self.sleep_in_task(word);
             }
         } else {
+            self.tell(WorkerEvent::Parked);
             self.park(word, registered);
+            self.tell(WorkerEvent::Unparked);
+        }
+    }
+
+    fn tell(&self, event: WorkerEvent) {
+        if let Some(observer) = &self.0.observer {
+            tell_worker(&**observer, 0, event);
         }
     }
 

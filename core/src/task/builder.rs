@@ -1,9 +1,8 @@
 //! Spawns a task with a name. `spawn` does the rest.
 
 use alloc::boxed::Box;
-use core::panic::Location;
 
-use super::label::Named;
+use super::cell::Label;
 use super::large::{Boxed, is_large};
 use super::spawn;
 use crate::error::SpawnError;
@@ -74,11 +73,7 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let location = Location::caller();
-        match self.name {
-            None => spawn::spawn(executor, future, location),
-            Some(name) => spawn::spawn(executor, future, Named { location, name }),
-        }
+        spawn::spawn(executor, future, self.label())
     }
 
     /// Spawns `future` on the executor that runs on this thread, as [`try_spawn`](crate::try_spawn) does.
@@ -127,10 +122,15 @@ impl Builder {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let location = Location::caller();
+        spawn::try_spawn(executor, future, self.label())
+    }
+
+    #[track_caller]
+    fn label(self) -> Label {
+        let label = Label::here();
         match self.name {
-            None => spawn::try_spawn(executor, future, location),
-            Some(name) => spawn::try_spawn(executor, future, Named { location, name }),
+            None => label,
+            Some(name) => label.named(name),
         }
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 use core::panic::Location;
 
 use super::TaskId;
-use super::label::Label;
+use super::cell::Label;
 
 /// Names a task: its id, its name if it has one, and the place that spawned it.
 ///
@@ -32,7 +32,7 @@ pub struct TaskInfo {
 }
 
 impl TaskInfo {
-    pub(crate) fn new(id: TaskId, label: &dyn Label) -> Self {
+    pub(crate) fn new(id: TaskId, label: &Label) -> Self {
         Self { id, name: label.name().map(Into::into), location: label.location() }
     }
 

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use core::fmt;
-use core::panic::{Location, RefUnwindSafe, UnwindSafe};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 pub use budget::{Proceed, consume_budget, has_budget_remaining, poll_proceed, unconstrained};
 pub use builder::Builder;
@@ -18,7 +18,7 @@ pub use scope::{Scope, ScopedJoinHandle};
 use crate::AbortHandle;
 use crate::error::Failure;
 use crate::{Executor, JoinHandle};
-use cell::DropGuard;
+use cell::{DropGuard, Label};
 #[cfg(feature = "std")]
 use cell::{Table, TaskRef};
 pub(crate) use spawn::{spawn, try_spawn};
@@ -29,7 +29,6 @@ pub(crate) mod cell;
 pub(crate) mod current;
 pub(crate) mod id;
 mod info;
-pub(crate) mod label;
 pub(crate) mod large;
 #[cfg(feature = "std")]
 pub(crate) mod scope;
@@ -82,9 +81,9 @@ impl Task {
         E: Executor,
     {
         if const { is_large::<F>() } {
-            return spawn::new(Boxed::from(Box::new(future)), executor, Location::caller());
+            return spawn::new(Boxed::from(Box::new(future)), executor, Label::here());
         }
-        spawn::new(future, executor, Location::caller())
+        spawn::new(future, executor, Label::here())
     }
 
     /// As [`new`](Task::new), for a future that isn't `Send`: it belongs to the calling thread.
@@ -107,9 +106,9 @@ impl Task {
         E: Executor,
     {
         if const { is_large::<F>() } {
-            return thread_bound::new(Boxed::from(Box::new(future)), executor, Location::caller());
+            return thread_bound::new(Boxed::from(Box::new(future)), executor, Label::here());
         }
-        thread_bound::new(future, executor, Location::caller())
+        thread_bound::new(future, executor, Label::here())
     }
 
     pub(crate) fn of(cell: DropGuard) -> Self {

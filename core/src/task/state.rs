@@ -11,7 +11,9 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use super::transition::{Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, OnJoin, OnTakeBack, OnWake};
+use super::transition::{
+    Cancelled, OnBegin, OnCancel, OnComplete, OnDetach, OnEnd, OnJoin, OnPending, OnTakeBack, OnWake,
+};
 use crate::sync::AtomicU64;
 
 /// Another poll is owed. Set by a wake or an abort, cleared when that poll begins.
@@ -33,6 +35,8 @@ const HANDLE: u64 = 1 << 6;
 const JOIN_WAKER: u64 = 1 << 7;
 /// Polled at least once and pending then, so its future is pinned. Set at the end of that poll, never cleared.
 const STARTED: u64 = 1 << 8;
+/// An observer is told of each poll. Set at birth or never.
+const OBSERVED: u64 = 1 << 9;
 
 /// One reference to the cell. Transitions count one each for the `Task`, the handle, the table, and the shutdown that ends the
 /// task. [`State::refer`] counts those of wakers and abort handles.
@@ -54,8 +58,15 @@ pub(crate) struct State(AtomicU64);
 
 impl State {
     /// A new task, with two references: the `Task`, which owns the stage, and the handle.
-    pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(CLAIMED | HANDLE | (2 * REFERENCE)))
+    pub(crate) fn new(is_observed: bool) -> Self {
+        let observed = if is_observed { OBSERVED } else { 0 };
+        Self(AtomicU64::new(CLAIMED | HANDLE | observed | (2 * REFERENCE)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_observed(&self) -> bool {
+        // Relaxed: it never changes.
+        self.0.load(Relaxed) & OBSERVED != 0
     }
 
     /// Sets [`SCHEDULED`].
@@ -79,18 +90,21 @@ impl State {
     }
 
     /// Clears [`SCHEDULED`] and sets [`CLAIMED`]. Only for the owner of the `Task`.
+    #[inline]
     pub(crate) fn begin(&self) -> OnBegin {
         // Relaxed: the queue orders the last poll before this one. A wake not seen here is seen at the end of the poll.
         let now = self.0.load(Relaxed);
-        if now & (SCHEDULED | CLAIMED | ABORTED | SHUT_DOWN) == CLAIMED {
+        if now & (SCHEDULED | CLAIMED | ABORTED | SHUT_DOWN | OBSERVED) == CLAIMED {
             return OnBegin::Poll;
         }
         // Acquire pairs with the Release in `schedule`, and with the one in `end` on the thread that polled last.
-        self.update(|now| {
+        self.update_from(now, |now| {
             if now & (ENDING | COMPLETED) != 0 {
                 (OnBegin::Nothing, now)
             } else if now & (ABORTED | SHUT_DOWN) != 0 {
                 (OnBegin::Cancel, now & !SCHEDULED | CLAIMED)
+            } else if now & OBSERVED != 0 {
+                (OnBegin::PollObserved, now & !SCHEDULED | CLAIMED)
             } else {
                 (OnBegin::Poll, now & !SCHEDULED | CLAIMED)
             }
@@ -106,15 +120,20 @@ impl State {
         })
     }
 
+    /// What follows a pending poll. Changes nothing.
+    #[inline(always)]
+    pub(crate) fn pending(&self, woke_itself: bool) -> OnPending {
+        // Relaxed: what is seen here is acted upon by the next `begin`.
+        let now = self.0.load(Relaxed);
+        if (woke_itself || now & SCHEDULED != 0) && now & (STARTED | ABORTED | SHUT_DOWN | OBSERVED) == STARTED {
+            return OnPending::Again;
+        }
+        if now & OBSERVED != 0 { OnPending::Tell } else { OnPending::End }
+    }
+
     /// Clears [`CLAIMED`] after a pending poll and gives a reference back, unless the task was woken or cancelled.
     /// `needs_table`: it may be idle only once a table knows it.
     pub(crate) fn end(&self, woke_itself: bool, needs_table: bool) -> OnEnd {
-        // Relaxed: what is seen here is acted upon by the next `begin`, or by ourselves.
-        let now = self.0.load(Relaxed);
-        let again = woke_itself || now & SCHEDULED != 0;
-        if again && now & (STARTED | ABORTED | SHUT_DOWN) == STARTED {
-            return OnEnd::Again;
-        }
         // Release pairs with the Acquire in `begin`: the next poll sees what this one wrote.
         self.update(|now| {
             if now & (ABORTED | SHUT_DOWN) != 0 {
@@ -270,9 +289,13 @@ impl State {
     }
 
     /// The one retry loop: tries `transition` until no other thread interferes.
-    fn update<T>(&self, mut transition: impl FnMut(u64) -> (T, u64)) -> T {
+    fn update<T>(&self, transition: impl FnMut(u64) -> (T, u64)) -> T {
         // Relaxed: a stale value only costs another round.
-        let mut now = self.0.load(Relaxed);
+        self.update_from(self.0.load(Relaxed), transition)
+    }
+
+    /// As [`update`](State::update), from a value that was read just now.
+    fn update_from<T>(&self, mut now: u64, mut transition: impl FnMut(u64) -> (T, u64)) -> T {
         loop {
             let (owed, next) = transition(now);
             // AcqRel: each transition names its partners. An unchanged word is written too, so that the caller has read

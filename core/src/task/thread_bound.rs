@@ -8,11 +8,11 @@ use core::task::{Context, Poll};
 use std::io::{Write, stderr};
 use std::process::abort;
 
-use super::Task;
-use super::cell::NewTask;
+use super::cell::{Label, NewTask};
 use super::id::OwnerThread;
-use super::label::Label;
 use super::large::{BoxesOutput, is_large};
+use super::spawn::observed;
+use super::{Task, TaskId};
 use crate::{Executor, JoinHandle};
 
 /// A future that belongs to the thread that made this.
@@ -66,19 +66,18 @@ impl<F> Drop for LocalFuture<F> {
 }
 
 /// As [`Task::new_local`], for a task of this label.
-pub(super) fn new<F, E, L>(future: F, executor: E, label: L) -> (Task, JoinHandle<F::Output>)
+pub(super) fn new<F, E>(future: F, executor: E, label: Label) -> (Task, JoinHandle<F::Output>)
 where
     F: Future + 'static,
     F::Output: 'static,
     E: Executor,
-    L: Label,
 {
     if const { is_large::<F::Output>() } {
-        let (task, fresh) = NewTask::new_local(BoxesOutput::new(future), executor, label);
-        return (task, JoinHandle::new(fresh.into_unboxing_join_ref()));
+        let (task, new) = NewTask::new_local(BoxesOutput::new(future), executor, label);
+        return (task, JoinHandle::new(new.into_join_ref().into_unboxing()));
     }
-    let (task, fresh) = NewTask::new_local(future, executor, label);
-    (task, JoinHandle::new(fresh.into_join_ref()))
+    let (task, new) = NewTask::new_local(future, executor, label);
+    (task, JoinHandle::new(new.into_join_ref()))
 }
 
 /// As [`spawn_local`](crate::spawn_local) on `executor`, for a task of this label.
@@ -87,12 +86,11 @@ where
 ///
 /// If the executor doesn't run all its tasks here.
 #[track_caller]
-pub(crate) fn spawn<F, E, L>(executor: E, future: F, label: L) -> JoinHandle<F::Output>
+pub(crate) fn spawn<F, E>(executor: E, future: F, label: Label) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
     E: Executor + Clone,
-    L: Label,
 {
     assert!(
         executor.runs_only_here(),
@@ -107,17 +105,18 @@ where
     handle
 }
 
-impl<F, E, L> NewTask<LocalFuture<F>, E, L>
+impl<F, E> NewTask<LocalFuture<F>, E>
 where
     F: Future + 'static,
     F::Output: 'static,
     E: Executor,
-    L: Label,
 {
-    pub(super) fn new_local(future: F, executor: E, label: L) -> (Task, Self) {
+    fn new_local(future: F, executor: E, label: Label) -> (Task, Self) {
+        let id = TaskId::next();
+        let label = observed(&executor, id, label);
         // SAFETY: `LocalFuture` may go to any thread. Only its owner thread polls it, and so gets its output. A detached
         // output is dropped there; else its handle drops it, which is `Send` only if the output is.
-        unsafe { Self::new_unchecked(LocalFuture::new(future), executor, label) }
+        unsafe { Self::new_unchecked(LocalFuture::new(future), executor, label, id) }
     }
 }
 

@@ -18,10 +18,24 @@ pub(crate) enum OnWake {
 pub(crate) enum OnBegin {
     /// Poll the future; the stage is yours.
     Poll,
+    /// The same, and tell the observer.
+    PollObserved,
     /// Drop the future and complete; the stage is yours.
     Cancel,
     /// Nothing: a shutdown was faster, or the spawner took the future back.
     Nothing,
+}
+
+/// After a poll that was pending, before anything is changed.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum OnPending {
+    /// Requeue the task as it is: it was woken during its poll, and nothing else has happened.
+    Again,
+    /// Tell the observer. Then end the poll.
+    Tell,
+    /// End the poll.
+    End,
 }
 
 /// After a poll that was pending.

@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 use polyexec_core::Handle;
 use polyexec_core::executor::driver::{self, Priority, ReadyWakers};
 use polyexec_core::executor::{Ran, Task};
+use polyexec_core::observe::WorkerEvent;
 use polyexec_threads::{WhenBusy, contain};
 
 use crate::job::Job;
@@ -186,6 +187,8 @@ fn run(mut worker: Box<Worker>, thread: &ThreadId) {
         // Before it starts: the monitor detaches no worker whose hook takes its time.
         contain(|| on_worker_start(&WorkerInfo::new(worker.index, shared.workers)));
     }
+    let index = worker.index;
+    shared.hooks.tell(index, WorkerEvent::Started);
     remote.thread().set(thread);
     worker.start();
     let _handles_events = driver::work();
@@ -200,7 +203,10 @@ fn run(mut worker: Box<Worker>, thread: &ThreadId) {
                 lent
             }
             Some(Turn::Wake(woken)) => worker.wake(woken),
-            None => return worker.finish(),
+            None => {
+                worker.finish();
+                return shared.hooks.tell(index, WorkerEvent::Stopped);
+            }
         };
         match lent {
             Some(back) => worker = back,
@@ -237,6 +243,7 @@ impl Job for Worker {
 /// and is then a spare thread.
 pub(crate) fn hand_over(shared: &Arc<Shared>) {
     let Some(mut worker) = current::take(shared) else { return };
+    shared.hooks.tell(worker.index, WorkerEvent::HandedOver);
     if worker.defers_notifications {
         // A waker blocks: this thread's loop won't notify others of what was woken.
         worker.notify_deferred();

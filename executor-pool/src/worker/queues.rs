@@ -1,6 +1,7 @@
 //! Which task a worker runs next, of those that are in its reach without a search: its own, and its share of the injector's.
 
 use polyexec_core::executor::{Task, is_polling};
+use polyexec_core::observe::WorkerEvent;
 
 use super::Worker;
 use crate::policy::{BATCH, FLOOD, FLOOD_SHARE, INJECTOR_INTERVAL, MAX_LIFO_POLLS};
@@ -73,10 +74,16 @@ impl Worker {
         // This worker often runs out of local tasks, and takes its share then. So one task is enough now.
         if self.took_batch {
             self.took_batch = false;
-            return self.shared.injector.pop();
+            return self.pop_one_injected();
         }
         let flood = FLOOD.max(self.queue.len() / INJECTOR_INTERVAL as usize);
-        self.take_injected(flood, FLOOD_SHARE).or_else(|| self.shared.injector.pop())
+        self.take_injected(flood, FLOOD_SHARE).or_else(|| self.pop_one_injected())
+    }
+
+    fn pop_one_injected(&self) -> Option<Task> {
+        let task = self.shared.injector.pop()?;
+        self.shared.hooks.tell(self.index, WorkerEvent::TookShared { tasks: 1 });
+        Some(task)
     }
 
     /// This worker's share of the injector, if at least a batch waits there.
@@ -92,6 +99,7 @@ impl Worker {
             return None;
         }
         let (task, others) = injector.take(*workers, at_most, &self.queue)?;
+        self.shared.hooks.tell(self.index, WorkerEvent::TookShared { tasks: 1 + others });
         if others > 0 {
             // A worker that was notified of them may have looked while they were in neither queue.
             sleep.notify(Queued::Plenty);

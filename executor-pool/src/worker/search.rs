@@ -8,6 +8,7 @@ use std::thread::yield_now;
 use std::time::{Duration, Instant};
 
 use polyexec_core::executor::driver::{self, Priority};
+use polyexec_core::observe::WorkerEvent;
 use polyexec_threads::contain;
 
 use super::{Turn, Worker};
@@ -91,7 +92,9 @@ impl Worker {
                 self.stop_searching(&shared.sleep, searching.take());
                 contain(|| on_park());
             }
+            shared.hooks.tell(self.index, WorkerEvent::Parked);
             let awake = shared.sleep.sleep(self.index, searching, kind, |has_lookout| self.must_look(has_lookout));
+            shared.hooks.tell(self.index, WorkerEvent::Unparked);
             searching = Some(awake.searching);
             if let Some(on_unpark) = &shared.hooks.on_unpark {
                 // As above.
@@ -203,7 +206,9 @@ impl Worker {
                 && let Some(task) = remote.steal(&self.queue)
             {
                 let (since, tasks) = self.stolen.unwrap_or_else(|| (Instant::now(), 0));
-                self.stolen = Some((since, tasks + 1 + self.queue.len() as u32));
+                let stolen = 1 + self.queue.len();
+                self.stolen = Some((since, tasks + stolen as u32));
+                self.shared.hooks.tell(self.index, WorkerEvent::Stole { from: victim, tasks: stolen });
                 return Looked::Found(Turn::Run(task));
             }
             if !is_in_same_poll {

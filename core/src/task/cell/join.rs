@@ -10,8 +10,7 @@ use super::waker::JoinWaker;
 use super::{Cell, Header, Stage, TaskRef};
 use crate::Executor;
 use crate::error::JoinError;
-use crate::task::TaskInfo;
-use crate::task::label::Label;
+use crate::observe::{self, TaskObserver};
 use crate::task::large::is_large;
 use crate::task::transition::{OnDetach, OnJoin};
 use crate::unwind::contain;
@@ -82,7 +81,10 @@ impl<T> JoinRef<T> {
     /// Ready if the task has completed; else its completion will wake `newest`.
     pub(crate) fn poll_end(&mut self, newest: &Waker) -> Poll<Ended<'_, T>> {
         match self.task.header().register(newest) {
-            OnJoin::Pending => Poll::Pending,
+            OnJoin::Pending => {
+                self.task.tell(|observer| observer.awaited(observe::current_task()));
+                Poll::Pending
+            }
             OnJoin::Completed => Poll::Ready(Ended(self)),
         }
     }
@@ -91,6 +93,16 @@ impl<T> JoinRef<T> {
     #[cfg(feature = "std")]
     pub(crate) fn ended(&mut self) -> Option<Ended<'_, T>> {
         self.task.header().is_finished().then_some(Ended(self))
+    }
+}
+
+impl<T> JoinRef<Box<T>> {
+    /// For a large output, which is in a box in the cell.
+    pub(crate) fn into_unboxing(self) -> JoinRef<T> {
+        assert!(is_large::<T>());
+        let boxed = ManuallyDrop::new(self);
+        // SAFETY: this is the handle's reference. A box isn't large, so the cell's output is a box of the large `T`.
+        unsafe { JoinRef::new(TaskRef(boxed.task.0)) }
     }
 }
 
@@ -135,6 +147,7 @@ impl<T> Drop for JoinRef<T> {
     fn drop(&mut self) {
         // SAFETY: it isn't used after this.
         let task = unsafe { ManuallyDrop::take(&mut self.task) };
+        task.tell(TaskObserver::handle_dropped);
         let header = task.header();
         let left = match header.state.is_waker_offered() {
             true => None,
@@ -161,12 +174,11 @@ impl<T> Drop for JoinRef<T> {
     }
 }
 
-impl<F, E, L> Cell<F, E, L>
+impl<F, E> Cell<F, E>
 where
     F: Future + 'static,
     F::Output: 'static,
     E: Executor,
-    L: Label,
 {
     /// # Safety
     ///
@@ -187,7 +199,7 @@ where
             // SAFETY: it is the caller's, and what was in it is moved out.
             unsafe { core::ptr::write(stage, Stage::Empty) };
             // Last, since an allocation may fail here, and may panic then.
-            Poll::Ready(taken.map_err(|failure| JoinError::new(TaskInfo::new(cell.header.id, &cell.label), failure)))
+            Poll::Ready(taken.map_err(|failure| JoinError::new(cell.header.info(), failure)))
         })
     }
 }

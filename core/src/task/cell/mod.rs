@@ -15,7 +15,6 @@ use core::mem::forget;
 use core::pin::Pin;
 use core::ptr::NonNull;
 
-use super::label::Label;
 #[cfg(feature = "std")]
 pub(crate) use super::state::MAX_KEY;
 use super::state::State;
@@ -24,11 +23,15 @@ use crate::Executor;
 use crate::error::Failure;
 #[cfg(feature = "std")]
 use crate::error::Rejected;
+#[cfg(feature = "std")]
+use crate::observe::Observer;
+use crate::observe::{self, End, TaskObserver};
 use crate::sync::UnsafeCell;
 use crate::unwind::contain;
 
 pub(crate) use drop_guard::{AtomicDropGuard, DropGuard};
 pub(crate) use join::JoinRef;
+pub(crate) use label::Label;
 pub(crate) use new_task::NewTask;
 pub(crate) use run::Table;
 #[cfg(feature = "std")]
@@ -36,6 +39,7 @@ pub(crate) use waker::with_current;
 
 mod drop_guard;
 mod join;
+mod label;
 mod new_task;
 mod run;
 mod waker;
@@ -45,14 +49,14 @@ pub(crate) struct Header {
     state: State,
     vtable: &'static Vtable,
     pub(crate) id: TaskId,
+    label: Label,
     join_waker: UnsafeCell<Option<waker::JoinWaker>>,
 }
 
 /// The header comes first, so that a pointer to a cell is one to its header.
 #[repr(C)]
-struct Cell<F: Future, E, L> {
+struct Cell<F: Future, E> {
     header: Header,
-    label: L,
     executor: E,
     stage: UnsafeCell<Stage<F>>,
 }
@@ -74,7 +78,6 @@ struct Vtable {
     schedule: unsafe fn(&TaskRef, Task),
     #[cfg(feature = "std")]
     executor: unsafe fn(&TaskRef) -> &dyn Executor,
-    label: unsafe fn(&TaskRef) -> &dyn Label,
     /// A [`TakeResult`](join::TakeResult) of the output's type.
     take_result: *const (),
     /// Drops what is in the stage, where it is. The stage must be the caller's.
@@ -116,8 +119,13 @@ impl TaskRef {
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
-        // SAFETY: the functions in a cell's header are those of its types.
-        TaskInfo::new(self.header().id, unsafe { (self.vtable().label)(self) })
+        self.header().info()
+    }
+
+    /// Tells the task's observer, if it has one.
+    #[inline(always)]
+    fn tell(&self, what: impl FnOnce(&dyn TaskObserver)) {
+        self.header().tell(what);
     }
 
     /// The task's key in its executor's table; zero: it is in none.
@@ -203,20 +211,40 @@ impl Executor for TaskRef {
     fn runs_only_here(&self) -> bool {
         self.executor().runs_only_here()
     }
+
+    fn observer(&self) -> Option<&dyn Observer> {
+        self.executor().observer()
+    }
 }
 
 impl Header {
+    fn info(&self) -> TaskInfo {
+        TaskInfo::new(self.id, &self.label)
+    }
+
+    /// Tells the task's observer, if it has one. Else costs a look.
+    #[inline(always)]
+    fn tell(&self, what: impl FnOnce(&dyn TaskObserver)) {
+        if self.state.is_observed() {
+            self.tell_observer(what);
+        }
+    }
+
+    #[cold]
+    fn tell_observer(&self, what: impl FnOnce(&dyn TaskObserver)) {
+        observe::tell(self.label.observer(), what);
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.state.is_completed()
     }
 }
 
-impl<F, E, L> Cell<F, E, L>
+impl<F, E> Cell<F, E>
 where
     F: Future + 'static,
     F::Output: 'static,
     E: Executor,
-    L: Label,
 {
     const VTABLE: Vtable = Vtable {
         run: Self::run,
@@ -227,14 +255,10 @@ where
         // SAFETY: as above.
         #[cfg(feature = "std")]
         executor: |cell| unsafe { &Self::of(cell).executor },
-        // SAFETY: as above.
-        label: |cell| unsafe { &Self::of(cell).label },
         take_result: Self::take_result as join::TakeResult<F::Output> as *const (),
         // SAFETY: as above.
         empty_stage: |cell| unsafe { Self::of(cell).empty_stage() },
-        // SAFETY: as above; the pointer comes from a `Box` of these types, and there is no other reference. A destructor of
-        // the user's may panic.
-        free: |cell| contain(|| drop(unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) })),
+        free: Self::free,
     };
 
     /// # Safety
@@ -244,5 +268,21 @@ where
         // SAFETY: the header is the first field, and the reference keeps the cell. Its pointer comes from the whole cell's
         // box. What others change meanwhile is in an `UnsafeCell` or atomic.
         unsafe { cell.0.cast().as_ref() }
+    }
+
+    /// # Safety
+    ///
+    /// The pointer must come from a `Box` of these types, and there must be no reference.
+    unsafe fn free(cell: NonNull<Header>) {
+        // SAFETY: as asked of the caller.
+        let cell = unsafe { Box::from_raw(cell.cast::<Self>().as_ptr()) };
+        cell.header.tell(|observer| {
+            // SAFETY: there is no reference, so the stage is ours.
+            if cell.stage.with_mut(|stage| matches!(unsafe { &*stage }, Stage::Future(_))) {
+                observer.ended(End::Unreachable);
+            }
+        });
+        // A destructor of the user's may panic.
+        contain(|| drop(cell));
     }
 }

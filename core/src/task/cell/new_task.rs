@@ -2,13 +2,12 @@
 
 use alloc::boxed::Box;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
-use super::{Cell, DropGuard, Header, JoinRef, Stage, TaskRef};
+use super::{Cell, DropGuard, Header, JoinRef, Label, Stage, TaskRef};
 use crate::Executor;
+use crate::observe::End;
 use crate::sync::UnsafeCell;
-use crate::task::label::Label;
 use crate::task::large::is_large;
 use crate::task::state::State;
 use crate::task::transition::OnTakeBack;
@@ -19,45 +18,44 @@ use crate::task::{Task, TaskId};
 /// # What dropping does
 ///
 /// Detaches the task, as dropping its handle does.
-pub(crate) struct NewTask<F: Future, E, L> {
+pub(crate) struct NewTask<F: Future, E> {
     join_ref: JoinRef<F::Output>,
-    types: PhantomData<Cell<F, E, L>>,
+    types: PhantomData<Cell<F, E>>,
 }
 
-impl<F, E, L> NewTask<F, E, L>
+impl<F, E> NewTask<F, E>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
     E: Executor,
-    L: Label,
 {
-    pub(crate) fn new(future: F, executor: E, label: L) -> (Task, Self) {
+    pub(crate) fn new(future: F, executor: E, label: Label, id: TaskId) -> (Task, Self) {
         // SAFETY: the bounds let both go to any thread.
-        unsafe { Self::new_unchecked(future, executor, label) }
+        unsafe { Self::new_unchecked(future, executor, label, id) }
     }
 }
 
-impl<F, E, L> NewTask<F, E, L>
+impl<F, E> NewTask<F, E>
 where
     F: Future + 'static,
     F::Output: 'static,
     E: Executor,
-    L: Label,
 {
     /// # Safety
     ///
     /// It must be sound to poll and drop `future` on any thread, and to drop the output on the thread whose poll returned it.
     /// Its handle must be `Send` only if the output is.
-    pub(in crate::task) unsafe fn new_unchecked(future: F, executor: E, label: L) -> (Task, Self) {
+    pub(in crate::task) unsafe fn new_unchecked(future: F, executor: E, label: Label, id: TaskId) -> (Task, Self) {
         let header = Header {
-            state: State::new(),
-            vtable: &Cell::<F, E, L>::VTABLE,
-            id: TaskId::next(),
+            state: State::new(label.observer().is_some()),
+            vtable: &Cell::<F, E>::VTABLE,
+            id,
+            label,
             join_waker: UnsafeCell::new(None),
         };
-        let mut cell = Box::<Cell<F, E, L>>::new_uninit();
+        let mut cell = Box::<Cell<F, E>>::new_uninit();
         // Written in place: each move of a large future would take as much stack again.
-        cell.write(Cell { header, label, executor, stage: UnsafeCell::new(Stage::Future(future)) });
+        cell.write(Cell { header, executor, stage: UnsafeCell::new(Stage::Future(future)) });
         // All pointers to the cell derive from this one, which may reach, and free, the whole of it.
         // SAFETY: just written.
         let cell = NonNull::from(Box::leak(unsafe { cell.assume_init() })).cast();
@@ -67,7 +65,7 @@ where
         (Task::of(DropGuard::new(TaskRef(cell))), Self { join_ref, types: PhantomData })
     }
 
-    fn cell(&self) -> &Cell<F, E, L> {
+    fn cell(&self) -> &Cell<F, E> {
         // SAFETY: these are its types.
         unsafe { Cell::of(&self.join_ref) }
     }
@@ -86,7 +84,10 @@ where
         match self.cell().header.state.take_back() {
             // SAFETY: the stage is ours, and the future was never polled, so it isn't pinned.
             OnTakeBack::Take => match unsafe { self.cell().replace_stage(Stage::Empty) } {
-                Stage::Future(future) => Some(future),
+                Stage::Future(future) => {
+                    self.cell().header.tell(|observer| observer.ended(End::Refused));
+                    Some(future)
+                }
                 Stage::Finished(_) | Stage::Empty => unreachable!("an unpolled task has a future"),
             },
             OnTakeBack::Leave => None,
@@ -97,18 +98,5 @@ where
     pub(crate) fn into_join_ref(self) -> JoinRef<F::Output> {
         assert!(!is_large::<F::Output>());
         self.join_ref
-    }
-}
-
-impl<F, T, E, L> NewTask<F, E, L>
-where
-    F: Future<Output = Box<T>>,
-{
-    /// For a large output, which is in a box in the cell.
-    pub(crate) fn into_unboxing_join_ref(self) -> JoinRef<T> {
-        assert!(is_large::<T>());
-        let boxed = ManuallyDrop::new(self.join_ref);
-        // SAFETY: this is the handle's reference, and the output is a box of a large `T`.
-        unsafe { JoinRef::new(TaskRef(boxed.0)) }
     }
 }

@@ -2,14 +2,14 @@
 
 use core::mem::{ManuallyDrop, forget};
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, RawWakerVTable, Waker};
 
-use super::waker::WAKER;
+use super::waker::{FRESH, OBSERVED, PLAIN};
 use super::{Cell, DropGuard, Header, Stage, TaskRef};
 use crate::Executor;
 use crate::error::Failure;
-use crate::task::label::Label;
-use crate::task::transition::{Cancelled, OnBegin, OnCancel, OnComplete, OnEnd};
+use crate::observe::{self, End, PollOutcome, PollWaker};
+use crate::task::transition::{Cancelled, OnBegin, OnCancel, OnComplete, OnEnd, OnPending};
 use crate::task::{Ran, Task, current};
 use crate::unwind::{Guard, Payload, catch, contain, discard, uncaught};
 
@@ -132,6 +132,16 @@ impl TaskRef {
 }
 
 impl Header {
+    /// Tells the task's observer, and returns the functions of the poll's waker.
+    #[cold]
+    fn begin_poll(&self) -> &'static RawWakerVTable {
+        match self.label.observer().map(observe::tell_poll_began) {
+            None => &PLAIN,
+            Some(PollWaker::Usual) => &OBSERVED,
+            Some(PollWaker::Fresh) => &FRESH,
+        }
+    }
+
     /// Why a transition said `Cancel`.
     fn cancelled(&self) -> Failure {
         match self.state.cancelled() {
@@ -141,12 +151,11 @@ impl Header {
     }
 }
 
-impl<F, E, L> Cell<F, E, L>
+impl<F, E> Cell<F, E>
 where
     F: Future + 'static,
     F::Output: 'static,
     E: Executor,
-    L: Label,
 {
     /// # Safety
     ///
@@ -210,15 +219,36 @@ where
     pub(super) unsafe fn run(task: TaskRef, table: Option<&dyn Table>) -> Ran {
         // Without `std`, a poll that unwinds has given the reference back.
         let task = ManuallyDrop::new(task);
-        let failure = match task.state().begin() {
-            // SAFETY: these are its types. `begin` made the stage ours, and it holds the future until we complete.
-            OnBegin::Poll => match unsafe { Self::poll(&task, table) } {
-                (Ok(Poll::Ready(())), _) => {
-                    // SAFETY: `begin` made the stage ours, and the output is stored.
-                    unsafe { ManuallyDrop::into_inner(task).finish(table) };
-                    return Ran::Finished;
+        let functions = match task.state().begin() {
+            OnBegin::Poll => &PLAIN,
+            OnBegin::PollObserved => task.header().begin_poll(),
+            OnBegin::Cancel => {
+                let failure = task.header().cancelled();
+                // SAFETY: `begin` made the stage ours.
+                unsafe { ManuallyDrop::into_inner(task).fail(failure, table) };
+                return Ran::Finished;
+            }
+            OnBegin::Nothing => {
+                drop(ManuallyDrop::into_inner(task));
+                return Ran::Finished;
+            }
+        };
+        // SAFETY: these are its types. `begin` made the stage ours, and it holds the future until we complete.
+        let failure = match unsafe { Self::poll(&task, functions, table) } {
+            (Ok(Poll::Ready(())), _) => {
+                task.tell(|observer| observe::tell_last_poll(observer, PollOutcome::Ready, End::Ready));
+                // SAFETY: `begin` made the stage ours, and the output is stored.
+                unsafe { ManuallyDrop::into_inner(task).finish(table) };
+                return Ran::Finished;
+            }
+            (Ok(Poll::Pending), woke_itself) => {
+                match task.state().pending(woke_itself) {
+                    OnPending::Again => return Ran::Again(Task::of(DropGuard(task))),
+                    // Now: once the poll has ended, another thread may begin the next.
+                    OnPending::Tell => task.tell(|observer| observer.poll_ended(PollOutcome::pending(woke_itself))),
+                    OnPending::End => {}
                 }
-                (Ok(Poll::Pending), woke_itself) => match task.end(woke_itself, table) {
+                match task.end(woke_itself, table) {
                     // Its reference was given back.
                     Ok(OnEnd::Idle) => return Ran::Waiting,
                     Ok(OnEnd::Again) => return Ran::Again(Task::of(DropGuard(task))),
@@ -230,13 +260,11 @@ where
                     Ok(OnEnd::Cancel) => task.header().cancelled(),
                     Ok(OnEnd::Insert) => unreachable!("`TaskRef::end` has inserted it"),
                     Err(failure) => failure,
-                },
-                (Err(payload), _) => Failure::Panicked(payload),
-            },
-            OnBegin::Cancel => task.header().cancelled(),
-            OnBegin::Nothing => {
-                drop(ManuallyDrop::into_inner(task));
-                return Ran::Finished;
+                }
+            }
+            (Err(payload), _) => {
+                task.tell(|observer| observer.poll_ended(PollOutcome::Panicked));
+                Failure::Panicked(payload)
             }
         };
         // SAFETY: `begin` made the stage ours, and no `end` gave it away.
@@ -252,12 +280,16 @@ where
     /// `std`, the caller must not use or drop `task` any more.
     // As a call, it costs each poll some twenty instructions.
     #[inline(always)]
-    unsafe fn poll(task: &TaskRef, table: Option<&dyn Table>) -> (Result<Poll<()>, Payload>, bool) {
+    unsafe fn poll(
+        task: &TaskRef,
+        functions: &'static RawWakerVTable,
+        table: Option<&dyn Table>,
+    ) -> (Result<Poll<()>, Payload>, bool) {
         // SAFETY: these are its types.
         let cell = unsafe { Self::of(task) };
         let pointer = task.0.as_ptr().cast_const().cast();
         // SAFETY: it is borrowed from `task`, which outlives the poll.
-        let waker = ManuallyDrop::new(unsafe { Waker::new(pointer, &WAKER) });
+        let waker = ManuallyDrop::new(unsafe { Waker::new(pointer, functions) });
         let mut cx = Context::from_waker(&waker);
         let failing = Guard::new(|| {
             // With `std` the poll catches its panic, so nothing unwinds through here.
@@ -286,7 +318,7 @@ where
         });
         // SAFETY: the stage is the caller's.
         let dropped = catch(|| unsafe { self.empty_stage() });
-        result.set(Some(match (dropped, failure) {
+        let failure = match (dropped, failure) {
             (Ok(()), failure) => failure,
             // The handle gets the first panic.
             (Err(second), first @ Failure::Panicked(_)) => {
@@ -298,7 +330,10 @@ where
                 contain(|| drop(reason));
                 Failure::Panicked(payload)
             }
-        }));
+        };
+        let end = failure.end();
+        result.set(Some(failure));
         drop(storing);
+        self.header.tell(|observer| observer.ended(end));
     }
 }

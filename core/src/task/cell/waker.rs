@@ -7,6 +7,7 @@ use core::ptr::NonNull;
 use core::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::{DropGuard, TaskRef};
+use crate::observe::{TaskObserver, Wake, WakeEffect};
 use crate::task::transition::OnWake;
 use crate::task::{Task, current};
 
@@ -21,23 +22,45 @@ impl TaskRef {
         }
     }
 
+    /// As `wake`, and tells the task's observer.
+    #[inline(never)]
+    fn wake_observed(&self) {
+        let effect = match current::wake(self.address()) {
+            true => WakeEffect::OwnPoll,
+            false => match self.state().wake() {
+                OnWake::Enqueue => WakeEffect::Queued,
+                OnWake::Nothing => WakeEffect::Noted,
+            },
+        };
+        self.tell(|observer| observer.woken(Wake::here(effect)));
+        if effect == WakeEffect::Queued {
+            self.enqueue();
+        }
+    }
+
+    #[inline]
     fn enqueue_if(&self, owed: OnWake) {
         if owed == OnWake::Enqueue {
-            // The state has counted it.
-            let task = Task::of(DropGuard::new(Self(self.0)));
-            // SAFETY: the functions in a cell's header are those of its types.
-            unsafe { (self.vtable().schedule)(self, task) }
+            self.enqueue();
         }
+    }
+
+    /// Only after the state has counted the `Task`'s reference.
+    #[inline]
+    fn enqueue(&self) {
+        let task = Task::of(DropGuard::new(Self(self.0)));
+        // SAFETY: the functions in a cell's header are those of its types.
+        unsafe { (self.vtable().schedule)(self, task) }
     }
 }
 
-/// The waker of every task: a reference, as the pointer that it is.
-pub(super) static WAKER: RawWakerVTable = RawWakerVTable::new(
+/// The waker of a task: a reference, as the pointer that it is.
+pub(super) static PLAIN: RawWakerVTable = RawWakerVTable::new(
     |cell| {
         // SAFETY: the waker has a reference, and keeps it.
         let task = unsafe { borrow(&cell) };
         task.state().refer();
-        RawWaker::new(cell, &WAKER)
+        RawWaker::new(cell, &PLAIN)
     },
     // SAFETY: the waker had a reference, and gives it away.
     |cell| unsafe { ManuallyDrop::into_inner(borrow(&cell)) }.wake(),
@@ -47,6 +70,37 @@ pub(super) static WAKER: RawWakerVTable = RawWakerVTable::new(
     |cell| drop(unsafe { ManuallyDrop::into_inner(borrow(&cell)) }),
 );
 
+/// The waker of a task that is observed: tells its observer.
+pub(super) static OBSERVED: RawWakerVTable = observed();
+
+/// As [`OBSERVED`], but `will_wake` tells the two apart. Only lent to a poll: its clones are the usual ones.
+pub(super) static FRESH: RawWakerVTable = observed();
+
+const fn observed() -> RawWakerVTable {
+    RawWakerVTable::new(
+        |cell| {
+            // SAFETY: the waker has a reference, and keeps it.
+            let task = unsafe { borrow(&cell) };
+            task.state().refer();
+            task.tell(TaskObserver::waker_cloned);
+            RawWaker::new(cell, &OBSERVED)
+        },
+        |cell| {
+            // SAFETY: the waker had a reference, and gives it away.
+            let task = unsafe { ManuallyDrop::into_inner(borrow(&cell)) };
+            task.wake_observed();
+            task.tell(TaskObserver::waker_dropped);
+        },
+        // SAFETY: the waker has a reference, and keeps it.
+        |cell| unsafe { borrow(&cell) }.wake_observed(),
+        |cell| {
+            // SAFETY: the waker had a reference, and gives it away.
+            let task = unsafe { ManuallyDrop::into_inner(borrow(&cell)) };
+            task.tell(TaskObserver::waker_dropped);
+        },
+    )
+}
+
 /// # Safety
 ///
 /// `cell` must come from a [`TaskRef`] that outlives the use of this.
@@ -55,9 +109,9 @@ unsafe fn borrow(cell: &*const ()) -> ManuallyDrop<TaskRef> {
     ManuallyDrop::new(TaskRef(unsafe { NonNull::new_unchecked(cell.cast_mut()) }.cast()))
 }
 
-/// Whether this is the waker of a task, of any types.
+/// Whether this is the waker of a task, of any types, and no [`FRESH`] one.
 fn is_of_a_task(waker: &Waker) -> bool {
-    core::ptr::eq(waker.vtable(), &WAKER)
+    core::ptr::eq(waker.vtable(), &PLAIN) || core::ptr::eq(waker.vtable(), &OBSERVED)
 }
 
 /// The waker that a handle leaves, in one word: a task's is its reference, any other is in a box.
@@ -98,8 +152,13 @@ impl JoinWaker {
         match this.boxed() {
             // SAFETY: as above, and this is gone.
             Some(boxed) => *unsafe { Box::from_raw(boxed.as_ptr()) },
-            // SAFETY: it was a task's waker, and this is gone.
-            None => unsafe { Waker::new(this.0.as_ptr().cast_const(), &WAKER) },
+            None => {
+                let task = this.0.as_ptr().cast_const();
+                // SAFETY: it was a task's waker.
+                let is_observed = unsafe { borrow(&task) }.state().is_observed();
+                // SAFETY: as above, and this is gone.
+                unsafe { Waker::new(task, if is_observed { &OBSERVED } else { &PLAIN }) }
+            }
         }
     }
 }

@@ -4,11 +4,12 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-use core::panic::{Location, RefUnwindSafe, UnwindSafe};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::pin;
 use std::panic::resume_unwind;
 
 use super::large::{Boxed, is_large};
+use crate::task::cell::Label;
 use crate::unwind::{catch, discard};
 use crate::{Executor, Handle};
 
@@ -79,7 +80,7 @@ impl<'scope> Scope<'scope, '_> {
         let (slot, outcome) = (Slot::new(), Arc::new(Outcome::new(self.count.clone())));
         // SAFETY: as in `spawn_small`.
         let child = unsafe { Child::new_local(future, slot.clone(), outcome.clone(), self.count.begin()) };
-        let task = super::thread_bound::spawn(self.executor.clone(), child, Location::caller());
+        let task = super::thread_bound::spawn(self.executor.clone(), child, Label::here());
         ScopedJoinHandle::new(task, slot, outcome)
     }
 
@@ -93,7 +94,7 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: `run`, which alone makes scopes, returns after the count was zero, and `'scope` lasts until then. This call
         // is in its body or in a child, so the count isn't final yet.
         let child = unsafe { Child::new(future, slot.clone(), outcome.clone(), self.count.begin()) };
-        let task = super::spawn(self.executor.clone(), child, Location::caller());
+        let task = super::spawn(self.executor.clone(), child, Label::here());
         ScopedJoinHandle::new(task, slot, outcome)
     }
 }

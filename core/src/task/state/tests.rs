@@ -3,7 +3,7 @@
 use super::*;
 
 fn running() -> State {
-    let state = State::new();
+    let state = State::new(false);
     assert_eq!(state.begin(), OnBegin::Poll);
     state
 }
@@ -22,8 +22,8 @@ fn references(state: &State) -> u64 {
 
 #[test]
 fn a_new_task_is_on_its_way_already() {
-    assert_eq!(State::new().wake(), OnWake::Nothing);
-    assert_eq!(State::new().abort(), OnWake::Nothing);
+    assert_eq!(State::new(false).wake(), OnWake::Nothing);
+    assert_eq!(State::new(false).abort(), OnWake::Nothing);
 }
 
 #[test]
@@ -57,8 +57,36 @@ fn wakes_of_a_claimed_task_in_its_queue_are_owed_once() {
 }
 
 #[test]
+fn a_woken_task_goes_back_to_its_queue_as_it_is() {
+    let first = running();
+    assert_eq!(first.pending(true), OnPending::End, "its future isn't noted as pinned yet");
+    assert_eq!(first.end(true, true), OnEnd::Again);
+    assert_eq!(first.pending(true), OnPending::Again);
+    assert_eq!(first.pending(false), OnPending::End);
+    assert_eq!(first.wake(), OnWake::Nothing);
+    assert_eq!(first.pending(false), OnPending::Again);
+    assert_eq!(first.abort(), OnWake::Nothing);
+    assert_eq!(first.pending(true), OnPending::End);
+}
+
+#[test]
+fn an_observer_is_told_of_each_poll() {
+    let state = State::new(true);
+    for _ in 0..3 {
+        assert_eq!(state.begin(), OnBegin::PollObserved);
+        assert_eq!(state.pending(true), OnPending::Tell);
+        assert_eq!(state.end(true, false), OnEnd::Again);
+    }
+    assert_eq!(state.end(false, false), OnEnd::Idle);
+    assert_eq!(state.wake(), OnWake::Enqueue);
+    assert_eq!(state.begin(), OnBegin::PollObserved);
+    assert_eq!(state.abort(), OnWake::Nothing);
+    assert_eq!(state.end(false, false), OnEnd::Cancel);
+}
+
+#[test]
 fn an_abort_is_in_force_at_the_next_step() {
-    let queued = State::new();
+    let queued = State::new(false);
     assert_eq!(queued.abort(), OnWake::Nothing);
     assert_eq!(queued.begin(), OnBegin::Cancel);
 
@@ -100,14 +128,14 @@ fn a_shutdown_takes_what_is_idle_and_marks_what_is_claimed() {
     assert_eq!(polled.complete(), OnComplete::Nothing);
     assert_eq!(polled.shut_down(), OnCancel::Nothing);
 
-    let queued = State::new();
+    let queued = State::new(false);
     assert_eq!(queued.shut_down(), OnCancel::Nothing);
     assert_eq!(queued.begin(), OnBegin::Cancel);
 }
 
 #[test]
 fn a_task_that_is_dropped_is_claimed_once() {
-    let queued = State::new();
+    let queued = State::new(false);
     assert_eq!(queued.cancel(), OnCancel::Cancel);
     assert_eq!(queued.complete(), OnComplete::Nothing);
 
@@ -130,7 +158,7 @@ fn nothing_moves_a_completed_task() {
 
 #[test]
 fn only_an_unpolled_task_can_be_taken_back() {
-    let refused = State::new();
+    let refused = State::new(false);
     assert_eq!(refused.take_back(), OnTakeBack::Take);
     assert_eq!(refused.begin(), OnBegin::Nothing);
     let again = running();
