@@ -1,5 +1,4 @@
-//! Libraries for tokio on every executor, through async-compat. It enters a tokio runtime, which has a thread of its own, at each
-//! poll of a wrapped future.
+//! Libraries for tokio on every executor, unwrapped: `polyexec::tokio::context` has put its threads into a tokio runtime.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +19,6 @@ on_every_executor! {
 
 /// The client of hyper-util, on which reqwest builds: it resolves, connects, waits and spawns with tokio, and pools connections.
 fn an_http_client_made_for_tokio(executor: &Handle) {
-    use async_compat::{Compat, CompatExt};
     use http_body_util::{BodyExt, Full};
     use hyper::body::{Bytes, Incoming};
     use hyper::server::conn::http1;
@@ -30,6 +28,7 @@ fn an_http_client_made_for_tokio(executor: &Handle) {
     use hyper_util::rt::TokioExecutor;
     use polyexec::hyper::{HyperIo, HyperTimer};
 
+    polyexec::tokio::context().unwrap();
     executor.block_on(async {
         let listener = TcpListener::bind("localhost:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -50,22 +49,17 @@ fn an_http_client_made_for_tokio(executor: &Handle) {
             }
         });
 
-        let client: Client<_, Full<Bytes>> =
-            Compat::new(async { Client::builder(TokioExecutor::new()).build_http() }).await;
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let requests: Vec<_> = (0..20)
             .map(|n| {
                 let client = client.clone();
-                // A polyexec task that polls in tokio's context.
-                executor.spawn(
-                    async move {
-                        let text = "around ".repeat(n * 1_000);
-                        let uri = format!("http://localhost:{port}/");
-                        let request = Request::post(uri).body(Full::new(Bytes::from(text.clone()))).unwrap();
-                        let response = client.request(request).await.unwrap();
-                        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), text);
-                    }
-                    .compat(),
-                )
+                executor.spawn(async move {
+                    let text = "around ".repeat(n * 1_000);
+                    let uri = format!("http://localhost:{port}/");
+                    let request = Request::post(uri).body(Full::new(Bytes::from(text.clone()))).unwrap();
+                    let response = client.request(request).await.unwrap();
+                    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), text);
+                })
             })
             .collect();
         for request in requests {
@@ -80,34 +74,32 @@ fn an_http_client_made_for_tokio(executor: &Handle) {
 
 /// Tokio's sockets, timers, channels and blocking threads.
 fn tokio_itself(executor: &Handle) {
-    use async_compat::CompatExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-    let task = executor.spawn(
-        async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-            let address = listener.local_addr()?;
-            let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
-            let server = tokio::spawn(async move {
-                let (mut stream, _) = listener.accept().await?;
-                let mut text = String::new();
-                stream.read_to_string(&mut text).await?;
-                sender.send(text).await.map_err(io::Error::other)
-            });
-            // A polyexec stream as a tokio stream.
-            let mut stream = TcpStream::connect(address).await?.compat();
-            stream.write_all(b"from a stream of futures-io").await?;
-            stream.shutdown().await?;
-            let text = receiver.recv().await;
-            server.await??;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            let waited = tokio::time::timeout(Duration::from_millis(1), std::future::pending::<()>()).await;
-            assert!(waited.is_err());
-            let blocking = tokio::task::spawn_blocking(|| 6 * 7).await?;
-            io::Result::Ok((text, blocking))
-        }
-        .compat(),
-    );
+    polyexec::tokio::context().unwrap();
+    let task = executor.spawn(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await?;
+            sender.send(text).await.map_err(io::Error::other)
+        });
+        // A polyexec stream as a tokio stream.
+        let mut stream = TcpStream::connect(address).await?.compat();
+        stream.write_all(b"from a stream of futures-io").await?;
+        stream.shutdown().await?;
+        let text = receiver.recv().await;
+        server.await??;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let waited = tokio::time::timeout(Duration::from_millis(1), std::future::pending::<()>()).await;
+        assert!(waited.is_err());
+        let blocking = tokio::task::spawn_blocking(|| 6 * 7).await?;
+        io::Result::Ok((text, blocking))
+    });
     let (text, blocking) = executor.block_on(task).unwrap().unwrap();
     assert_eq!((text.as_deref(), blocking), (Some("from a stream of futures-io"), 42));
 }
