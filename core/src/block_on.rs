@@ -139,6 +139,7 @@ fn poll_with<F: Future + ?Sized>(parker: &Arc<Parker>, mut future: Pin<&mut F>, 
             Poll::Pending => {
                 looks.polled();
                 sleep(parker);
+                context::polling();
             }
         }
     }
@@ -179,6 +180,7 @@ pub fn block_on_polling<F: Future>(future: F, interval: Duration) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => std::thread::sleep(interval),
         }
+        context::polling();
     }
 }
 

@@ -27,8 +27,9 @@ thread_local! {
 /// context before it polls a future of ours: the workers of all executors, their spare threads, the threads for blocking work,
 /// and those in a `block_on`. Returns the runtime's handle.
 ///
-/// **Call it at the start of `main`**: a thread that runs tasks already stays outside. A thread that is in a tokio runtime of
-/// the program's, such as a worker of [`Tokio`](crate::Tokio), stays in that one.
+/// Call it early, at the start of `main` or of the first `async fn`. A poll or a blocking closure that another thread has begun before
+/// the call stays outside to its end, and tokio panics there: "there is no reactor running". A thread that is in a tokio runtime
+/// of the program's, such as a worker of [`Tokio`](crate::Tokio), stays in that one.
 ///
 /// # Examples
 ///
@@ -66,7 +67,7 @@ thread_local! {
 ///
 /// # Cost
 ///
-/// None a poll. Once a thread, a reference to the runtime, and for each `block_on` a look at a thread-local.
+/// A poll and a `block_on` look at a thread-local, and each thread takes a reference to the runtime once.
 ///
 /// # At exit, and after a fork
 ///

@@ -169,11 +169,11 @@ impl RunLoop {
             let word = self.0.word.load(Acquire);
             // Acquire: pairs with the Release in the waker; the poll sees what came before the wake. The Relaxed load may
             // miss a wake, whose notification then comes later.
-            if driven.woken.load(Relaxed)
-                && driven.woken.swap(false, AcqRel)
-                && let Poll::Ready(output) = budget::anew(|| future.as_mut().poll(&mut cx))
-            {
-                return output;
+            if driven.woken.load(Relaxed) && driven.woken.swap(false, AcqRel) {
+                context::polling();
+                if let Poll::Ready(output) = budget::anew(|| future.as_mut().poll(&mut cx)) {
+                    return output;
+                }
             }
             if !run_one() {
                 self.sleep(word, &mut registered);

@@ -30,6 +30,7 @@ thread_local! {
 /// Such a wake takes no atomic operation. `poll` must not unwind.
 #[cfg(feature = "std")]
 pub(crate) fn poll<T>(task: *const (), poll: impl FnOnce() -> T) -> (T, bool) {
+    crate::executor::context::polling();
     let around = (TASK.replace(task), BUDGET.replace(Budget::FULL));
     let answer = poll();
     BUDGET.set(around.1);

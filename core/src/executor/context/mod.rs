@@ -12,8 +12,8 @@ use crate::unwind::{catch, contain, discard};
 use crate::{Executor, Handle};
 
 pub use default::block_on_default;
-pub(crate) use on_enter::entering;
 pub use on_enter::on_enter;
+pub(crate) use on_enter::{entering, polling};
 pub use outside::{Outside, outside};
 
 use stack::{Source, with};
