@@ -82,14 +82,20 @@ async fn text(response: Response<Incoming>) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// A client of HTTP/1.
+async fn client(executor: &(impl Executor + Clone), address: SocketAddr) -> http1::SendRequest<Empty<Bytes>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (one, connection) = http1::handshake(HyperIo::new(stream)).await.unwrap();
+    drop(executor.spawn(connection));
+    one
+}
+
 /// A client of each version.
 async fn clients(
     executor: &(impl Executor + Clone),
     address: SocketAddr,
 ) -> (http1::SendRequest<Empty<Bytes>>, http2::SendRequest<Empty<Bytes>>) {
-    let stream = TcpStream::connect(address).await.unwrap();
-    let (one, connection) = http1::handshake(HyperIo::new(stream)).await.unwrap();
-    drop(executor.spawn(connection));
+    let one = client(executor, address).await;
     let stream = TcpStream::connect(address).await.unwrap();
     let (two, connection) =
         http2::Builder::new(HyperExecutor::new(executor.clone())).handshake(HyperIo::new(stream)).await.unwrap();
@@ -172,7 +178,8 @@ fn what_takes_too_long_is_cut(executor: impl Executor + Clone) {
         };
         let server = start(&executor, never, |server| server.deadline(Duration::from_millis(20)));
         let (address, stop, served) = server.await;
-        let (mut one, _) = clients(&executor, address).await;
+        // Alone: the end of another connection might take longer than the deadline.
+        let mut one = client(&executor, address).await;
         let request = executor.spawn(one.send_request(get(address, "/")));
         begun.opened().await;
         stop.open();
@@ -198,12 +205,16 @@ fn a_client_that_says_nothing_is_cut(executor: impl Executor + Clone) {
         ];
         let clients_of_parts = parts.map(|(part, answers)| {
             executor.spawn(async move {
+                let begin = Instant::now();
                 let mut stream = TcpStream::connect(address).await.unwrap();
-                stream.write_all(part.as_bytes()).await.unwrap();
+                // On a machine under load this may come too late.
+                let _ = stream.write_all(part.as_bytes()).await;
+                let in_time = begin.elapsed() < PATIENCE / 2;
                 let mut heard = Vec::new();
                 let _ = stream.read_to_end(&mut heard).await;
                 let heard = String::from_utf8_lossy(&heard);
-                assert_eq!(heard.matches("HTTP/1.1 200 ").count(), answers, "{heard:?} for {part:?}");
+                let answered = heard.matches("HTTP/1.1 200 ").count();
+                assert!(answered == answers || answered == 0 && !in_time, "{heard:?} for {part:?}");
             })
         });
         for client in clients_of_parts {
@@ -232,7 +243,7 @@ fn a_panic_ends_its_connection_or_its_request(executor: impl Executor + Clone) {
         assert!(one.send_request(get(address, "/panic")).await.is_err());
         assert!(two.send_request(get(address, "/panic")).await.is_err());
         assert_eq!(text(two.send_request(get(address, "/")).await.unwrap()).await, "HTTP/2.0 /");
-        let (mut one, _) = clients(&executor, address).await;
+        let mut one = client(&executor, address).await;
         assert_eq!(text(one.send_request(get(address, "/")).await.unwrap()).await, "HTTP/1.1 /");
         stop.open();
         let report = served.await.unwrap();
