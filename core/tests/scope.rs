@@ -309,6 +309,51 @@ fn a_refused_child_has_ended_and_its_handle_says_why() {
     assert_eq!(drops.load(SeqCst), 1);
 }
 
+/// What a child was to do isn't done then, and without a handle its scope alone can tell.
+#[test]
+fn a_child_that_is_refused_or_dropped_without_a_handle_is_a_panic_of_its_scope() {
+    let lost = |run: &dyn Fn()| {
+        let payload = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+        let message = payload.downcast_ref::<String>().unwrap().clone();
+        assert!(message.contains("refused or dropped it") && message.contains(file!()), "{message}");
+    };
+    fn ends_early<'scope>(s: &'scope Scope<'scope, '_>) {
+        s.spawn(pending::<()>());
+    }
+
+    // It shuts down while a child waits, and then refuses the next.
+    let executor = Mine::start();
+    lost(&|| {
+        executor.scope(|s| {
+            ends_early(s);
+            executor.shut_down();
+        });
+    });
+    lost(&|| executor.scope(ends_early));
+    // The body's panic is the first.
+    let panic = caught(|| {
+        executor.scope(|s| {
+            ends_early(s);
+            panicks();
+        })
+    });
+    assert_eq!(panic, "on purpose");
+    // A handle that tells of it is enough.
+    let told = executor.scope(|s| executor.block_on(s.spawn(pending::<()>())));
+    assert!(told.unwrap_err().is_shutdown());
+}
+
+#[test]
+fn a_child_that_is_aborted_without_a_look_at_its_end_is_no_panic() {
+    let executor = Mine::start();
+    executor.scope(|s| {
+        s.spawn(pending::<()>()).abort();
+        let aborter = s.spawn(pending::<()>()).abort_handle();
+        aborter.abort();
+    });
+    executor.shut_down();
+}
+
 #[test]
 fn an_executor_that_panics_while_it_takes_a_child_loses_none() {
     let executor = Mine { submit_panics: Some(Arc::default()), ..Mine::start() };

@@ -134,6 +134,7 @@ impl Local {
     /// });
     /// assert_eq!(numbers, [2, 4, 6]);
     /// ```
+    #[track_caller]
     pub fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
         self.handle.scope(body)
     }

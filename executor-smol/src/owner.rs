@@ -125,6 +125,7 @@ impl Smol {
     /// # Panics
     ///
     /// If `body` or a child does.
+    #[track_caller]
     pub fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
         self.handle.scope(body)
     }

@@ -112,6 +112,7 @@ impl Tokio {
     /// # Panics
     ///
     /// If `body` or a child does, or where [`block_on`](Tokio::block_on) does.
+    #[track_caller]
     pub fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
         self.handle.scope(body)
     }

@@ -293,11 +293,12 @@ pub trait Executor: Send + Sync + 'static {
     ///
     /// # Panics
     ///
-    /// If `body` does; else if a child does, and its handle didn't return the panic. The first such panic goes on. In both cases
-    /// all children end first, and none is cancelled.
+    /// If `body` does; else if a child does, or the executor refuses or drops it, and the child's handle didn't return that.
+    /// The first such panic goes on. In each case all children end first, and none is cancelled.
     ///
     /// If `block_on` panics here. Then `body` isn't called.
     #[cfg(feature = "std")]
+    #[track_caller]
     fn scope<'env, T>(&self, body: impl for<'scope> FnOnce(&'scope task::Scope<'scope, 'env>) -> T) -> T
     where
         Self: Clone + Sized,

@@ -34,10 +34,10 @@ use core::task::{Context, Poll, Waker, ready};
 use std::panic::resume_unwind;
 use std::process::abort;
 
-use super::outcome::{Outcome, Slot};
+use super::outcome::{Failure, Outcome, Slot};
 use crate::executor::park_on;
 use crate::sync::{Mutex, MutexGuard};
-use crate::unwind::{Payload, catch, contain, discard};
+use crate::unwind::{catch, contain};
 
 /// The children of one scope, as the waiting thread sees them.
 pub(super) struct Children(Arc<Count>);
@@ -49,13 +49,13 @@ struct Counted {
     running: usize,
     /// To be called when `running` becomes zero.
     waiting: Option<Waker>,
-    /// The first panic that no handle reported.
-    panic: Option<Payload>,
+    /// The first one that no handle returned.
+    failure: Option<Failure>,
 }
 
 impl Children {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Count(Mutex::new(Counted { running: 0, waiting: None, panic: None }))))
+        Self(Arc::new(Count(Mutex::new(Counted { running: 0, waiting: None, failure: None }))))
     }
 
     pub(super) fn count(&self) -> Arc<Count> {
@@ -87,10 +87,10 @@ impl Children {
         }
     }
 
-    /// Waits, and returns the first panic that no handle reported.
-    pub(super) fn finish(self) -> Option<Payload> {
+    /// Waits, and returns the first failure that no handle returned.
+    pub(super) fn finish(self) -> Option<Failure> {
         self.wait();
-        self.0.lock().panic.take()
+        self.0.lock().failure.take()
     }
 }
 
@@ -108,14 +108,14 @@ impl Count {
         Running(self.clone())
     }
 
-    /// Keeps a panic that no handle has reported, unless there was another.
-    pub(super) fn keep_panic(&self, payload: Payload) {
+    /// Keeps a failure that no handle has returned, unless there was another.
+    pub(super) fn keep_failure(&self, failure: Failure) {
         let mut counted = self.lock();
-        match counted.panic {
-            None => counted.panic = Some(payload),
+        match counted.failure {
+            None => counted.failure = Some(failure),
             Some(_) => {
                 drop(counted);
-                discard(payload);
+                failure.discard();
             }
         }
     }
@@ -147,12 +147,14 @@ impl Drop for Running {
 ///
 /// # What dropping does
 ///
-/// Drops the future, and then says that the child has ended. A panic of the future's destructor goes to the child's handle.
+/// Drops the future, and then says that the child has ended. A panic of the future's destructor goes to the child's handle, and so
+/// does the loss of a future that wasn't ready.
 ///
 /// `D` is [`AnyThread`] or [`OneThread`].
 pub(super) struct Child<D: ?Sized> {
     /// Its lifetimes are a lie: see the argument above. `None` once it was dropped.
     future: Option<Pin<Box<D>>>,
+    was_ready: bool,
     outcome: Arc<Outcome>,
     /// Must be the last field: it is dropped after the others.
     _running: Running,
@@ -180,7 +182,7 @@ impl Child<AnyThread<'static>> {
         let future: Pin<Box<AnyThread<'scope>>> = Box::pin(FillsSlot { future, slot });
         // SAFETY: the types differ in a lifetime only. Only `self` has the box, and drops it before `running`.
         let future = unsafe { transmute::<Pin<Box<AnyThread<'scope>>>, Pin<Box<AnyThread<'static>>>>(future) };
-        Self { future: Some(future), outcome, _running: running }
+        Self { future: Some(future), was_ready: false, outcome, _running: running }
     }
 }
 
@@ -203,7 +205,7 @@ impl Child<OneThread<'static>> {
         let future: Pin<Box<OneThread<'scope>>> = Box::pin(FillsSlot { future, slot });
         // SAFETY: as in `new`.
         let future = unsafe { transmute::<Pin<Box<OneThread<'scope>>>, Pin<Box<OneThread<'static>>>>(future) };
-        Self { future: Some(future), outcome, _running: running }
+        Self { future: Some(future), was_ready: false, outcome, _running: running }
     }
 }
 
@@ -213,7 +215,10 @@ impl<D: Future<Output = ()> + ?Sized> Future for Child<D> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(future) = &mut self.future else { unreachable!("only the drop empties it") };
         match catch(|| future.as_mut().poll(cx)) {
-            Ok(polled) => polled,
+            Ok(polled) => {
+                self.was_ready = polled.is_ready();
+                polled
+            }
             Err(payload) => {
                 self.outcome.panicked(payload);
                 // The task drops this during the unwinding, as any future that panicked.
@@ -228,6 +233,8 @@ impl<D: ?Sized> Drop for Child<D> {
         let future = &mut self.future;
         if let Err(payload) = catch(|| *future = None) {
             self.outcome.panicked(payload);
+        } else if !self.was_ready {
+            self.outcome.lost();
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::{AbortHandle, JoinHandle, TaskId, TaskInfo};
 ///
 /// # What dropping does
 ///
-/// Nothing to the child, which the scope still waits for. If the child panics, the scope does.
+/// Nothing to the child, which the scope still waits for. If the child panics, or its executor drops it before its end, then the
+/// scope panics.
 ///
 /// # Examples
 ///
@@ -68,18 +69,21 @@ impl<T> ScopedJoinHandle<'_, T> {
         result(ended, task, &self.slot, &self.outcome)
     }
 
-    /// As [`JoinHandle::abort`].
+    /// As [`JoinHandle::abort`]. The scope doesn't panic for it.
     pub fn abort(&self) {
+        self.outcome.excuse_loss();
         self.task.abort();
     }
 
-    /// As [`JoinHandle::abort_handle`]. The abort handle may outlive the scope.
+    /// As [`JoinHandle::abort_handle`]. The abort handle may outlive the scope, which doesn't panic if this child is dropped before
+    /// its end.
     ///
     /// # Panics
     ///
     /// If the child has 2²⁶ wakers and handles already.
     #[track_caller]
     pub fn abort_handle(&self) -> AbortHandle {
+        self.outcome.excuse_loss();
         self.task.abort_handle()
     }
 

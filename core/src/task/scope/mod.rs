@@ -4,18 +4,18 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-use core::panic::{RefUnwindSafe, UnwindSafe};
+use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::pin::pin;
 use std::panic::resume_unwind;
 
 use super::large::{Boxed, is_large};
 use crate::task::cell::Label;
-use crate::unwind::{catch, discard};
+use crate::unwind::catch;
 use crate::{Executor, Handle};
 
 use child::{Child, Children, Count};
 pub use handle::ScopedJoinHandle;
-use outcome::{Outcome, Slot};
+use outcome::{Failure, Outcome, Slot};
 
 mod child;
 mod handle;
@@ -40,7 +40,8 @@ pub struct Scope<'scope, 'env: 'scope> {
 impl<'scope> Scope<'scope, '_> {
     /// Spawns a child on the scope's executor, as [`Executor::spawn`] does. The future may borrow what outlives the scope.
     ///
-    /// If the executor refuses the child, its future is dropped, and its handle resolves with an error.
+    /// If the executor refuses the child, its future is dropped, and its handle resolves with an error. If the handle is dropped,
+    /// too, the scope panics.
     #[track_caller]
     pub fn spawn<F>(&'scope self, future: F) -> ScopedJoinHandle<'scope, F::Output>
     where
@@ -77,7 +78,7 @@ impl<'scope> Scope<'scope, '_> {
         F: Future + 'scope,
         F::Output: 'scope,
     {
-        let (slot, outcome) = (Slot::new(), Arc::new(Outcome::new(self.count.clone())));
+        let (slot, outcome) = (Slot::new(), Arc::new(Outcome::new(Location::caller(), self.count.clone())));
         // SAFETY: as in `spawn_small`.
         let child = unsafe { Child::new_local(future, slot.clone(), outcome.clone(), self.count.begin()) };
         let task = super::thread_bound::spawn(self.executor.clone(), child, Label::here());
@@ -90,7 +91,7 @@ impl<'scope> Scope<'scope, '_> {
         F: Future + Send + 'scope,
         F::Output: Send + 'scope,
     {
-        let (slot, outcome) = (Slot::new(), Arc::new(Outcome::new(self.count.clone())));
+        let (slot, outcome) = (Slot::new(), Arc::new(Outcome::new(Location::caller(), self.count.clone())));
         // SAFETY: `run`, which alone makes scopes, returns after the count was zero, and `'scope` lasts until then. This call
         // is in its body or in a child, so the count isn't final yet.
         let child = unsafe { Child::new(future, slot.clone(), outcome.clone(), self.count.begin()) };
@@ -110,6 +111,7 @@ impl fmt::Debug for Scope<'_, '_> {
 }
 
 /// See [`Executor::scope`].
+#[track_caller]
 pub(crate) fn run<'env, T>(executor: Handle, body: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T) -> T {
     let counted = Children::new();
     let scope = Scope { executor: executor.clone(), count: counted.count(), scope: PhantomData, env: PhantomData };
@@ -121,12 +123,12 @@ pub(crate) fn run<'env, T>(executor: Handle, body: impl for<'scope> FnOnce(&'sco
         returned = Some(catch(|| body(&scope)));
         children.ended().await;
     }));
-    let panic = children.finish();
-    match (returned.expect("`drive` returns when the future is ready"), panic) {
+    let failure = children.finish();
+    match (returned.expect("`drive` returns when the future is ready"), failure) {
         (Ok(output), None) => output,
-        (Ok(_), Some(payload)) => resume_unwind(payload),
+        (Ok(_), Some(failure)) => failure.resume(),
         (Err(payload), of_a_child) => {
-            of_a_child.into_iter().for_each(discard);
+            of_a_child.into_iter().for_each(Failure::discard);
             resume_unwind(payload)
         }
     }

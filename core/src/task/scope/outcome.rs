@@ -1,10 +1,13 @@
-//! What a child leaves to its handle: an output or a panic. Runs no task.
+//! What a child leaves to its handle, or else to its scope: an output, or a failure. Runs no task.
 
 use alloc::sync::Arc;
+use core::mem::replace;
+use core::panic::Location;
+use std::panic::resume_unwind;
 use std::sync::PoisonError;
 
 use super::child::Count;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::unwind::{Payload, discard};
 
 /// Room for the output of a child. Its future and its handle share it.
@@ -30,41 +33,108 @@ impl<T> Clone for Slot<T> {
     }
 }
 
-/// Whether a child panicked. The child and its handle share it.
+/// What a child's handle returns instead of an output, or else its scope reports. The child and its handle share it.
 ///
 /// # What dropping does
 ///
-/// Gives a panic that the handle didn't take to the scope.
+/// Gives a failure that the handle didn't return to the scope.
 pub(super) struct Outcome {
-    panic: Mutex<Option<Payload>>,
+    report: Mutex<Report>,
+    spawned_at: &'static Location<'static>,
     scope: Arc<Count>,
 }
 
+/// What is left to report of a child.
+enum Report {
+    Nothing,
+    /// It may be aborted on request, or the handle has told how it ended: a loss is no failure.
+    Excused,
+    /// The executor has dropped it before its end.
+    Lost,
+    Panicked(Payload),
+}
+
+/// Why a scope panics.
+pub(super) enum Failure {
+    Lost(&'static Location<'static>),
+    Panicked(Payload),
+}
+
 impl Outcome {
-    pub(super) fn new(scope: Arc<Count>) -> Self {
-        Self { panic: Mutex::new(None), scope }
+    pub(super) fn new(spawned_at: &'static Location<'static>, scope: Arc<Count>) -> Self {
+        Self { report: Mutex::new(Report::Nothing), spawned_at, scope }
     }
 
     /// Keeps the first panic of the child.
     pub(super) fn panicked(&self, payload: Payload) {
-        let mut panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
-        if panic.is_none() {
-            *panic = Some(payload);
+        let mut report = self.lock();
+        if !matches!(*report, Report::Panicked(_)) {
+            *report = Report::Panicked(payload);
             return;
         }
-        drop(panic);
+        drop(report);
         discard(payload);
     }
 
+    /// The child was dropped before its end.
+    pub(super) fn lost(&self) {
+        let mut report = self.lock();
+        if let Report::Nothing = *report {
+            *report = Report::Lost;
+        }
+    }
+
+    /// The child may be aborted.
+    pub(super) fn excuse_loss(&self) {
+        let mut report = self.lock();
+        if let Report::Nothing | Report::Lost = *report {
+            *report = Report::Excused;
+        }
+    }
+
+    /// For the handle, which tells how the child has ended. Returns its panic.
     pub(super) fn take_panic(&self) -> Option<Payload> {
-        self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
+        match replace(&mut *self.lock(), Report::Excused) {
+            Report::Panicked(payload) => Some(payload),
+            Report::Nothing | Report::Excused | Report::Lost => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Report> {
+        // No user code runs under the lock.
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Outcome {
     fn drop(&mut self) {
-        if let Some(payload) = self.take_panic() {
-            self.scope.keep_panic(payload);
+        let report = replace(&mut *self.lock(), Report::Excused);
+        match report {
+            Report::Nothing | Report::Excused => {}
+            Report::Lost => self.scope.keep_failure(Failure::Lost(self.spawned_at)),
+            Report::Panicked(payload) => self.scope.keep_failure(Failure::Panicked(payload)),
+        }
+    }
+}
+
+impl Failure {
+    /// Panics.
+    #[track_caller]
+    pub(super) fn resume(self) -> ! {
+        match self {
+            Self::Lost(spawned_at) => {
+                panic!(
+                    "a scope's child, spawned at {spawned_at}, didn't come to its end: its executor refused or dropped it"
+                )
+            }
+            // The panic hook has reported it.
+            Self::Panicked(payload) => resume_unwind(payload),
+        }
+    }
+
+    pub(super) fn discard(self) {
+        if let Self::Panicked(payload) = self {
+            discard(payload);
         }
     }
 }
