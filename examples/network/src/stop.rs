@@ -1,4 +1,7 @@
 //! Cancels a token when a signal comes. Stops nothing itself.
+//!
+//! By ctrlc: `polyexec::signal` is for Unix, and these servers are for Windows, too. ctrlc's thread also ends a program whose executor is
+//! stuck.
 
 use std::io;
 use std::process::exit;
