@@ -134,7 +134,7 @@
 
 pub use polyexec_core::{
     AbortHandle, AbortOnDrop, Executor, Handle, JoinError, JoinHandle, SpawnError, StillRunning, TaskId, TaskInfo,
-    YieldNow, block_in_place, block_on_polling, executor, observe, spawn_local, yield_now,
+    YieldNow, block_in_place, block_on_polling, executor, spawn_local, yield_now,
 };
 
 pub use polyexec_futures::{
@@ -175,6 +175,13 @@ pub use polyexec_tokio::{self as tokio, Tokio};
 pub use default::{DefaultExecutor, SetDefaultError, block_on, set_default, spawn, try_spawn};
 
 mod default;
+
+/// Watches what an executor and its tasks do. With the feature `observe`, also observers: a timeline.
+pub mod observe {
+    pub use polyexec_core::observe::*;
+    #[cfg(feature = "observe")]
+    pub use polyexec_observe::*;
+}
 
 /// What a task is and has: its name, its budget, values of its own, children that borrow.
 pub mod task {

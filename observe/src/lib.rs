@@ -1,0 +1,8 @@
+//! Observers of polyexec's executors.
+//!
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub use timeline::{Event, EventKind, Lane, Recording, TaskSummary, Timeline, TimelineBuilder};
+
+mod timeline;
