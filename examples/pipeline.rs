@@ -13,19 +13,22 @@ use polyexec::{Executor, JoinSet, yield_now};
 
 use support::cli::{self, Failure, row, say};
 use support::executors;
+use support::watching::Watching;
 
 mod support {
     pub(crate) mod cli;
     pub(crate) mod executors;
+    pub(crate) mod watching;
 }
 
 const HELP: &str = "\
 Factors the numbers in a file, one a line: each in a task of its own, and so many at a time.
 
-Usage: pipeline [--executor NAME] [--in-flight N] FILE
+Usage: pipeline [--executor NAME] [--in-flight N] [--text] FILE
 
   --executor NAME  pool, threaded or local, if compiled in; the default is the first of them
   --in-flight N    how many tasks at a time; no more lines are read meanwhile (default 64)
+  --text           print what each thread did, in the end (with `--features observe`)
   --help           print this
 
 A number is at least 2, and less than 2^64. The first line that is none cancels all tasks, whatever they are at.
@@ -39,6 +42,7 @@ struct Options {
     executor: Option<String>,
     in_flight: usize,
     file: PathBuf,
+    watching: Watching,
 }
 
 #[derive(Default)]
@@ -59,7 +63,7 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     };
     let choice = executors::choose(options.executor.as_deref())?;
     let lines = open(&options.file)?.lines();
-    let running = choice.start()?;
+    let running = choice.start_observed(options.watching.observer())?;
 
     let totals = running.handle.block_on(async {
         let mut tasks = JoinSet::with_limit(options.in_flight);
@@ -73,23 +77,27 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     row("numbers", totals.numbers);
     row("primes", totals.primes);
     row("prime factors", totals.factors);
+    drop(running);
+    options.watching.report();
     Ok(())
 }
 
 /// `None` if the user asks for help.
 fn parse(parser: &mut Parser) -> Result<Option<Options>, Failure> {
     let (mut executor, mut in_flight, mut file) = (None, 64, None);
+    let mut watching = Watching::default();
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("executor") => executor = Some(parser.value()?.to_string_lossy().into_owned()),
             Arg::Long("in-flight") => in_flight = cli::number(parser, "--in-flight", 1..=u32::MAX.into())? as usize,
+            Arg::Long("text") => watching.text()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
             other => return Err(other.unexpected().into()),
         }
     }
     let file = file.ok_or_else(|| Failure::usage("which file? (see --help)"))?;
-    Ok(Some(Options { executor, in_flight, file }))
+    Ok(Some(Options { executor, in_flight, file, watching }))
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, Failure> {

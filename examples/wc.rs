@@ -20,21 +20,24 @@ use support::cli::{self, Failure, row, say};
 use support::executors;
 use support::progress::Progress;
 use support::tally::{Counts, Tally};
+use support::watching::Watching;
 
 mod support {
     pub(crate) mod cli;
     pub(crate) mod executors;
     pub(crate) mod progress;
     pub(crate) mod tally;
+    pub(crate) mod watching;
 }
 
 const HELP: &str = "\
 Counts lines, words and bytes of all files under a folder: one task per file.
 
-Usage: wc [--executor NAME] [--in-flight N] FOLDER
+Usage: wc [--executor NAME] [--in-flight N] [--text] FOLDER
 
   --executor NAME  pool, threaded or local, if compiled in; the default is the first of them
   --in-flight N    how many tasks at a time, each with an open file (default 256)
+  --text           print what each thread did, in the end (with `--features observe`)
   --help           print this
 
 Lines are newline bytes; words are maximal runs of bytes other than ASCII white space.
@@ -55,6 +58,7 @@ struct Options {
     executor: Option<String>,
     in_flight: usize,
     folder: PathBuf,
+    watching: Watching,
 }
 
 #[derive(Default)]
@@ -81,7 +85,7 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     };
     let choice = executors::choose(options.executor.as_deref())?;
     check_folder(&options.folder)?;
-    let running = choice.start()?;
+    let running = choice.start_observed(options.watching.observer())?;
 
     let begin = Instant::now();
     let totals = running.handle.block_on(count_folder(&running.handle, &options))?;
@@ -94,6 +98,8 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
     row("bytes", totals.counts.bytes);
     row("unreadable", totals.unreadable);
     row("seconds", format_args!("{:.3}", time.as_secs_f64()));
+    drop(running);
+    options.watching.report();
     match totals.unreadable {
         0 => Ok(()),
         n => Err(Failure::failed(format_args!("{n} could not be read, all else is counted"))),
@@ -103,17 +109,19 @@ fn program(parser: &mut Parser) -> Result<(), Failure> {
 /// `None` if the user asks for help.
 fn parse(parser: &mut Parser) -> Result<Option<Options>, Failure> {
     let (mut executor, mut in_flight, mut folder) = (None, 256, None);
+    let mut watching = Watching::default();
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("executor") => executor = Some(parser.value()?.to_string_lossy().into_owned()),
             Arg::Long("in-flight") => in_flight = cli::number(parser, "--in-flight", 1..=u32::MAX.into())? as usize,
+            Arg::Long("text") => watching.text()?,
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
             Arg::Value(path) if folder.is_none() => folder = Some(PathBuf::from(path)),
             other => return Err(other.unexpected().into()),
         }
     }
     let folder = folder.ok_or_else(|| Failure::usage("which folder? (see --help)"))?;
-    Ok(Some(Options { executor, in_flight, folder }))
+    Ok(Some(Options { executor, in_flight, folder, watching }))
 }
 
 fn check_folder(folder: &Path) -> Result<(), Failure> {

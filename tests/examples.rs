@@ -188,6 +188,32 @@ fn verbose_counters_print_each_poll() {
     }
 }
 
+/// What each thread did is as much as the Counters count.
+#[cfg(feature = "observe")]
+#[test]
+fn the_text_has_each_poll() {
+    for executor in EXECUTORS {
+        let text = printed("counters", &["--text", "--tasks", "20", "--to", "5", "--executor", executor]);
+        let polls = number(&text, "polls") as usize;
+        assert_eq!(polls, 10 + 23 + 20 * 5);
+        assert_eq!(lines_with(&text, " is polled for "), polls, "{text}");
+        assert_eq!(lines_with(&text, "goes to the queue's end"), polls - 22);
+        assert_eq!(lines_with(&text, ": it is ready"), 22);
+        assert_eq!(lines_with(&text, " is spawned at "), 22);
+        assert_eq!(lines_with(&text, " ends"), 22);
+    }
+}
+
+#[cfg(not(feature = "observe"))]
+#[test]
+fn the_text_needs_a_feature() {
+    if !EXECUTORS.is_empty() {
+        assert!(refused("counters", &["--text"]).contains("--features observe"));
+        assert!(refused("wc", &["--text", "."]).contains("--features observe"));
+        assert!(refused("pipeline", &["--text", "Cargo.toml"]).contains("--features observe"));
+    }
+}
+
 #[test]
 fn counters_refuse_bad_input() {
     for args in [

@@ -6,8 +6,11 @@ use super::{Choice, Running};
 
 pub(super) const CHOICE: Choice = Choice {
     name: "local",
-    start: || {
-        let local = Local::new();
+    start: |observer| {
+        let local = match observer {
+            Some(observer) => Local::builder().observer(observer).build(),
+            None => Local::new(),
+        };
         Ok(Running { handle: Handle::new(local.handle()), threads: Box::new(|| 1), _owner: Box::new(local) })
     },
 };

@@ -4,8 +4,10 @@
 
 use std::any::Any;
 use std::io;
+use std::sync::Arc;
 
 use polyexec::Handle;
+use polyexec::observe::Observer;
 
 use super::cli::Failure;
 
@@ -31,12 +33,17 @@ pub(crate) const COMPILED_IN: &[Choice] = &[
 pub(crate) struct Choice {
     /// Its name for `--executor`.
     pub(crate) name: &'static str,
-    start: fn() -> io::Result<Running>,
+    start: fn(Option<Arc<dyn Observer>>) -> io::Result<Running>,
 }
 
 impl Choice {
     pub(crate) fn start(&self) -> Result<Running, Failure> {
-        (self.start)().map_err(|error| Failure::failed(format_args!("can't start the executor {}: {error}", self.name)))
+        self.start_observed(None)
+    }
+
+    pub(crate) fn start_observed(&self, observer: Option<Arc<dyn Observer>>) -> Result<Running, Failure> {
+        (self.start)(observer)
+            .map_err(|error| Failure::failed(format_args!("can't start the executor {}: {error}", self.name)))
     }
 }
 

@@ -6,8 +6,11 @@ use super::{Choice, Running};
 
 pub(super) const CHOICE: Choice = Choice {
     name: "pool",
-    start: || {
-        let pool = Pool::new()?;
+    start: |observer| {
+        let pool = match observer {
+            Some(observer) => Pool::builder().observer(observer).build()?,
+            None => Pool::new()?,
+        };
         let workers = pool.worker_threads();
         Ok(Running { handle: Handle::new(pool.handle()), threads: Box::new(move || workers), _owner: Box::new(pool) })
     },

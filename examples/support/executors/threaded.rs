@@ -9,7 +9,7 @@ use super::{Choice, Running};
 
 pub(super) const CHOICE: Choice = Choice {
     name: "threaded",
-    start: || {
+    start: |observer| {
         let started = Arc::new(AtomicUsize::new(0));
         let one_more = {
             let started = started.clone();
@@ -17,7 +17,11 @@ pub(super) const CHOICE: Choice = Choice {
                 started.fetch_add(1, Relaxed);
             }
         };
-        let threaded = Threaded::builder().on_thread_start(one_more).build()?;
+        let builder = Threaded::builder().on_thread_start(one_more);
+        let threaded = match observer {
+            Some(observer) => builder.observer(observer).build()?,
+            None => builder.build()?,
+        };
         Ok(Running {
             handle: Handle::new(threaded.handle()),
             threads: Box::new(move || started.load(Relaxed)),
