@@ -89,6 +89,7 @@
 //! | `hyper-client` | `hyper::HyperConnector`, for hyper-util's client |
 //! | `tokio` | `tokio::context`: tokio's sockets, timers and libraries, unwrapped; and `Tokio`, an executor on a tokio runtime |
 //! | `smol` | `Smol`, an executor on async-executor |
+//! | `observe` | observers: `observe::Timeline` records what tasks and workers do, and shows it as text |
 //!
 //! They work on every executor, also on other projects' executors, and none of them chooses an executor.
 //!

@@ -190,6 +190,14 @@ fn executors() {
 }
 
 #[test]
+fn observers() {
+    use polyexec::observe::{Event, EventKind, Lane, Recording, TaskSummary, Timeline, TimelineBuilder};
+
+    let types = types![Event, EventKind, Lane, Recording, TaskSummary, Timeline, TimelineBuilder];
+    check("observe/src", types, &[]);
+}
+
+#[test]
 fn futures() {
     let types = types![
         task::AccessError,

@@ -94,8 +94,8 @@ impl State {
     pub(crate) fn begin(&self) -> OnBegin {
         // Relaxed: the queue orders the last poll before this one. A wake not seen here is seen at the end of the poll.
         let now = self.0.load(Relaxed);
-        if now & (SCHEDULED | CLAIMED | ABORTED | SHUT_DOWN | OBSERVED) == CLAIMED {
-            return OnBegin::Poll;
+        if now & (SCHEDULED | CLAIMED | ABORTED | SHUT_DOWN) == CLAIMED {
+            return if now & OBSERVED == 0 { OnBegin::Poll } else { OnBegin::PollObserved };
         }
         // Acquire pairs with the Release in `schedule`, and with the one in `end` on the thread that polled last.
         self.update_from(now, |now| {
@@ -129,6 +129,15 @@ impl State {
             return OnPending::Again;
         }
         if now & OBSERVED != 0 { OnPending::Tell } else { OnPending::End }
+    }
+
+    /// As [`pending`](State::pending), once the observer was told.
+    pub(crate) fn pending_told(&self, woke_itself: bool) -> OnPending {
+        // Relaxed: as there.
+        let now = self.0.load(Relaxed);
+        let is_again = woke_itself || now & SCHEDULED != 0;
+        let is_same = now & (STARTED | ABORTED | SHUT_DOWN) == STARTED;
+        if is_again && is_same { OnPending::Again } else { OnPending::End }
     }
 
     /// Clears [`CLAIMED`] after a pending poll and gives a reference back, unless the task was woken or cancelled.

@@ -3,9 +3,11 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use polyexec_core::observe::{End, Observer, PollOutcome, PollWaker, Spawned, TaskObserver, Wake, WorkerEvent};
 use quanta::Clock;
@@ -55,6 +57,10 @@ mod threads;
 /// ```
 #[derive(Clone)]
 pub struct Timeline(Arc<Shared>);
+
+// No user code runs while what is shared changes.
+impl UnwindSafe for Timeline {}
+impl RefUnwindSafe for Timeline {}
 
 struct Shared {
     clock: Clock,
@@ -130,10 +136,14 @@ impl fmt::Debug for Timeline {
 }
 
 impl Shared {
-    /// Nanoseconds since the beginning.
+    /// Ticks of the clock since the beginning.
     #[inline]
     fn now(&self) -> u64 {
-        self.clock.delta_as_nanos(self.start, self.clock.raw())
+        self.clock.raw().wrapping_sub(self.start)
+    }
+
+    fn duration(&self, ticks: u64) -> Duration {
+        Duration::from_nanos(self.clock.delta_as_nanos(0, ticks))
     }
 }
 
@@ -162,15 +172,15 @@ impl Drop for ThreadRing {
 
 /// Notes an event of this thread. While the thread's locals are being destroyed, the event is lost.
 #[inline]
-fn push(timeline: &Arc<Shared>, nanos: u64, record: Record) {
-    let event = record.pack(nanos);
+fn push(timeline: &Arc<Shared>, now: u64, record: Record) {
+    let event = record.pack(now);
     let _lost = RINGS.try_with(|rings| {
         let rings = rings.borrow();
         match rings.iter().find(|mine| std::ptr::eq(mine.timeline.as_ptr(), &**timeline)) {
             Some(mine) => mine.ring.push(event),
             None => {
                 drop(rings);
-                begin(timeline, nanos).push(event);
+                begin(timeline, now).push(event);
             }
         }
     });
@@ -178,9 +188,9 @@ fn push(timeline: &Arc<Shared>, nanos: u64, record: Record) {
 
 /// Takes a ring for this thread.
 #[cold]
-fn begin(timeline: &Arc<Shared>, nanos: u64) -> Arc<Ring> {
+fn begin(timeline: &Arc<Shared>, now: u64) -> Arc<Ring> {
     let (number, ring) = timeline.threads.take();
-    ring.push(Record::Thread { number }.pack(nanos));
+    ring.push(Record::Thread { number }.pack(now));
     RINGS.with(|rings| {
         let mut rings = rings.borrow_mut();
         rings.retain(|mine| mine.timeline.strong_count() > 0);
@@ -221,8 +231,8 @@ impl TaskObserver for Watched {
     fn poll_ended(&self, outcome: PollOutcome) {
         let began = self.began.load(Relaxed).saturating_sub(1);
         self.began.store(0, Relaxed);
-        let nanos = self.timeline.now() - began;
-        push(&self.timeline, began, Record::Polled { task: self.task, outcome, nanos });
+        let ticks = self.timeline.now().saturating_sub(began);
+        push(&self.timeline, began, Record::Polled { task: self.task, outcome, ticks });
     }
 
     fn woken(&self, wake: Wake) {

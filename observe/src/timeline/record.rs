@@ -4,9 +4,9 @@ use polyexec_core::observe::{End, PollOutcome, WakeEffect, WorkerEvent};
 
 /// An event of one thread, packed.
 ///
-/// The first word has the kind in its lowest byte, a detail in the next, and the time above: nanoseconds since the timeline was
-/// made, which come around after three days. Of the second word, the lower 40 bits are a task or a number of the worker, and the upper
-/// 24 a duration or a count.
+/// The first word has the kind in its lowest byte, a detail in the next, and the time above: ticks of the clock since the timeline
+/// was made, which come around after a day at three ticks a nanosecond. Of the second word, the lower 40 bits are a task or a
+/// worker's number, and the upper 24 a duration or a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record {
     Spawned {
@@ -15,7 +15,7 @@ pub(super) enum Record {
     Polled {
         task: u64,
         outcome: PollOutcome,
-        nanos: u64,
+        ticks: u64,
     },
     Woken {
         task: u64,
@@ -53,10 +53,10 @@ fn unpack_number(packed: u64) -> u64 {
 }
 
 impl Record {
-    pub(super) fn pack(self, nanos: u64) -> [u64; 2] {
+    pub(super) fn pack(self, now: u64) -> [u64; 2] {
         let (kind, detail, task, number) = match self {
             Self::Spawned { task } => (0, 0, task, 0),
-            Self::Polled { task, outcome, nanos } => (1, of_outcome(outcome), task, nanos),
+            Self::Polled { task, outcome, ticks } => (1, of_outcome(outcome), task, ticks),
             Self::Woken { task, effect } => (2, of_effect(effect), task, 0),
             Self::Ended { task, end } => (3, of_end(end), task, 0),
             Self::Worker { worker, event } => {
@@ -66,7 +66,7 @@ impl Record {
             Self::Thread { number } => (15, 0, number, 0),
         };
         let task = task & ((1 << TASK_BITS) - 1);
-        [nanos << TIME_SHIFT | detail << 8 | kind, pack_number(number) << TASK_BITS | task]
+        [now << TIME_SHIFT | detail << 8 | kind, pack_number(number) << TASK_BITS | task]
     }
 
     /// The record and its time, the latest one before `now`. `None` if the words are no record.
@@ -76,7 +76,7 @@ impl Record {
         let (task, number) = (second & ((1 << TASK_BITS) - 1), unpack_number(second >> TASK_BITS));
         let record = match kind {
             0 => Self::Spawned { task },
-            1 => Self::Polled { task, outcome: to_outcome(detail)?, nanos: number },
+            1 => Self::Polled { task, outcome: to_outcome(detail)?, ticks: number },
             2 => Self::Woken { task, effect: to_effect(detail)? },
             3 => Self::Ended { task, end: to_end(detail)? },
             15 => Self::Thread { number: task },
@@ -175,7 +175,7 @@ mod tests {
             Record::Worker { worker: 3, event: WorkerEvent::Stole { from: 2, tasks: 9 } },
             Record::Worker { worker: 3, event: WorkerEvent::TookShared { tasks: 90 } },
         ];
-        records.extend((0..).map_while(to_outcome).map(|outcome| Record::Polled { task, outcome, nanos: 77 }));
+        records.extend((0..).map_while(to_outcome).map(|outcome| Record::Polled { task, outcome, ticks: 77 }));
         records.extend((0..).map_while(to_effect).map(|effect| Record::Woken { task, effect }));
         records.extend((0..).map_while(to_end).map(|end| Record::Ended { task, end }));
         for record in records {
@@ -188,10 +188,10 @@ mod tests {
         let later = (1 << TIME_BITS) + 5;
         let record = Record::Spawned { task: 1 };
         assert_eq!(Record::unpack(record.pack(later - 10), later), Some((later - 10, record)));
-        for nanos in [0, 1, 262_143, 262_144, 3_600_000_000_000, u64::MAX >> 1] {
-            let back = unpack_number(pack_number(nanos));
-            assert!(back <= nanos && nanos - back <= nanos >> (MANTISSA_BITS - 1), "{nanos} came back as {back}");
-            assert!(pack_number(nanos) < 1 << (u64::BITS - TASK_BITS));
+        for ticks in [0, 1, 262_143, 262_144, 3_600_000_000_000, u64::MAX >> 1] {
+            let back = unpack_number(pack_number(ticks));
+            assert!(back <= ticks && ticks - back <= ticks >> (MANTISSA_BITS - 1), "{ticks} came back as {back}");
+            assert!(pack_number(ticks) < 1 << (u64::BITS - TASK_BITS));
         }
     }
 }

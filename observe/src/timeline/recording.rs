@@ -199,7 +199,7 @@ pub(super) fn read(timeline: &Shared) -> Recording {
         name: task.name.clone(),
         location: task.location,
         parent: task.parent,
-        running_since: began.map(Duration::from_nanos),
+        running_since: began.map(|began| timeline.duration(began)),
     };
     let tasks = tasks.into_iter().map(summary).collect();
     Recording {
@@ -208,7 +208,7 @@ pub(super) fn read(timeline: &Shared) -> Recording {
         tasks,
         lost_events,
         forgotten_tasks: forgotten,
-        taken_at: Duration::from_nanos(now),
+        taken_at: timeline.duration(now),
     }
 }
 
@@ -242,9 +242,9 @@ fn events_of(records: &[(u64, Record)], lanes: &mut Lanes<'_>, events: &mut Vec<
         }
         let kind = match record {
             Record::Spawned { task } => EventKind::Spawned { task },
-            Record::Polled { task, outcome, nanos } => {
+            Record::Polled { task, outcome, ticks } => {
                 around.push((at, task));
-                EventKind::Polled { task, outcome, took: Duration::from_nanos(nanos) }
+                EventKind::Polled { task, outcome, took: lanes.timeline.duration(ticks) }
             }
             Record::Woken { task, effect } => {
                 EventKind::Woken { task, by: around.last().map(|(_, task)| *task), effect }
@@ -265,7 +265,7 @@ fn events_of(records: &[(u64, Record)], lanes: &mut Lanes<'_>, events: &mut Vec<
             Record::Thread { number } => thread = Some(*number),
             _ => {
                 let Some((at, kind)) = kinds.next() else { break };
-                events.push(Event { at: Duration::from_nanos(at), lane: lanes.of(thread), kind });
+                events.push(Event { at: lanes.timeline.duration(at), lane: lanes.of(thread), kind });
             }
         }
     }

@@ -19,6 +19,7 @@ const PACKAGES: &[&str] = &[
     "polyexec-futures",
     "polyexec-io",
     "polyexec-local",
+    "polyexec-observe",
     "polyexec-pool",
     "polyexec-smol",
     "polyexec-threaded",

@@ -242,11 +242,14 @@ where
                 return Ran::Finished;
             }
             (Ok(Poll::Pending), woke_itself) => {
-                match task.state().pending(woke_itself) {
-                    OnPending::Again => return Ran::Again(Task::of(DropGuard(task))),
+                let mut next = task.state().pending(woke_itself);
+                if next == OnPending::Tell {
                     // Now: once the poll has ended, another thread may begin the next.
-                    OnPending::Tell => task.tell(|observer| observer.poll_ended(PollOutcome::pending(woke_itself))),
-                    OnPending::End => {}
+                    task.tell(|observer| observer.poll_ended(PollOutcome::pending(woke_itself)));
+                    next = task.state().pending_told(woke_itself);
+                }
+                if next == OnPending::Again {
+                    return Ran::Again(Task::of(DropGuard(task)));
                 }
                 match task.end(woke_itself, table) {
                     // Its reference was given back.

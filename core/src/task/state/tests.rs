@@ -76,6 +76,7 @@ fn an_observer_is_told_of_each_poll() {
         assert_eq!(state.begin(), OnBegin::PollObserved);
         assert_eq!(state.pending(true), OnPending::Tell);
         assert_eq!(state.end(true, false), OnEnd::Again);
+        assert_eq!((state.pending_told(true), state.pending_told(false)), (OnPending::Again, OnPending::End));
     }
     assert_eq!(state.end(false, false), OnEnd::Idle);
     assert_eq!(state.wake(), OnWake::Enqueue);
