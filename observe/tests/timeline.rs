@@ -1,6 +1,7 @@
 //! The timeline, on each executor.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use polyexec_conformance::probe::Gate;
 use polyexec_core::observe::{End, Observer, PollOutcome, WakeEffect, WorkerEvent};
@@ -190,20 +191,14 @@ fn two_timelines_record_the_same() {
     let local = Local::builder().observer(timelines.to_vec()).build();
     let task = local.spawn(count(5));
     local.block_on(task).unwrap();
-    let [one, other] = timelines.map(|timeline| {
-        let kinds = timeline
-            .snapshot()
-            .events()
-            .iter()
-            .map(|event| match event.kind() {
-                EventKind::Polled { task, outcome, .. } => {
-                    EventKind::Polled { task, outcome, took: Default::default() }
-                }
-                kind => kind,
-            })
-            .collect::<Vec<_>>();
-        kinds
-    });
+    let kinds = |timeline: &Timeline| {
+        let without_time = |kind| match kind {
+            EventKind::Polled { task, outcome, .. } => EventKind::Polled { task, outcome, took: Duration::ZERO },
+            kind => kind,
+        };
+        timeline.snapshot().events().iter().map(|event| without_time(event.kind())).collect::<Vec<_>>()
+    };
+    let [one, other] = timelines.each_ref().map(kinds);
     assert_eq!(one, other);
     assert!(one.iter().any(|kind| matches!(kind, EventKind::Polled { outcome: PollOutcome::Ready, .. })));
 }
