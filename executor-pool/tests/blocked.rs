@@ -430,7 +430,9 @@ fn the_hook_may_end_a_child_that_would_keep_its_scope_for_ever() {
         let scoped = threads.spawn(|| pool.scope(|s| drop(s.spawn(never_ends(&gate)))));
         aborted.recv().unwrap();
         gate.open();
-        scoped.join().unwrap();
+        // The child isn't done, and no handle tells of it.
+        let panic = scoped.join().unwrap_err();
+        assert!(panic.downcast_ref::<String>().unwrap().contains("didn't come to its end"));
     });
 
     let gate = Gate::new();

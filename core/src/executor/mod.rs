@@ -293,8 +293,9 @@ pub trait Executor: Send + Sync + 'static {
     ///
     /// # Panics
     ///
-    /// If `body` does; else if a child does, or the executor refuses or drops it, and the child's handle didn't return that.
-    /// The first such panic goes on. In each case all children end first, and none is cancelled.
+    /// If `body` does; else if a child does, and its handle didn't return the panic. The first such panic goes on. Likewise if the
+    /// executor refuses or drops a child, unless the child's handle has told so, or was used to abort it. In each case all children
+    /// end first, and none is cancelled.
     ///
     /// If `block_on` panics here. Then `body` isn't called.
     #[cfg(feature = "std")]

@@ -15,8 +15,8 @@ use crate::{AbortHandle, JoinHandle, TaskId, TaskInfo};
 ///
 /// # What dropping does
 ///
-/// Nothing to the child, which the scope still waits for. If the child panics, or its executor drops it before its end, then the
-/// scope panics.
+/// Nothing to the child, which the scope still waits for. If the child panics, or is dropped before its end, then the scope
+/// panics.
 ///
 /// # Examples
 ///

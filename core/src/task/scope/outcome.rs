@@ -124,7 +124,7 @@ impl Failure {
         match self {
             Self::Lost(spawned_at) => {
                 panic!(
-                    "a scope's child, spawned at {spawned_at}, didn't come to its end: its executor refused or dropped it"
+                    "a scope's child, spawned at {spawned_at}, didn't come to its end: it was aborted, or its executor refused or dropped it"
                 )
             }
             // The panic hook has reported it.
