@@ -228,7 +228,8 @@ pub enum WakeEffect {
     Queued,
     /// The task woke itself during its poll. It will be queued when the poll ends.
     OwnPoll,
-    /// The task was queued already, runs on another thread, or has ended. If it runs, it will be polled again.
+    /// The task was queued already, or its poll had not quite ended on another thread: it will be polled again. Or the task has
+    /// ended.
     Noted,
 }
 

@@ -108,27 +108,33 @@ pub(crate) fn p102_an_observer_sees_every_wake_and_who_waits(subject: &Subject) 
         other => panic!("{other:?}"),
     };
 
-    // From outside, twice: the second wake finds the task queued, or polled already.
+    // From outside. A wake may come before the poll has quite ended, so once isn't enough.
     let sleeper = Sleeper::new();
     let idle = observed.spawn(sleeper.future());
     let id = idle.id();
-    executor.block_on(sleeper.polled(1));
-    crate::probe::settle(&executor);
-    sleeper.waker().wake_by_ref();
-    assert_eq!(told(wakes(id)[0]), (WakeEffect::Queued, None));
+    for polls in 1.. {
+        executor.block_on(sleeper.polled(polls));
+        crate::probe::settle(&executor);
+        sleeper.waker().wake_by_ref();
+        let last = *wakes(id).last().expect("it was woken");
+        if told(last) == (WakeEffect::Queued, None) {
+            break;
+        }
+        assert_eq!(told(last), (WakeEffect::Noted, None));
+    }
 
     // By a task, which is named.
-    executor.block_on(sleeper.polled(2));
-    crate::probe::settle(&executor);
+    let before = wakes(id).len();
+    executor.block_on(sleeper.polled(before + 1));
     sleeper.end();
     let waker = sleeper.waker();
     let waking = observed.spawn(async move { waker.wake() });
     let by = waking.id();
     executor.block_on(waking).unwrap();
-    assert_eq!(told(wakes(id)[1]), (WakeEffect::Queued, Some(by)));
+    assert_eq!(told(wakes(id)[before]).1, Some(by));
     executor.block_on(idle).unwrap();
     sleeper.waker().wake_by_ref();
-    assert_eq!(told(wakes(id)[2]), (WakeEffect::Noted, None));
+    assert_eq!(told(wakes(id)[before + 1]), (WakeEffect::Noted, None));
 
     // By itself.
     let yields = observed.spawn(yield_now());

@@ -88,7 +88,7 @@ impl fmt::Display for Line<'_> {
                 if let Some(by) = by {
                     write!(f, " by {}", name(by))?;
                 }
-                f.write_str(if effect == WakeEffect::Queued { "" } else { ", which changes nothing now" })
+                f.write_str(if effect == WakeEffect::Queued { "" } else { ", and wasn't idle" })
             }
             EventKind::Ended { task, end } => {
                 let how = match end {
