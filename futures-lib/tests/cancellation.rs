@@ -184,6 +184,12 @@ fn a_future_runs_until_it_is_ready_or_cancelled() {
     let trace = Trace::new();
     let token = CancellationToken::new();
     assert_eq!(block_on(token.run_until_cancelled(count(3))), Some(3));
+    let own = CancellationToken::new();
+    let cancels_and_ends = async {
+        own.cancel();
+        42
+    };
+    assert_eq!(block_on(own.run_until_cancelled(cancels_and_ends)), Some(42), "no output is lost");
     {
         let mut run = pin!(token.run_until_cancelled(carrying(trace.on_drop("dropped"), pending::<()>())));
         let (waker, wakes) = counting();
@@ -290,7 +296,7 @@ fn a_tracker_waits_until_it_is_closed_and_empty() {
     assert!(wait.as_mut().poll(&mut cx).is_ready(), "it was over");
     assert!(pin!(tracker.wait()).as_mut().poll(&mut cx).is_pending(), "and begins again");
     drop(late);
-    block_on(tracker.wait());
+    assert!(pin!(tracker.wait()).as_mut().poll(&mut cx).is_ready());
     assert_eq!(trace, ["dropped"]);
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use polyexec_conformance::probe::{Gate, OnDrop, Rng, Tally, Trace, carrying, least_until, waker};
 use polyexec_conformance::watched;
-use polyexec_core::{JoinError, task};
+use polyexec_core::{Executor, JoinError, task};
 use polyexec_futures::{JoinSet, yield_now};
 use polyexec_local::Local;
 use polyexec_pool::Pool;
@@ -167,6 +167,25 @@ fn a_turn_that_is_given_up_goes_to_the_next_task() {
 }
 
 #[test]
+fn a_turn_ends_after_its_future_was_dropped() {
+    let local = Local::new();
+    let (trace, handle) = (Trace::new(), local.handle());
+    let mut set = JoinSet::with_limit(1);
+    let logs = trace.clone();
+    let runs_others_meanwhile = OnDrop::new(move || {
+        handle.block_on(handle.spawn(async {})).unwrap();
+        logs.log("a is dropped");
+    });
+    let a = set.spawn_on(&local.handle(), carrying(runs_others_meanwhile, pending::<()>()));
+    let logs = trace.clone();
+    set.spawn_on(&local.handle(), async move { logs.log("b begins") });
+    local.run_until_stalled();
+    a.abort();
+    local.run_until_stalled();
+    assert_eq!(trace, ["a is dropped", "b begins"]);
+}
+
+#[test]
 fn a_limit_of_zero_says_so() {
     let panic = catch_unwind(|| JoinSet::<()>::with_limit(0)).unwrap_err();
     assert_eq!(*panic.downcast::<&str>().unwrap(), "a JoinSet with a limit of 0 would never begin a task");
@@ -282,7 +301,7 @@ fn tasks_of_any_kind_can_be_inserted() {
     local.run_until_stalled();
     assert!(finished.is_finished());
     set.insert(finished);
-    let results = local.block_on(set.join_all());
+    let results = std::iter::from_fn(|| set.try_join_next()).collect::<Vec<_>>();
     let names: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()?.task().name()).collect();
     assert_eq!((names, results.len()), (vec!["named"], 3));
 }

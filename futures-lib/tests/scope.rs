@@ -1,7 +1,7 @@
 //! Scopes, step by step on a queue. What holds on every executor is in the conformance suite.
 
 use std::cell::RefCell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
@@ -41,14 +41,61 @@ fn a_child_that_does_not_end_keeps_the_scope_until_it_is_told_to() {
 #[test]
 fn a_child_is_dropped_before_its_output_comes() {
     let local = Local::new();
-    let trace = Trace::new();
-    let dropped = trace.on_drop("future dropped");
-    local.block_on(async {
-        let output = scope(async |s: Scope| s.spawn(carrying(dropped, async { 7 })).await).await;
-        assert_eq!(output.unwrap(), Some(7));
-        trace.log("output");
-    });
+    let (trace, taken) = (Trace::new(), RefCell::new(None));
+    let (dropped, logs) = (trace.on_drop("future dropped"), trace.clone());
+    let waker = waker(move || logs.log("output"));
+    let mut spawns = pin!(scope(async |s: Scope| {
+        // Its last poll drops nothing of it, as the last one of an `async` block would.
+        let child = poll_fn(move |_| {
+            let _ = &dropped;
+            Poll::Ready(7)
+        });
+        taken.replace(Some(s.spawn_on(&local.handle(), child)));
+    }));
+    assert!(poll_once(spawns.as_mut()).is_pending());
+    let mut handle = taken.take().unwrap();
+    assert!(poll_with(&mut handle, &waker).is_pending());
+    local.run_until_stalled();
     assert_eq!(trace, ["future dropped", "output"]);
+    assert_eq!(poll_with(&mut handle, &waker), Poll::Ready(Some(7)));
+}
+
+/// Polls the scope and runs the children, in turn.
+fn steps<F: Future>(local: &Local, mut scope: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    for _ in 0..5 {
+        if let Poll::Ready(output) = poll_once(scope.as_mut()) {
+            return Some(output);
+        }
+        local.run_until_stalled();
+    }
+    None
+}
+
+#[test]
+fn the_handle_of_an_aborted_child_gives_nothing_and_the_body_goes_on() {
+    let local = Local::new();
+    let handle = local.handle();
+    let aborts = pin!(scope(async |s: Scope| {
+        let child = s.spawn_on(&handle, pending::<()>());
+        s.abort_all();
+        child.await
+    }));
+    assert_eq!(steps(&local, aborts).expect("the handle waits for the scope").unwrap(), None);
+}
+
+#[test]
+fn a_child_that_is_spawned_after_a_failure_is_aborted() {
+    let local = Local::new();
+    let (handle, drops) = (local.handle(), Tally::new());
+    let late = drops.on_drop();
+    let fails = pin!(scope(async |s: Scope| {
+        let (siblings, executor) = (s.clone(), handle.clone());
+        let spawns = OnDrop::new(move || drop(siblings.spawn_on(&executor, carrying(late, pending::<()>()))));
+        s.spawn_on(&handle, carrying(spawns, pending::<()>()));
+        s.spawn_on(&handle, async { resume_unwind(Box::new(Planned)) });
+    }));
+    assert!(steps(&local, fails).expect("the late child keeps the scope").unwrap_err().is_panic());
+    assert_eq!(drops.get(), 1);
 }
 
 #[test]

@@ -207,6 +207,8 @@ impl Entries {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     fn entries(node: &Node) -> usize {
@@ -256,6 +258,36 @@ mod tests {
         assert_eq!(root.cancel().len(), 3);
         assert!(left.is_cancelled() && second.is_cancelled());
         assert!(root.cancel().is_empty());
+    }
+
+    /// Its first look was before the cancellation, which holds the lock.
+    #[test]
+    fn what_waits_for_the_lock_of_a_token_sees_that_it_was_cancelled() {
+        fn meanwhile<T: Send>(root: &Node, waits: impl Fn(&Node) -> T + Sync) -> T {
+            let has_begun = AtomicBool::new(false);
+            thread::scope(|threads| {
+                let mut entries = root.tree.lock();
+                let waits = threads.spawn(|| {
+                    has_begun.store(true, Release);
+                    waits(root)
+                });
+                while !has_begun.load(Acquire) {
+                    thread::yield_now();
+                }
+                // Most likely it has looked by then. The test passes either way.
+                (0..10).for_each(|_| thread::yield_now());
+                let cancelled = entries.take(root.key);
+                drop(entries);
+                assert_eq!(cancelled.len(), 1);
+                waits.join().unwrap()
+            })
+        }
+
+        polyexec_conformance::watched!();
+        for _ in 0..5 {
+            assert!(meanwhile(&Node::root(), |root| root.child().is_cancelled()));
+            assert!(meanwhile(&Node::root(), |root| root.cancel().is_empty()));
+        }
     }
 
     /// Every tree of up to five tokens below a root, whose handles are dropped in any order but for some, which are cancelled.

@@ -81,3 +81,19 @@ impl Wake for Ending {
         self.ended.push(self.key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn an_end_between_the_two_looks_is_seen() {
+        let ended = Ended::default();
+        ended.push(0);
+        let is_first = Cell::new(true);
+        let polled = ended.poll(Waker::noop(), |ended| !is_first.replace(false) && ended > 0);
+        assert!(polled.is_ready());
+    }
+}

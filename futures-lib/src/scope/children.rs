@@ -207,3 +207,64 @@ impl<E> Drop for CloseOnDrop<E> {
         self.0.policy.tell();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use polyexec_conformance::probe::{Tally, waker};
+    use polyexec_core::JoinError;
+    use polyexec_local::Local;
+
+    use super::*;
+
+    fn begin(children: &Children<JoinError>) -> Spawning<'_, JoinError> {
+        children.begin_spawn().expect("it is open")
+    }
+
+    #[test]
+    fn a_scope_does_not_end_before_it_has_seen_each_child() {
+        let (children, local) = (Children::new(), Local::new());
+        let spawning = begin(&children);
+        assert!(!children.close_if_idle(), "a spawn is under way");
+        spawning.end(local.spawn(async { Ok(()) }));
+        assert!(!children.close_if_idle(), "the scope hasn't seen the child");
+        assert_eq!(children.take_news().tasks.len(), 1);
+        assert!(children.close_if_idle() && children.begin_spawn().is_none());
+    }
+
+    #[test]
+    fn what_is_new_is_seen_before_the_scope_waits_and_wakes_it_afterwards() {
+        let (children, local) = (Children::new(), Local::new());
+        let wakes = Tally::new();
+        let counted = wakes.clone();
+        let waker = waker(move || counted.add());
+        let poll = || children.poll_news(&Context::from_waker(&waker));
+        begin(&children).end(local.spawn(async { Ok(()) }));
+        assert!(poll().is_ready());
+        children.take_news();
+        assert!(poll().is_pending());
+        begin(&children).end(local.spawn(async { Ok(()) }));
+        assert_eq!(wakes.get(), 1);
+        children.take_news();
+        // A scope whose body and children have ended waits for a spawn that is under way, even if that fails.
+        let fails = begin(&children);
+        assert!(poll().is_pending());
+        drop(fails);
+        assert_eq!(wakes.get(), 2);
+        assert!(poll().is_pending());
+        children.abort_all();
+        assert_eq!(wakes.get(), 3);
+        assert!(poll().is_ready() && children.take_news().abort);
+    }
+
+    #[test]
+    fn a_child_of_a_scope_that_was_dropped_meanwhile_is_aborted() {
+        let (children, local) = (Children::new(), Local::new());
+        let spawning = begin(&children);
+        drop(CloseOnDrop(children.clone()));
+        let task = local.spawn(std::future::pending());
+        let aborted = task.abort_handle();
+        spawning.end(task);
+        local.run_until_stalled();
+        assert!(aborted.is_finished());
+    }
+}
