@@ -158,7 +158,10 @@ fn what_has_begun_is_answered_and_what_is_idle_ends(executor: impl Executor + Cl
         assert_eq!(text(two.await.unwrap().unwrap()).await, "HTTP/2.0 /slow");
         let report = served.await.unwrap();
         assert_eq!((report.accepted(), report.cut()), (7, &[][..]), "{report:?}");
-        assert!(idle_one.ready().await.is_err() && idle_two.ready().await.is_err());
+        // Their connections are tasks, which see the end of the server a moment later.
+        while idle_one.ready().await.is_ok() || idle_two.ready().await.is_ok() {
+            polyexec_core::yield_now().await;
+        }
     });
 }
 
