@@ -89,7 +89,7 @@
 //! | `hyper-client` | `hyper::HyperConnector`, for hyper-util's client |
 //! | `tokio` | `tokio::context`: tokio's sockets, timers and libraries, unwrapped; and `Tokio`, an executor on a tokio runtime |
 //! | `smol` | `Smol`, an executor on async-executor |
-//! | `observe` | observers: `observe::Timeline` records what tasks and workers do, and shows it as text |
+//! | `observe` | observers: the dump of `observe::Tasks` says what each task does, and which are stuck; `observe::Timeline` records what tasks and workers do, and shows it as text |
 //!
 //! They work on every executor, also on other projects' executors, and none of them chooses an executor.
 //!
@@ -177,7 +177,8 @@ pub use default::{DefaultExecutor, SetDefaultError, block_on, set_default, spawn
 
 mod default;
 
-/// Watches what an executor and its tasks do. With the feature `observe`, also observers: a timeline.
+/// Watches what an executor and its tasks do. With the feature `observe`, also observers: a timeline, and a dump of
+/// the tasks that live.
 pub mod observe {
     pub use polyexec_core::observe::*;
     #[cfg(feature = "observe")]

@@ -191,9 +191,25 @@ fn executors() {
 
 #[test]
 fn observers() {
-    use polyexec::observe::{Event, EventKind, Lane, Recording, TaskSummary, Timeline, TimelineBuilder};
+    use polyexec::observe::{
+        Dump, Event, EventKind, Lane, LiveTask, Recording, Stuck, TaskState, TaskSummary, Tasks, Timeline,
+        TimelineBuilder,
+    };
 
-    let types = types![Event, EventKind, Lane, Recording, TaskSummary, Timeline, TimelineBuilder];
+    let types = types![
+        Dump,
+        Event,
+        EventKind,
+        Lane,
+        LiveTask,
+        Recording,
+        Stuck,
+        TaskState,
+        TaskSummary,
+        Tasks,
+        Timeline,
+        TimelineBuilder
+    ];
     check("observe/src", types, &[]);
 }
 

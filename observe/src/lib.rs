@@ -3,6 +3,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub use tasks::{Dump, LiveTask, Stuck, TaskState, Tasks};
 pub use timeline::{Event, EventKind, Lane, Recording, TaskSummary, Timeline, TimelineBuilder};
 
+mod tasks;
 mod timeline;

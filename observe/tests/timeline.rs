@@ -137,7 +137,7 @@ fn a_thread_that_ended_leaves_its_ring_to_the_next() {
     polyexec_conformance::watched!();
     let timeline = Timeline::builder().events_per_thread(1024).build();
     let (stops, stopped) = std::sync::mpsc::channel();
-    let builder = Threaded::builder().fresh_threads().on_thread_stop(move || drop(stops.send(())));
+    let builder = Threaded::builder().fresh_threads().on_thread_stop(move || stops.send(()).unwrap());
     let threaded = builder.observer(timeline.clone()).build().unwrap();
     for n in 0..20 {
         threaded.spawn(count(n + 1)).join().unwrap();
