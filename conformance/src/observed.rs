@@ -1,4 +1,4 @@
-//! Observers: one that checks the order of what it is told, and one that writes it down.
+//! Two observers: `LegalOrder` checks the order of the events, and `Notes` writes them down.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,7 +64,7 @@ impl TaskObserver for Checked {
 
     fn waker_dropped(&self) {
         let mut seen = self.seen();
-        self.require(seen.wakers > 0, "a waker was dropped that nobody cloned");
+        self.require(seen.wakers > 0, "more wakers were dropped than cloned");
         seen.wakers -= 1;
     }
 

@@ -1,11 +1,11 @@
 //! Watches what an executor and its tasks do: what an observer is told. Records nothing itself.
 //!
 //! An executor whose builder was given an [`Observer`] shows it every task and every worker. The observer answers each spawn with
-//! a [`TaskObserver`], which sees what happens to that task from then on. The crate `polyexec-observe` has observers for
-//! timelines, dumps and metrics.
+//! a [`TaskObserver`], which sees what happens to that task from then on. The crate `polyexec-observe` has observers: a
+//! timeline, and a dump of the live tasks.
 //!
-//! Which functions a task has is decided when it is spawned. So a task that nobody observes pays nothing for this, but for
-//! one look at its executor's [`observer`](crate::Executor::observer) as it is spawned.
+//! The spawn decides whether a task is observed. A task without an observer pays little: its spawn looks at its executor's
+//! [`observer`](crate::Executor::observer), and the end of an idle poll and the handle's drop test a bit.
 //!
 //! # What an observer may do
 //!
@@ -60,7 +60,7 @@ use crate::unwind::{catch, contain, discard};
 
 /// Is told of every task that an executor spawns, and of what its workers do. [The module](self) has the rules.
 pub trait Observer: Send + Sync + 'static {
-    /// A task is being spawned on this thread. Returns who observes it; `None`: nobody, and the task costs nothing more.
+    /// A task is being spawned on this thread. Returns the task's observer; `None`: the task isn't observed.
     ///
     /// The executor hasn't been given the task yet. If it refuses the task, that [ends](TaskObserver::ended) as
     /// [`Refused`](End::Refused).

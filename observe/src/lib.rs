@@ -6,5 +6,7 @@
 pub use tasks::{Dump, LiveTask, Stuck, TaskState, Tasks};
 pub use timeline::{Event, EventKind, Lane, Recording, TaskSummary, Timeline, TimelineBuilder};
 
+mod name;
+mod shards;
 mod tasks;
 mod timeline;

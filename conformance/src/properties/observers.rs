@@ -157,7 +157,7 @@ pub(crate) fn p102_an_observer_sees_every_wake_and_who_waits(subject: &Subject) 
     executor.block_on(waits).unwrap().unwrap();
     assert_eq!(notes.of(awaited_id, of_handle).last(), Some(&Event::HandleDropped));
 
-    // Clones and drops come to nothing once nobody has a waker.
+    // In the end, as many wakers were dropped as cloned.
     let slot = WakerSlot::new();
     let kept = slot.clone();
     let keeps = observed.spawn(poll_fn(move |cx| {

@@ -204,8 +204,8 @@ pub trait Executor: Send + Sync + 'static {
         false
     }
 
-    /// Who observes the executor's tasks and workers. Asked for at each spawn, so it should cost a look. The provided method
-    /// says nobody.
+    /// The observer of the executor's tasks and workers. Each spawn asks for it, so it should cost a look. The provided method
+    /// returns none.
     #[cfg(feature = "std")]
     #[inline]
     fn observer(&self) -> Option<&dyn crate::observe::Observer> {

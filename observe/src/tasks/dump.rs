@@ -154,7 +154,7 @@ impl LiveTask {
 
 pub(super) fn read(shared: &Shared) -> Dump {
     let mut watched: Vec<Arc<Watched>> = Vec::new();
-    for shard in &shared.shards {
+    for shard in shared.live.all() {
         watched.extend(shard.lock().values().cloned());
     }
     watched.sort_unstable_by_key(|task| task.id);

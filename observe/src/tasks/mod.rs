@@ -7,19 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use parking_lot::Mutex;
 use polyexec_core::TaskId;
 use polyexec_core::observe::{End, Observer, PollOutcome, PollWaker, Spawned, TaskObserver, Wake};
 use quanta::Clock;
+
+use crate::shards::Shards;
 
 pub use dump::{Dump, LiveTask, Stuck, TaskState};
 
 mod dump;
 mod text;
-
-/// Each has its lock. A thread's tasks have ids in blocks of 1024, so that threads seldom meet here.
-const SHARDS: usize = 16;
-const IDS_PER_BLOCK: u64 = 1024;
 
 /// Knows the tasks that live, for [`dump`](Tasks::dump). An [`Observer`]; clones share what they know.
 ///
@@ -57,14 +54,14 @@ impl RefUnwindSafe for Tasks {}
 struct Shared {
     clock: Clock,
     start: u64,
-    shards: [Mutex<HashMap<u64, Arc<Watched>>>; SHARDS],
+    live: Shards<HashMap<u64, Arc<Watched>>>,
 }
 
 impl Tasks {
     /// Knows no task yet.
     pub fn new() -> Self {
         let clock = Clock::new();
-        Self(Arc::new(Shared { start: clock.raw(), clock, shards: Default::default() }))
+        Self(Arc::new(Shared { start: clock.raw(), clock, live: Shards::default() }))
     }
 
     /// The tasks that live, as they are now. The executors go on meanwhile, so two tasks may be seen at different moments.
@@ -83,7 +80,7 @@ impl Default for Tasks {
 
 impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let live: usize = self.0.shards.iter().map(|shard| shard.lock().len()).sum();
+        let live: usize = self.0.live.all().map(|shard| shard.lock().len()).sum();
         f.debug_struct("Tasks").field("live", &live).finish()
     }
 }
@@ -92,10 +89,6 @@ impl Shared {
     /// Ticks of the clock since the beginning, and one: zero stands for never.
     fn now(&self) -> u64 {
         self.clock.raw().wrapping_sub(self.start) + 1
-    }
-
-    fn shard(&self, id: u64) -> &Mutex<HashMap<u64, Arc<Watched>>> {
-        &self.shards[(id / IDS_PER_BLOCK) as usize % SHARDS]
     }
 }
 
@@ -120,7 +113,7 @@ impl Observer for Tasks {
             awaited_by: AtomicU64::new(0),
             tasks: self.0.clone(),
         });
-        self.0.shard(watched.id).lock().insert(watched.id, watched.clone());
+        self.0.live.of(watched.id).lock().insert(watched.id, watched.clone());
         Some(watched)
     }
 }
@@ -207,6 +200,6 @@ impl TaskObserver for Watched {
     }
 
     fn ended(&self, _end: End) {
-        self.tasks.shard(self.id).lock().remove(&self.id);
+        self.tasks.live.of(self.id).lock().remove(&self.id);
     }
 }

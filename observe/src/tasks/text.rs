@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::dump::{Dump, Stuck, TaskState};
+use crate::name::Name;
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |id| Name(self, id);
+        let name = |id| Name(id, self.task(id).and_then(|task| task.name()));
         for task in self.tasks() {
             write!(f, "{} (spawned at {}", name(task.id()), task.location())?;
             if let Some(parent) = task.parent() {
@@ -42,18 +43,5 @@ impl fmt::Display for Dump {
             }
         }
         Ok(())
-    }
-}
-
-/// A task, as people call it. A name is text of the user's, so what would end the line is escaped.
-struct Name<'a>(&'a Dump, u64);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(dump, id) = *self;
-        match dump.task(id).and_then(|task| task.name()) {
-            Some(name) => write!(f, "task {id} `{}`", name.escape_debug()),
-            None => write!(f, "task {id}"),
-        }
     }
 }

@@ -5,20 +5,16 @@ use std::panic::Location;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use polyexec_core::observe::Spawned;
 
 use super::Watched;
-
-/// Each has its lock. A thread's tasks have ids in blocks of 1024, so that threads seldom meet here.
-const SHARDS: usize = 16;
-const IDS_PER_BLOCK: u64 = 1024;
+use crate::shards::{SHARDS, Shards};
 
 /// What is kept of a long name, in characters.
 const NAME_LENGTH: usize = 200;
 
 pub(super) struct Tasks {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Shards<Shard>,
     /// The most ended tasks in a shard.
     room: usize,
 }
@@ -48,22 +44,18 @@ pub(super) struct Kept {
 
 impl Tasks {
     pub(super) fn new(ended: usize) -> Self {
-        Self { shards: Default::default(), room: ended.div_ceil(SHARDS) }
-    }
-
-    fn shard(&self, id: u64) -> &Mutex<Shard> {
-        &self.shards[(id / IDS_PER_BLOCK) as usize % SHARDS]
+        Self { shards: Shards::default(), room: ended.div_ceil(SHARDS) }
     }
 
     pub(super) fn insert(&self, task: &Spawned<'_>, watched: &Arc<Watched>) {
         let id = task.id().get();
         let name = task.name().map(shortened);
         let task = Task { id, name, location: task.location(), parent: task.parent().map(|parent| parent.get()) };
-        self.shard(id).lock().live.insert(id, (Arc::new(task), Arc::downgrade(watched)));
+        self.shards.of(id).lock().live.insert(id, (Arc::new(task), Arc::downgrade(watched)));
     }
 
     pub(super) fn end(&self, id: u64) {
-        let mut shard = self.shard(id).lock();
+        let mut shard = self.shards.of(id).lock();
         let Some((task, _)) = shard.live.remove(&id) else { return };
         shard.ended.push_back(task);
         if shard.ended.len() > self.room {
@@ -74,7 +66,7 @@ impl Tasks {
 
     pub(super) fn kept(&self) -> Kept {
         let mut kept = Kept { tasks: Vec::new(), forgotten: 0 };
-        for shard in &self.shards {
+        for shard in self.shards.all() {
             let shard = shard.lock();
             kept.forgotten += shard.forgotten;
             kept.tasks.extend(shard.ended.iter().map(|task| (task.clone(), None)));

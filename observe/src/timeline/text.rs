@@ -6,6 +6,7 @@ use std::time::Duration;
 use polyexec_core::observe::{End, PollOutcome, WakeEffect, WorkerEvent};
 
 use super::recording::{Event, EventKind, Recording};
+use crate::name::Name;
 
 /// The most columns that a thread's name takes.
 const LANE_WIDTH: usize = 16;
@@ -21,7 +22,7 @@ impl fmt::Display for Recording {
         for task in self.tasks() {
             if let Some(since) = task.running_since() {
                 let for_now = Time(self.taken_at().saturating_sub(since));
-                writeln!(f, "{:>12}  {} is polled since {for_now}", Time(since).to_string(), Name(self, task.id()))?;
+                writeln!(f, "{:>12}  {} is polled since {for_now}", Time(since).to_string(), name_of(self, task.id()))?;
             }
         }
         if self.lost_events() > 0 {
@@ -43,17 +44,8 @@ impl fmt::Display for Time {
     }
 }
 
-/// A task, as people call it. A name is text of the user's, so what would end the line is escaped.
-struct Name<'a>(&'a Recording, u64);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(recording, id) = *self;
-        match recording.task(id).and_then(|task| task.name()) {
-            Some(name) => write!(f, "task {id} `{}`", name.escape_debug()),
-            None => write!(f, "task {id}"),
-        }
-    }
+fn name_of(recording: &Recording, id: u64) -> Name<'_> {
+    Name(id, recording.task(id).and_then(|task| task.name()))
 }
 
 struct Line<'a> {
@@ -63,7 +55,7 @@ struct Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |task| Name(self.recording, task);
+        let name = |task| name_of(self.recording, task);
         match self.event.kind() {
             EventKind::Spawned { task } => {
                 write!(f, "{} is spawned", name(task))?;
